@@ -1,0 +1,3 @@
+//! `djr-cli`: the command-line client.
+
+fn main() {}

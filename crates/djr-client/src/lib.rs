@@ -1,0 +1,3 @@
+//! Async client for DJR, Redis and Valkey.
+
+#![forbid(unsafe_code)]

@@ -1,0 +1,3 @@
+//! The commands of DJR: declaration, parsing, execution, effects.
+
+#![forbid(unsafe_code)]

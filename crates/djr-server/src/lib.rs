@@ -1,0 +1,3 @@
+//! The DJR server: workers, sessions, configuration, administration.
+
+#![forbid(unsafe_code)]

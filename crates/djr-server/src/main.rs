@@ -1,0 +1,3 @@
+//! `djr-server`: the daemon.
+
+fn main() {}

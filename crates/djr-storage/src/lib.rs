@@ -1,0 +1,3 @@
+//! The keyspace and the files of DJR: table, entries, expiry, append-only file, recovery.
+
+

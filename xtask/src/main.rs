@@ -1,0 +1,3 @@
+//! The verbs of this repository: `cargo xtask WORD`.
+
+fn main() {}
