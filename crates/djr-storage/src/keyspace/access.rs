@@ -1,0 +1,197 @@
+//! Shards opened for one command, transaction or script.
+
+use std::cell::{Cell, RefCell};
+use std::marker::PhantomData;
+
+use super::db::{Db, DbMut};
+use super::hash::{Footprint, KeyHash, UnixMillis};
+use super::shard::{Keyspace, ShardState};
+
+/// Shards opened (locked) until this is dropped. Made by [`Keyspace::open`].
+///
+/// Through `&Access` the keyspace can only be read, through `&mut Access` also changed.
+pub struct Access<'k> {
+    pub(super) keyspace: &'k Keyspace,
+    footprint: Footprint,
+    now: UnixMillis,
+    touch: Cell<bool>,
+    expired: RefCell<ExpiredKeys>,
+    // Locks belong to the thread that took them.
+    _not_send: PhantomData<*const ()>,
+}
+
+/// Keys met past their deadline.
+#[derive(Default)]
+struct ExpiredKeys {
+    /// Found by reading: still in the keyspace.
+    noted: Vec<(u32, KeyHash, Box<[u8]>)>,
+    /// Removed, and not yet told.
+    removed: Vec<(u32, Box<[u8]>)>,
+}
+
+impl<'k> Access<'k> {
+    pub(super) fn new(keyspace: &'k Keyspace, footprint: Footprint, now: UnixMillis) -> Self {
+        let footprint = footprint.intersection(keyspace.all_shards());
+        footprint
+            .shards()
+            .for_each(|shard| keyspace.shard(shard).lock());
+        Self {
+            keyspace,
+            footprint,
+            now,
+            touch: Cell::new(true),
+            expired: RefCell::default(),
+            _not_send: PhantomData,
+        }
+    }
+
+    /// The time that this access was opened with.
+    pub fn now(&self) -> UnixMillis {
+        self.now
+    }
+
+    /// The shards that are open.
+    pub fn footprint(&self) -> Footprint {
+        self.footprint
+    }
+
+    /// The keyspace that this opens a part of.
+    pub fn keyspace(&self) -> &'k Keyspace {
+        self.keyspace
+    }
+
+    /// Whether reading a key counts as an access to it (`CLIENT NO-TOUCH`). At first it does.
+    pub fn set_touch(&self, touch: bool) {
+        self.touch.set(touch);
+    }
+
+    #[inline]
+    pub(super) fn touches(&self) -> bool {
+        self.touch.get()
+    }
+
+    /// A db for reading. `db` must be below [`Keyspace::dbs`].
+    #[inline]
+    pub fn db(&self, db: u32) -> Db<'_> {
+        Db::new(self, db)
+    }
+
+    /// A db for reading and writing. `db` must be below [`Keyspace::dbs`].
+    #[inline]
+    pub fn db_mut(&mut self, db: u32) -> DbMut<'_> {
+        DbMut::new(self, db)
+    }
+
+    /// Whether [`purge_expired`](Self::purge_expired) or [`take_expired`](Self::take_expired) would have something to do.
+    #[inline]
+    pub fn has_expired(&self) -> bool {
+        let expired = self.expired.borrow();
+        !expired.noted.is_empty() || !expired.removed.is_empty()
+    }
+
+    /// Removes the keys that reading look-ups found expired, so that [`take_expired`](Self::take_expired) tells them.
+    pub fn purge_expired(&mut self) {
+        for (db, hash, bytes) in std::mem::take(&mut self.expired.get_mut().noted) {
+            self.db_mut(db).remove_if_expired(super::Key {
+                bytes: &bytes,
+                hash,
+            });
+        }
+    }
+
+    /// Tells every key (db, key) removed since the last call because it had expired, in order of removal, so that its `DEL` is logged.
+    pub fn take_expired(&mut self, told: &mut dyn FnMut(u32, &[u8])) {
+        for (db, key) in std::mem::take(&mut self.expired.get_mut().removed) {
+            told(db, &key);
+        }
+    }
+
+    #[cold]
+    pub(super) fn note_expired(&self, db: u32, hash: KeyHash, key: &[u8]) {
+        self.expired.borrow_mut().noted.push((db, hash, key.into()));
+    }
+
+    #[cold]
+    pub(super) fn note_removed(&self, db: u32, key: &[u8]) {
+        self.expired.borrow_mut().removed.push((db, key.into()));
+    }
+
+    /// Exchanges two dbs. Needs every shard ([`Footprint::ALL`]).
+    pub fn swap_dbs(&mut self, a: u32, b: u32) {
+        assert!(
+            a < self.keyspace.dbs() && b < self.keyspace.dbs(),
+            "db out of range"
+        );
+        self.assert_all();
+        for shard in self.footprint.shards() {
+            let keyspace = self.keyspace;
+            keyspace.swap_dbs_of(shard, self.state_mut(shard), a, b);
+        }
+    }
+
+    /// Removes every key of a db, or of all dbs, and returns how many there were. Needs every shard ([`Footprint::ALL`]).
+    pub fn flush(&mut self, db: Option<u32>) -> usize {
+        self.assert_all();
+        let mut removed = 0;
+        for shard in self.footprint.shards() {
+            let dbs = match db {
+                Some(db) => db..db + 1,
+                None => 0..self.keyspace.dbs(),
+            };
+            for db in dbs {
+                let keyspace = self.keyspace;
+                removed += keyspace.flush_of(shard, self.state_mut(shard), db);
+            }
+        }
+        removed
+    }
+
+    fn assert_all(&self) {
+        assert!(
+            self.footprint.covers(self.keyspace.all_shards()),
+            "needs every shard"
+        );
+    }
+
+    /// The part of the keyspace in an open shard.
+    #[inline]
+    #[allow(unsafe_code)]
+    pub(super) fn state(&self, shard: u32) -> &ShardState {
+        assert!(
+            self.footprint.contains(shard),
+            "shard outside the footprint"
+        );
+        // SAFETY: this access holds the shard's lock until it is dropped, and `&self` means that nobody has a `&mut` from
+        // `state_mut`, the only other way to reach the state through this access.
+        unsafe { &*self.keyspace.shard(shard).state() }
+    }
+
+    #[inline]
+    #[allow(unsafe_code)]
+    fn state_mut(&mut self, shard: u32) -> &mut ShardState {
+        // SAFETY: `&mut self` excludes every other reference derived from this access.
+        unsafe { &mut *self.state_ptr(shard) }
+    }
+
+    /// The part of the keyspace in an open shard, for [`DbMut`], which stands for a `&mut Access`.
+    #[inline]
+    pub(super) fn state_ptr(&self, shard: u32) -> *mut ShardState {
+        assert!(
+            self.footprint.contains(shard),
+            "shard outside the footprint"
+        );
+        self.keyspace.shard(shard).state()
+    }
+}
+
+impl Drop for Access<'_> {
+    fn drop(&mut self) {
+        debug_assert!(
+            std::thread::panicking() || self.expired.get_mut().removed.is_empty(),
+            "expired keys were removed and nobody asked which: their DEL is not in the log"
+        );
+        for shard in self.footprint.shards() {
+            self.keyspace.shard(shard).unlock();
+        }
+    }
+}
