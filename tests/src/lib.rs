@@ -1,1 +1,3 @@
 //! Helpers for the tests that run against a whole server.
+
+pub mod facts;

@@ -1,0 +1,137 @@
+//! The arguments of a request, and how commands read them.
+
+use djr_protocol::Request;
+use djr_storage::keyspace::{Key, KeyHash};
+use djr_storage::value::parse_integer;
+
+use crate::CommandError;
+
+/// The arguments of one request. Argument 0 is the name (and 1 the subcommand, of a container).
+#[derive(Clone, Copy)]
+pub struct Args<'a> {
+    request: Request<'a>,
+    /// The hash of the key at this index, where it is known already.
+    hashed: Option<(u32, KeyHash)>,
+}
+
+impl<'a> Args<'a> {
+    /// The arguments of `request`.
+    #[inline]
+    pub fn new(request: Request<'a>) -> Self {
+        Self {
+            request,
+            hashed: None,
+        }
+    }
+
+    /// The same, with the hash of the key at `index`, so that it is computed once.
+    #[inline]
+    #[must_use]
+    pub fn with_hash(self, index: u32, hash: KeyHash) -> Self {
+        Self {
+            hashed: Some((index, hash)),
+            ..self
+        }
+    }
+
+    /// How many arguments there are, the name included.
+    #[inline]
+    #[expect(clippy::len_without_is_empty, reason = "there is always a name")]
+    pub fn len(&self) -> usize {
+        self.request.len()
+    }
+
+    /// Argument `index`. The arity has been checked; one that is not there is empty.
+    #[inline]
+    pub fn get(&self, index: usize) -> &'a [u8] {
+        self.request.get(index).unwrap_or_default()
+    }
+
+    /// The hash of the first key, if it has been computed.
+    #[inline]
+    pub fn hashed_key(&self) -> Option<KeyHash> {
+        self.hashed.map(|(_, hash)| hash)
+    }
+
+    /// The arguments from `index` on.
+    pub fn from(&self, index: usize) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
+        let args = *self;
+        (index.min(self.len())..self.len()).map(move |index| args.get(index))
+    }
+
+    /// Argument `index` as a key of the keyspace that `hash` belongs to.
+    #[inline]
+    pub fn key(&self, index: usize, hash: impl FnOnce(&'a [u8]) -> Key<'a>) -> Key<'a> {
+        let bytes = self.get(index);
+        match self.hashed {
+            Some((at, hash)) if at as usize == index => Key { bytes, hash },
+            _ => hash(bytes),
+        }
+    }
+
+    /// Argument `index` as a signed 64-bit integer.
+    #[inline]
+    pub fn integer(&self, index: usize) -> Result<i64, CommandError> {
+        parse_integer(self.get(index)).ok_or(CommandError::NotAnInteger)
+    }
+
+    /// Whether argument `index` is this word, in any case.
+    #[inline]
+    pub fn is(&self, index: usize, word: &str) -> bool {
+        self.get(index).eq_ignore_ascii_case(word.as_bytes())
+    }
+
+    /// The request's own bytes in RESP, to be logged as they are.
+    #[inline]
+    pub fn raw(&self) -> &'a [u8] {
+        self.request.raw()
+    }
+}
+
+impl std::fmt::Debug for Args<'_> {
+    /// Only the name: arguments may be secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{} +{}",
+            String::from_utf8_lossy(self.get(0)),
+            self.len() - 1
+        )
+    }
+}
+
+/// A request kept past the buffer that it came in: queued by MULTI, or made by a script.
+#[derive(Clone, Debug, Default)]
+pub struct OwnedRequest {
+    bytes: Vec<u8>,
+    ranges: Vec<(u32, u32)>,
+}
+
+impl OwnedRequest {
+    /// A copy of a request.
+    pub fn new(args: &Args<'_>) -> Self {
+        let mut request = Self::default();
+        request.encode(args.from(0));
+        request
+    }
+
+    /// Makes it the request of these arguments, using its memory again.
+    pub fn encode<'b>(&mut self, args: impl ExactSizeIterator<Item = &'b [u8]>) {
+        self.bytes.clear();
+        self.ranges.clear();
+        let mut encoder = djr_protocol::CommandEncoder::new(&mut self.bytes, args.len());
+        for arg in args {
+            self.ranges.push(encoder.arg(arg));
+        }
+    }
+
+    /// The request in RESP.
+    pub fn raw(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Its arguments.
+    pub fn args(&self) -> Args<'_> {
+        Args::new(Request::new(&self.bytes, &self.ranges))
+    }
+}

@@ -1,0 +1,13 @@
+//! All data commands, a directory a family, a file a command or tight group.
+
+pub mod generic;
+pub mod string;
+
+mod prelude;
+
+pub(crate) use generic::scan_footprint;
+
+use crate::spec::CommandSpec;
+
+/// The families of this crate. The server adds its own to make the registry.
+pub static FAMILIES: &[&[&CommandSpec]] = &[string::COMMANDS, generic::COMMANDS];

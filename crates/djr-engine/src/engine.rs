@@ -1,0 +1,241 @@
+//! The dispatcher: opens the keys of a command, runs it, logs its effect.
+
+use djr_storage::keyspace::{Access, Footprint, KeyHash, Keyspace, UnixMillis};
+
+use crate::command::{Command, KeyShape};
+use crate::context::{ReadContext, WriteContext};
+use crate::effect::{Effect, Effects};
+use crate::keys::each_key;
+use crate::registry::{Registry, Resolved};
+use crate::script::Scripts;
+use crate::settings::Settings;
+use crate::spec::{Reach, Run};
+use crate::stats::Lookups;
+use crate::{Args, CommandError, Reply, Rng, Shell};
+
+/// What all workers share: the keyspace, the commands, the scripts, the settings.
+pub struct Engine {
+    /// All databases.
+    pub keyspace: Keyspace,
+    /// All commands.
+    pub registry: &'static Registry,
+    /// What CONFIG changes at run time.
+    pub settings: Settings,
+    /// The scripts that clients have sent.
+    pub scripts: Scripts,
+}
+
+/// What one worker needs to execute commands: memory that is used again, counters, random numbers.
+pub struct Executor {
+    /// Random numbers for sampling.
+    pub rng: Rng,
+    /// Hits, misses, expired keys.
+    pub lookups: std::sync::Arc<Lookups>,
+    pub(crate) effects: Effects,
+    pub(crate) interpreter: crate::script::Interpreter,
+}
+
+impl Executor {
+    /// An executor whose random numbers begin at `seed`.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            rng: Rng::new(seed),
+            lookups: Default::default(),
+            effects: Effects::default(),
+            interpreter: Default::default(),
+        }
+    }
+}
+
+/// What is known of a request before it runs: its command and, if it has one key, that key's hash.
+/// A worker prepares all requests of a batch, so that it can prefetch their keys.
+#[derive(Clone, Copy, Debug)]
+pub struct Prepared {
+    /// What the name leads to.
+    pub command: Resolved<'static>,
+    /// The first key's index and hash.
+    pub key: Option<(u32, KeyHash)>,
+}
+
+/// What a command did to the log's unit that is being built.
+enum Logged {
+    Nothing,
+    /// The request's own bytes are still to be logged.
+    Verbatim,
+    /// The effects have been written.
+    Written,
+}
+
+impl Engine {
+    /// Finds the command of a request and hashes its first key.
+    #[inline]
+    pub fn prepare(&self, args: &Args<'_>) -> Prepared {
+        let command = self.registry.resolve(args);
+        let at = match command {
+            Resolved::Command(command) => match command.key_shape {
+                KeyShape::One(at) => Some(at),
+                KeyShape::Range { first, .. } => Some(first),
+                KeyShape::None | KeyShape::Search => None,
+            },
+            _ => None,
+        };
+        let key = at
+            .filter(|at| (*at as usize) < args.len())
+            .map(|at| (at, self.keyspace.key(args.get(at as usize)).hash));
+        Prepared { command, key }
+    }
+
+    /// The shards that a command opens. Errors where its keys can't be found, as in `EVAL … numkeys` out of range.
+    pub fn footprint(&self, command: &Command, args: &Args<'_>) -> Result<Footprint, CommandError> {
+        match command.spec.reach {
+            _ if command.opens_all() => Ok(Footprint::ALL),
+            Reach::Cursor => Ok(crate::commands::scan_footprint(&self.keyspace, args)),
+            _ => {
+                let mut footprint = Footprint::NONE;
+                each_key(command, args, |index, _| {
+                    let key = args.key(index, |bytes| self.keyspace.key(bytes));
+                    footprint = footprint.union(self.keyspace.footprint(key.hash));
+                })?;
+                Ok(footprint)
+            }
+        }
+    }
+
+    /// Executes one command of its own (not of a transaction): opens its shards, runs it, logs what it did.
+    /// Its arity has been checked. An error is returned and nothing of it is in `reply`.
+    pub fn execute(
+        &self,
+        executor: &mut Executor,
+        command: &'static Command,
+        args: &Args<'_>,
+        now: UnixMillis,
+        shell: &mut dyn Shell,
+        reply: &mut Reply<'_>,
+    ) -> Result<(), CommandError> {
+        if matches!(command.spec.run, Run::Shell) {
+            return shell.run(command, args, reply);
+        }
+        let footprint = match (command.key_shape, args.hashed_key()) {
+            (KeyShape::One(_), Some(hash)) => self.keyspace.footprint(hash),
+            _ => self.footprint(command, args)?,
+        };
+        let mut access = self.open(footprint, now)?;
+        let db = shell.db();
+        let result = self.run(executor, &mut access, command, args, now, shell, reply);
+        if let Ok(Logged::Verbatim) = result
+            && !access.has_expired()
+            && executor.effects.is_empty()
+        {
+            shell.log().append(db, &[args.raw()]);
+            return Ok(());
+        }
+        self.log_expired(executor, &mut access, shell);
+        if let Ok(Logged::Verbatim) = result {
+            executor.effects.push_encoded(db, args.raw());
+        }
+        executor.effects.append_to(shell.log());
+        result.map(|_| ())
+    }
+
+    /// Opens shards; refuses where a script that runs too long keeps them.
+    pub(crate) fn open(
+        &self,
+        footprint: Footprint,
+        now: UnixMillis,
+    ) -> Result<Access<'_>, CommandError> {
+        Ok(self.keyspace.open(footprint, now))
+    }
+
+    /// Runs a command inside a transaction or a script, in the shards that are open. Its effect is added to the unit.
+    pub(crate) fn run_inside(
+        &self,
+        executor: &mut Executor,
+        access: &mut Access<'_>,
+        command: &'static Command,
+        args: &Args<'_>,
+        now: UnixMillis,
+        shell: &mut dyn Shell,
+        reply: &mut Reply<'_>,
+    ) -> Result<(), CommandError> {
+        let db = shell.db();
+        let result = self.run(executor, access, command, args, now, shell, reply);
+        shell.count(command, result.is_err());
+        if matches!(result, Ok(Logged::Verbatim)) {
+            executor.effects.push_encoded(db, args.raw());
+        }
+        result.map(|_| ())
+    }
+
+    fn run(
+        &self,
+        executor: &mut Executor,
+        access: &mut Access<'_>,
+        command: &'static Command,
+        args: &Args<'_>,
+        now: UnixMillis,
+        shell: &mut dyn Shell,
+        reply: &mut Reply<'_>,
+    ) -> Result<Logged, CommandError> {
+        let db = shell.db();
+        let start = reply.mark();
+        let result = match command.spec.run {
+            Run::Read(read) => {
+                let mut context = ReadContext {
+                    db: access.db(db),
+                    access,
+                    now,
+                    engine: self,
+                    rng: &mut executor.rng,
+                    lookups: &executor.lookups,
+                };
+                read(&mut context, args, reply).map(|()| Logged::Nothing)
+            }
+            Run::Write(write) => {
+                let mut context = WriteContext {
+                    access,
+                    db_index: db,
+                    now,
+                    engine: self,
+                    rng: &mut executor.rng,
+                    lookups: &executor.lookups,
+                    effects: &mut executor.effects,
+                };
+                write(&mut context, args, reply).map(|effect| match effect {
+                    Effect::None => Logged::Nothing,
+                    Effect::Verbatim => Logged::Verbatim,
+                    Effect::Rewritten(_) => Logged::Written,
+                })
+            }
+            Run::Script(script) => {
+                script(self, executor, access, args, now, shell, reply).map(|()| Logged::Written)
+            }
+            Run::Shell => shell.run(command, args, reply).map(|()| Logged::Nothing),
+            Run::Container => Err(CommandError::Arity(command.full_name.clone())),
+        };
+        if result.is_err() {
+            reply.rewind(start);
+        }
+        result
+    }
+
+    /// Logs the `DEL` of every key that was met past its deadline.
+    pub(crate) fn log_expired(
+        &self,
+        executor: &mut Executor,
+        access: &mut Access<'_>,
+        shell: &mut dyn Shell,
+    ) {
+        if !access.has_expired() {
+            return;
+        }
+        access.purge_expired();
+        let log = shell.log();
+        let mut encoded = Vec::new();
+        access.take_expired(&mut |db, key| {
+            encoded.clear();
+            djr_protocol::encode_command(&mut encoded, &[b"DEL", key]);
+            log.append(db, &[&encoded]);
+            executor.lookups.expired.add(1);
+        });
+    }
+}

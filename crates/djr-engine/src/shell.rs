@@ -1,0 +1,40 @@
+//! What the engine asks of the session that a command came from.
+
+use crate::command::Command;
+use crate::effect::EffectLog;
+use crate::{Args, CommandError, Reply};
+
+/// The session around the engine: it runs the commands that concern itself or the server, keeps the
+/// selected db, and decides what is permitted. Implemented by the server, and by the test kit.
+pub trait Shell {
+    /// The number of the selected db.
+    fn db(&self) -> u32;
+
+    /// Selects a db (`SELECT` inside a script; its end selects the former one again).
+    fn select(&mut self, db: u32);
+
+    /// Runs a command declared [`Run::Shell`](crate::spec::Run::Shell). Called for those inside transactions and scripts
+    /// while the keyspace is open: it must not open any part of it.
+    fn run(
+        &mut self,
+        command: &'static Command,
+        args: &Args<'_>,
+        reply: &mut Reply<'_>,
+    ) -> Result<(), CommandError>;
+
+    /// Whether a command inside a script or transaction may run now: access rights, memory, a log that takes no writes.
+    fn permit(&mut self, command: &'static Command, args: &Args<'_>) -> Result<(), CommandError>;
+
+    /// Where effects go.
+    fn log(&mut self) -> &mut dyn EffectLog;
+
+    /// Called now and then while a script runs past `busy-reply-threshold`: serves the other clients as far as
+    /// that is possible without the keyspace (`BUSY`, `SCRIPT KILL`).
+    fn script_is_busy(&mut self) {}
+
+    /// Counts a command that a script or a transaction ran, for `INFO commandstats`.
+    fn count(&mut self, _command: &'static Command, _failed: bool) {}
+
+    /// Writes a line of a script (`redis.log`) to the server's log. Levels as in Redis: 0 debug, 1 verbose, 2 notice, 3 warning.
+    fn script_log(&mut self, _level: u8, _line: &[u8]) {}
+}

@@ -1,0 +1,116 @@
+//! MULTI … EXEC: the queue and its execution as one unit.
+
+use djr_storage::keyspace::{Footprint, UnixMillis};
+
+use crate::command::Command;
+use crate::engine::{Engine, Executor};
+use crate::registry::Resolved;
+use crate::{Args, CommandError, OwnedRequest, Reply, Shell};
+
+/// The commands between MULTI and EXEC.
+#[derive(Debug, Default)]
+pub struct Queue {
+    commands: Vec<(&'static Command, OwnedRequest)>,
+    bytes: usize,
+}
+
+impl Queue {
+    /// Adds a command, copying its request.
+    pub fn push(&mut self, command: &'static Command, args: &Args<'_>) {
+        let request = OwnedRequest::new(args);
+        self.bytes += request.raw().len();
+        self.commands.push((command, request));
+    }
+
+    /// How many commands there are.
+    pub fn len(&self) -> usize {
+        self.commands.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.commands.is_empty()
+    }
+
+    /// The bytes of the requests, for `CLIENT LIST`'s `multi-mem`.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The queued commands.
+    pub fn commands(&self) -> impl Iterator<Item = (&'static Command, Args<'_>)> {
+        self.commands
+            .iter()
+            .map(|(command, request)| (*command, request.args()))
+    }
+}
+
+impl Engine {
+    /// Executes a transaction: every shard of its commands (and of `watched`, so that the check sees no change
+    /// under way) is open from the first command to the last; their effects are one batch of the log.
+    ///
+    /// `still_valid` is asked once the shards are open: `false` answers a null and runs nothing.
+    pub fn execute_transaction(
+        &self,
+        executor: &mut Executor,
+        queue: &Queue,
+        watched: Footprint,
+        still_valid: &mut dyn FnMut(&djr_storage::keyspace::Access<'_>) -> bool,
+        now: UnixMillis,
+        shell: &mut dyn Shell,
+        reply: &mut Reply<'_>,
+    ) -> Result<(), CommandError> {
+        let mut footprint = watched;
+        for (command, args) in queue.commands() {
+            // A request whose keys can't be found says so when it runs.
+            let Ok(keys) = self.footprint(command, &args) else {
+                continue;
+            };
+            footprint = footprint.union(keys);
+        }
+        let mut access = self.open(footprint, now)?;
+        if !still_valid(&access) {
+            reply.null_array();
+            return Ok(());
+        }
+        reply.array(queue.len());
+        for (command, args) in queue.commands() {
+            let result = shell.permit(command, &args).and_then(|()| {
+                self.run_inside(executor, &mut access, command, &args, now, shell, reply)
+            });
+            if let Err(error) = result {
+                reply.error(&error.to_string());
+            }
+        }
+        self.log_expired(executor, &mut access, shell);
+        executor.effects.append_to(shell.log());
+        Ok(())
+    }
+
+    /// The error for a name that leads nowhere, as Redis words it.
+    pub fn unknown_command(resolved: Resolved<'_>, args: &Args<'_>) -> CommandError {
+        let printable = |bytes: &[u8], limit: usize| -> String {
+            String::from_utf8_lossy(&bytes[..bytes.len().min(limit)]).into_owned()
+        };
+        match resolved {
+            Resolved::UnknownSubcommand(command) => CommandError::format(format!(
+                "ERR unknown subcommand '{}'. Try {} HELP.",
+                printable(args.get(1), 128),
+                command.spec.name.to_uppercase()
+            )),
+            _ => {
+                let mut quoted = String::new();
+                for arg in args.from(1) {
+                    if quoted.len() >= 128 {
+                        break;
+                    }
+                    quoted.push_str(&format!("'{}' ", printable(arg, 128 - quoted.len())));
+                }
+                CommandError::format(format!(
+                    "ERR unknown command '{}', with args beginning with: {quoted}",
+                    printable(args.get(0), 128)
+                ))
+            }
+        }
+    }
+}
