@@ -1,3 +1,4 @@
 //! The keyspace and the files of DJR: table, entries, expiry, append-only file, recovery.
 
-
+pub mod aof;
+pub mod disk;
