@@ -17,14 +17,19 @@
 //! - A line with `len=0` covers nothing and states two facts: the offset at its place, and what is durable. Each file
 //!   begins with one, each opening for append adds one (with `synced` = `end`), and so does a clean stop.
 //!
-//! One more line exists, written by a repair where it took bytes out, because `end` jumps there:
+//! Two more lines exist. The first makes a new file ours before its offset is known; a repair writes the second where it
+//! took bytes out, because `end` jumps there:
 //!
 //! ```text
+//! #DJR log\r\n
 //! #DJR repaired from=18446 to=18502\r\n
 //! ```
 
 /// What every line of ours begins with.
 pub(super) const TAG: &[u8] = b"#DJR ";
+
+/// The line that a file begins with whose first offset is not known yet.
+pub(super) const LOG_LINE: &[u8] = b"#DJR log\r\n";
 
 /// The longest annotation, CRLF included.
 pub const ANNOTATION_LEN_MAX: usize =

@@ -37,6 +37,8 @@ pub struct OpenState {
     pub(super) size: u64,
     /// Content bytes of the last increment.
     pub(super) last_size: u64,
+    /// What to write behind commands that have no annotation yet.
+    pub(super) cover: Option<Annotation>,
     /// The last line of the last increment already states the end and that all is durable.
     pub(super) marked: bool,
 }
@@ -99,6 +101,8 @@ pub(super) struct Writer {
     pub(super) current: LogFile,
     /// The empty buffer that is exchanged for the full one.
     spare: Vec<u8>,
+    /// Whether the current increment holds bytes not synced yet; the first line of a new one is no logged byte, but counts.
+    pub(super) unsynced: bool,
     /// Earlier increments that hold bytes not synced yet, oldest first.
     pub(super) retired: Vec<LogFile>,
 }
@@ -228,7 +232,11 @@ impl Log {
         let file = opened.map_err(|error| LogError::io("open", &path, &error))?;
         let mut current = LogFile::new(file, path, state.last_size);
         if created || !state.marked {
-            current.write_mark(state.end, state.end, step)?;
+            if let Some(cover) = state.cover {
+                current.write_line(&cover, 0)?;
+            }
+            current.pad_to_sector(ANNOTATION_LEN_MAX as u64)?;
+            current.write_line(&Annotation::mark(state.end, state.end), step)?;
             current.sync()?;
         }
         if created || !history.is_empty() {
@@ -275,6 +283,7 @@ impl Log {
                 current,
                 spare: Vec::with_capacity(1 << 16),
                 retired: Vec::new(),
+                unsynced: false,
             }),
             disk,
             config,
@@ -354,19 +363,20 @@ impl Log {
     pub fn sync(&self) -> Result<Offset, LogError> {
         self.check()?;
         let turn = self.syncing.lock();
-        let (retired, file, path, target) = {
+        let (retired, unsynced, file, path, target) = {
             let mut writer = self.writer.lock();
             self.write_pending(&mut writer)?;
             let target = self.written.load(Ordering::Acquire);
             let retired = std::mem::take(&mut writer.retired);
+            let unsynced = std::mem::take(&mut writer.unsynced);
             (
                 retired,
+                unsynced,
                 writer.current.file.clone(),
                 writer.current.path.clone(),
                 target,
             )
         };
-        let before = self.durable.load(Ordering::Acquire);
         for mut file in retired {
             // In this order: an increment must not be durable where the one before it is not.
             let done = if file.is_preallocated() {
@@ -377,7 +387,7 @@ impl Log {
             done.and_then(|()| file.sync())
                 .map_err(|error| self.fail(error))?;
         }
-        if target == before {
+        if !unsynced {
             return Ok(target);
         }
         file.sync_data()
@@ -424,7 +434,7 @@ impl Log {
         let end = self.written.load(Ordering::Acquire);
         let done = writer
             .current
-            .write_mark(end, self.durable.load(Ordering::Acquire), 0);
+            .write_line(&Annotation::mark(end, self.durable()), 0);
         let done = done.and_then(|()| {
             if writer.current.is_preallocated() {
                 writer.current.cut()
@@ -556,6 +566,7 @@ impl Log {
             done.map_err(|error| self.fail(error))?;
             self.size
                 .fetch_add(writer.current.position() - position, Ordering::Relaxed);
+            writer.unsynced = true;
             self.written.store(end, Ordering::Release);
         }
         group.clear();

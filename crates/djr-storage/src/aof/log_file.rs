@@ -3,7 +3,7 @@
 use super::LogError;
 use super::annotation::Annotation;
 use super::filler;
-use crate::disk::DiskFile;
+use crate::disk::{DiskFile, SECTOR};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -102,10 +102,25 @@ impl LogFile {
             .map_err(|error| LogError::io("fsync", &self.path, &error))
     }
 
-    /// Writes a line that states the offset and what is durable.
-    pub(super) fn write_mark(&mut self, end: u64, synced: u64, step: u64) -> Result<(), LogError> {
-        let mut line = Vec::new();
-        Annotation::mark(end, synced).encode(&mut line);
-        self.write(&mut line, step)
+    /// Makes the next `len` bytes stand in one sector, by a comment before them if need be. So a crash keeps them whole or
+    /// not at all, and recovery is not in doubt whose they are.
+    pub(super) fn pad_to_sector(&mut self, len: u64) -> Result<(), LogError> {
+        let room = SECTOR - self.position % SECTOR;
+        if room < len {
+            let mut pad = vec![b' '; if room < 3 { room + filler::LINE } else { room } as usize];
+            pad[0] = b'#';
+            let end = pad.len() - 2;
+            pad[end..].copy_from_slice(b"\r\n");
+            self.write(&mut pad, 0)?;
+            self.sync()?;
+        }
+        Ok(())
+    }
+
+    /// Writes a line by itself.
+    pub(super) fn write_line(&mut self, line: &Annotation, step: u64) -> Result<(), LogError> {
+        let mut bytes = Vec::new();
+        line.encode(&mut bytes);
+        self.write(&mut bytes, step)
     }
 }

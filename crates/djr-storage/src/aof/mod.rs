@@ -21,13 +21,21 @@ mod layout;
 mod log;
 mod log_file;
 pub mod manifest;
+mod recovery;
+mod repair;
 mod rewrite;
 mod scan;
+mod survey;
 
 pub use error::LogError;
 pub use layout::{AofConfig, FsyncPolicy, PREALLOCATE_STEP};
 pub use log::{BatchWriter, Log, OnDurable, OpenState, Sizes, encode_select};
+pub use recovery::{
+    BaseFile, DamagedRange, Recovered, RecoveryError, RecoveryMode, RecoveryReport, Replay,
+    ReplayedCommand, TornTail, recover,
+};
 pub use rewrite::{PreparedRewrite, RewriteWriter};
+pub use survey::Why;
 
 /// A byte position in the stream of logged commands.
 pub type Offset = u64;

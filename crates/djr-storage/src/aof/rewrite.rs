@@ -46,10 +46,8 @@ impl Log {
             .create(&path)
             .map_err(|error| LogError::io("create", &path, &error))?;
         let mut next = LogFile::new(file, path, 0);
-        let step = self.step();
-        if step > 0 {
-            next.preallocate(0, step)?;
-        }
+        // Durable before the manifest names the file: however a crash tears it later, it is seen to be ours.
+        next.write(&mut annotation::LOG_LINE.to_vec(), self.step())?;
         next.sync()?;
         let mut manifest = files.manifest.clone();
         manifest.incrs.push(ManifestFile { name, seq });
@@ -95,7 +93,7 @@ impl<'a> PreparedRewrite<'a> {
             let mut writer = log.writer.lock();
             let switched = log.write_pending_and_forget_db(&mut writer).and_then(|()| {
                 // The first line of each increment: from which offset it counts.
-                next.write_mark(log.written(), log.durable(), log.step())
+                next.write_line(&Annotation::mark(log.written(), log.durable()), log.step())
             });
             if let Err(error) = switched {
                 self.next = Some(next);
@@ -106,6 +104,7 @@ impl<'a> PreparedRewrite<'a> {
             log.size.fetch_add(next.position(), Ordering::Relaxed);
             let old = std::mem::replace(&mut writer.current, next);
             writer.retired.push(old);
+            writer.unsynced = true;
         }
         let config = &log.config;
         let path = config.path(&config.temp_base_name());
@@ -201,6 +200,8 @@ impl RewriteWriter<'_> {
             .map_err(|error| LogError::io("fsync", &self.path, &error))?;
 
         let log = self.log;
+        // The new increment becomes the first file to count offsets from, so its first line must be durable.
+        log.sync()?;
         let mut files = log.files.lock();
         let seq = files.base_seq;
         files.base_seq += 1;

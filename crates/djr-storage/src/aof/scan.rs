@@ -155,6 +155,41 @@ impl FileReader {
         Ok(())
     }
 
+    /// Whether there is nothing but zeros from there on.
+    pub(super) fn is_zero_from(&self, position: u64) -> io::Result<bool> {
+        let mut zero = true;
+        self.read(position..self.size, |bytes| {
+            zero &= bytes.iter().all(|&byte| byte == 0)
+        })?;
+        Ok(zero)
+    }
+
+    /// A reader of the file's beginning, as if it ended at `end`.
+    pub(super) fn until(&self, end: u64) -> FileReader {
+        FileReader {
+            file: self.file.clone(),
+            size: end.min(self.size),
+            window: Vec::new(),
+            window_start: 0,
+            args: Vec::new(),
+        }
+    }
+
+    /// The first place from `position` on where these two bytes stand.
+    pub(super) fn find(&self, position: u64, pair: [u8; 2]) -> io::Result<Option<u64>> {
+        let (mut found, mut at, mut before) = (None, position, None);
+        self.read(position..self.size, |bytes| {
+            for &byte in bytes {
+                if found.is_none() && before == Some(pair[0]) && byte == pair[1] {
+                    found = Some(at - 1);
+                }
+                before = Some(byte);
+                at += 1;
+            }
+        })?;
+        Ok(found)
+    }
+
     /// Makes the window hold at least so many bytes from `position`, or all to the end of the file.
     fn load(&mut self, position: u64, at_least: usize) -> io::Result<()> {
         let window_end = self.window_start + self.window.len() as u64;
