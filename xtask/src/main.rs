@@ -1,3 +1,35 @@
-//! The verbs of this repository: `cargo xtask WORD`.
+//! The verbs of this repository: `cargo xtask WORD`. One file (or folder) per verb.
 
-fn main() {}
+#![forbid(unsafe_code)]
+
+mod paths;
+mod peers;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// The verbs of this repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    Peers(peers::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().verb {
+        Verb::Peers(args) => peers::run(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
