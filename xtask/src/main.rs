@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bench;
 mod paths;
 mod peers;
 
@@ -18,11 +19,16 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
+    Bench(bench::Args),
+    #[command(hide = true)]
+    NullServer(bench::null::Args),
     Peers(peers::Args),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().verb {
+        Verb::Bench(args) => bench::run(&args),
+        Verb::NullServer(args) => bench::null::run(&args),
         Verb::Peers(args) => peers::run(&args),
     };
     match result {

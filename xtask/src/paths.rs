@@ -13,3 +13,8 @@ pub(crate) fn workspace() -> PathBuf {
         .parent()
         .map_or_else(|| crate_dir.clone(), Path::to_path_buf)
 }
+
+/// Cargo's target directory.
+pub(crate) fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from)
+}
