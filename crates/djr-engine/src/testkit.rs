@@ -212,7 +212,10 @@ fn decode(reply: &[u8]) -> Value {
     let mut rest = BytesMut::from(reply);
     match ReplyDecoder::new().decode(&mut rest, &Limits::default()) {
         Ok(Some(value)) if rest.is_empty() => value,
-        other => panic!("not one reply: {:?}: {other:?}", String::from_utf8_lossy(reply)),
+        other => panic!(
+            "not one reply: {:?}: {other:?}",
+            String::from_utf8_lossy(reply)
+        ),
     }
 }
 

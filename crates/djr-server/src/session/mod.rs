@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use djr_engine::transaction::Queue;
 use djr_protocol::RespVersion;
-use djr_storage::keyspace::{UnixMillis, WatchFlag};
+use djr_storage::keyspace::{Access, WatchFlag};
 
 use crate::clients::ClientInfo;
 
@@ -92,20 +92,13 @@ impl Session {
         self.db = db;
         self.info.db.store(db, std::sync::atomic::Ordering::Relaxed);
     }
-
-    /// Whether a watched key has changed, or has expired since.
-    pub(crate) fn watches_broken(&self, access: &djr_storage::keyspace::Access<'_>) -> bool {
-        self.watch_flag.is_set()
-            || self.watches.iter().any(|watch| {
-                let db = access.db(watch.db);
-                !watch.was_expired && db.is_expired(db.key(&watch.key))
-            })
-    }
 }
 
-/// The time that a turn works with.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Now {
-    /// Of day.
-    pub(crate) millis: UnixMillis,
+/// Whether a watched key has changed, or has expired since.
+pub(crate) fn watches_broken(watches: &[Watch], flag: &WatchFlag, access: &Access<'_>) -> bool {
+    flag.is_set()
+        || watches.iter().any(|watch| {
+            let db = access.db(watch.db);
+            !watch.was_expired && db.is_expired(db.key(&watch.key))
+        })
 }
