@@ -68,7 +68,7 @@ impl Command {
             .collect();
         let names = if parent.is_some() { 2 } else { 1 };
         let arity = if subcommands.is_empty() {
-            arity(spec.syntax, names)
+            arity(spec, names)
         } else {
             -2
         };
@@ -117,10 +117,14 @@ impl Command {
 }
 
 /// The number of arguments, counted with `names` words of name; negative if more may follow.
-fn arity(syntax: &[Arg], names: i32) -> i32 {
-    let (least, exact) = length(syntax);
+fn arity(spec: &CommandSpec, names: i32) -> i32 {
+    let (least, exact) = length(spec.syntax);
     let least = least + names;
-    if exact { least } else { -least }
+    if exact && !spec.ignores_more {
+        least
+    } else {
+        -least
+    }
 }
 
 /// The least number of arguments, and whether it is the only possible one.

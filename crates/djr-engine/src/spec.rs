@@ -22,6 +22,8 @@ pub struct CommandSpec {
     pub complexity: &'static str,
     /// Its arguments after the name. Arity and key positions follow from them.
     pub syntax: &'static [Arg],
+    /// More arguments than the syntax has are accepted and ignored (`QUIT`).
+    pub ignores_more: bool,
     /// Its behaviour.
     pub flags: Flags,
     /// ACL categories that follow neither from `flags` nor from `group`.
@@ -47,6 +49,7 @@ impl CommandSpec {
         summary: "",
         complexity: "O(1)",
         syntax: &[],
+        ignores_more: false,
         flags: Flags::NONE,
         acl: &[],
         tips: &[],

@@ -19,6 +19,9 @@ mod shared;
 mod stats;
 mod worker;
 
+/// The version of Redis whose commands and behaviour this server has.
+pub const REDIS_VERSION: &str = "7.4.0";
+
 pub use commands::registry;
 pub use config::Config;
 pub use server::{Server, StartError};

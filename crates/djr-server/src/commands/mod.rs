@@ -8,7 +8,7 @@ use djr_engine::registry::Registry;
 use djr_engine::spec::CommandSpec;
 use djr_engine::{Args, CommandError, Executor, Reply};
 
-pub(crate) use transactions::unwatch_all;
+pub(crate) use transactions::{reset_watches, unwatch_all};
 
 use crate::session::Session;
 use crate::worker::Core;

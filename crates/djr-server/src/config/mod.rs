@@ -56,6 +56,11 @@ impl Config {
     pub(crate) fn needs_password(&self) -> bool {
         self.password.is_some()
     }
+    pub(crate) fn check_password(&self, password: &[u8]) -> bool {
+        self.password
+            .as_ref()
+            .is_none_or(|expected| expected.as_bytes() == password)
+    }
     pub(crate) fn maxclients(&self) -> usize {
         10_000
     }

@@ -4,6 +4,7 @@ mod dispatch;
 mod shell;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use djr_engine::transaction::Queue;
 use djr_protocol::RespVersion;
@@ -87,10 +88,23 @@ impl Session {
         self.authenticated && self.multi.is_none() && self.replies == Replies::On && !self.no_touch
     }
 
+    /// `RESET`: as when the connection was new. The watches have been taken out of the keyspace before.
+    pub(crate) fn reset(&mut self, authenticated: bool) {
+        let info = self.info.clone();
+        *info.names.lock() = Default::default();
+        info.names.lock().user = "default".into();
+        info.multi.store(-1, Relaxed);
+        info.resp3.store(false, Relaxed);
+        info.no_evict.store(false, Relaxed);
+        info.no_touch.store(false, Relaxed);
+        *self = Self::new(info, authenticated);
+        self.select(0);
+    }
+
     /// `SELECT`. The number has been checked.
     pub(crate) fn select(&mut self, db: u32) {
         self.db = db;
-        self.info.db.store(db, std::sync::atomic::Ordering::Relaxed);
+        self.info.db.store(db, Relaxed);
     }
 }
 
