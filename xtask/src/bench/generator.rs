@@ -346,7 +346,7 @@ mod tests {
 
     fn load(reply: Expected, pipeline: usize) -> Load {
         Load {
-            command: &[Arg::Text("GET"), Arg::Key],
+            command: &[Arg::Text("SET"), Arg::Key, Arg::Value],
             reply,
             keys: 1_000,
             pipeline,
@@ -361,7 +361,7 @@ mod tests {
     fn requests_and_latencies_are_counted() {
         let address = null_server(&Expected::Value.bytes().expect("a canned reply"));
         // At the last depth neither requests nor replies fit into the sockets' buffers at once.
-        for pipeline in [1, 100, 30_000] {
+        for pipeline in [1, 100, 150_000] {
             let measured = load(Expected::Value, pipeline)
                 .run(address, std::process::id(), &Interrupt::never())
                 .unwrap_or_else(|error| panic!("pipeline {pipeline}: {error:#}"));
