@@ -142,6 +142,14 @@ fn arg_length(arg: &Arg) -> (i32, bool) {
         return (0, false);
     }
     let (inner, exact) = match arg.kind {
+        // Of a choice of which a branch may be empty, one argument is there.
+        ArgKind::OneOf(args)
+            if args
+                .iter()
+                .any(|arg| arg_length(arg).0 == 0 && !matches!(arg.kind, ArgKind::Token)) =>
+        {
+            (1, false)
+        }
         ArgKind::Token => (0, true),
         ArgKind::OneOf(args) => {
             let lengths: Vec<_> = args.iter().map(arg_length).collect();

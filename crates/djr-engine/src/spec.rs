@@ -517,3 +517,59 @@ impl Arg {
         self
     }
 }
+
+impl std::fmt::Display for Arg {
+    /// As documents show it: `key [EX seconds|PX milliseconds] [arg ...]`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.optional {
+            f.write_str("[")?;
+        }
+        self.write_once(f)?;
+        if self.multiple {
+            f.write_str(" [")?;
+            if self.multiple_token || self.token.is_none() {
+                self.write_once(f)?;
+            } else {
+                self.write_value(f)?;
+            }
+            f.write_str(" ...]")?;
+        }
+        if self.optional {
+            f.write_str("]")?;
+        }
+        Ok(())
+    }
+}
+
+impl Arg {
+    fn write_once(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(token) = self.token {
+            f.write_str(token)?;
+            if matches!(self.kind, ArgKind::Token) {
+                return Ok(());
+            }
+            f.write_str(" ")?;
+        }
+        self.write_value(f)
+    }
+
+    fn write_value(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (args, separator) = match self.kind {
+            ArgKind::OneOf(args) => (args, "|"),
+            ArgKind::Block(args) => (args, " "),
+            _ => return f.write_str(self.name),
+        };
+        for (index, arg) in args.iter().enumerate() {
+            if index > 0 {
+                f.write_str(separator)?;
+            }
+            // Inside a choice nothing is optional: the choice is.
+            let arg = Arg {
+                optional: arg.optional && separator == " ",
+                ..*arg
+            };
+            write!(f, "{arg}")?;
+        }
+        Ok(())
+    }
+}

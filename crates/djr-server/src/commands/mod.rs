@@ -34,7 +34,7 @@ pub(crate) enum ServerRun {
 pub(crate) type Entry = (&'static CommandSpec, ServerRun);
 
 /// The families of this crate: the commands, and what runs them and their subcommands.
-static FAMILIES: &[(&[&CommandSpec], &[Entry])] = &[
+static FAMILIES: &[(&[&CommandSpec], &[&[Entry]])] = &[
     (connection::COMMANDS, connection::RUNS),
     (transactions::COMMANDS, transactions::RUNS),
 ];
@@ -55,7 +55,7 @@ pub(crate) fn runs(registry: &Registry) -> Vec<Option<ServerRun>> {
     let mut note = |command: &Command| {
         let found = FAMILIES
             .iter()
-            .flat_map(|(_, runs)| runs.iter())
+            .flat_map(|(_, runs)| runs.iter().copied().flatten())
             .find(|(spec, _)| std::ptr::eq(*spec, command.spec));
         runs[command.id] = found.map(|(_, run)| *run);
     };
@@ -64,6 +64,25 @@ pub(crate) fn runs(registry: &Registry) -> Vec<Option<ServerRun>> {
         command.subcommands.iter().for_each(&mut note);
     }
     runs
+}
+
+/// The reply of a container's HELP: its subcommands, their arguments and what they do.
+pub(crate) fn help(reply: &mut Reply<'_>, container: &CommandSpec) {
+    let mut lines = vec![format!(
+        "{} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        container.name.to_uppercase()
+    )];
+    for sub in container.subcommands {
+        let syntax: Vec<_> = sub.syntax.iter().map(ToString::to_string).collect();
+        lines.push(
+            format!("{} {}", sub.name.to_uppercase(), syntax.join(" "))
+                .trim_end()
+                .to_owned(),
+        );
+        lines.push(format!("    {}", sub.summary));
+    }
+    reply.array(lines.len());
+    lines.iter().for_each(|line| reply.simple(line));
 }
 
 #[cfg(test)]

@@ -64,13 +64,13 @@ static UNWATCH: CommandSpec = CommandSpec {
 
 pub(super) static COMMANDS: &[&CommandSpec] = &[&MULTI, &EXEC, &DISCARD, &WATCH, &UNWATCH];
 
-pub(super) static RUNS: &[Entry] = &[
+pub(super) static RUNS: &[&[Entry]] = &[&[
     (&MULTI, ServerRun::Plain(multi)),
     (&EXEC, ServerRun::TopLevel(exec)),
     (&DISCARD, ServerRun::TopLevel(discard)),
     (&WATCH, ServerRun::TopLevel(watch)),
     (&UNWATCH, ServerRun::Plain(unwatch)),
-];
+]];
 
 fn multi(context: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result {
     if context.session.multi.is_some() {

@@ -1,6 +1,7 @@
 //! Commands about the connection.
 
 mod auth;
+mod client;
 mod echo;
 mod hello;
 mod ping;
@@ -14,6 +15,7 @@ use super::{Entry, ServerRun};
 
 pub(super) static COMMANDS: &[&CommandSpec] = &[
     &auth::SPEC,
+    &client::SPEC,
     &echo::SPEC,
     &hello::SPEC,
     &ping::SPEC,
@@ -22,7 +24,9 @@ pub(super) static COMMANDS: &[&CommandSpec] = &[
     &select::SPEC,
 ];
 
-pub(super) static RUNS: &[Entry] = &[
+pub(super) static RUNS: &[&[Entry]] = &[client::RUNS, OWN_RUNS];
+
+static OWN_RUNS: &[Entry] = &[
     (&auth::SPEC, ServerRun::Plain(auth::run)),
     (&echo::SPEC, ServerRun::Plain(echo::run)),
     (&hello::SPEC, ServerRun::Plain(hello::run)),
