@@ -67,7 +67,7 @@ impl Command {
             .map(|sub| Command::derive(sub, Some(spec.name), next_id))
             .collect();
         let names = if parent.is_some() { 2 } else { 1 };
-        let arity = if subcommands.is_empty() {
+        let arity = if subcommands.is_empty() || !matches!(spec.run, Run::Container) {
             arity(spec, names)
         } else {
             -2

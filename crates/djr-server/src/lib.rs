@@ -13,6 +13,7 @@ mod clock;
 mod commands;
 pub mod config;
 mod persistence;
+mod process;
 mod server;
 mod session;
 mod shared;

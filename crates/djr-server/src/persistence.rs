@@ -24,6 +24,8 @@ pub(crate) struct Persistence {
     log: OnceLock<Arc<Log>>,
     /// A compaction is under way.
     rewriting: AtomicBool,
+    /// The last one failed.
+    rewrite_failed: AtomicBool,
 }
 
 /// The time that replayed commands see: before every deadline, for what was alive when it was logged is alive now.
@@ -64,6 +66,20 @@ impl Persistence {
         // Nobody else opens one.
         let _ = self.log.set(Arc::new(log));
         Ok(recovered.report)
+    }
+
+    /// Whether a compaction is under way.
+    pub(crate) fn is_rewriting(&self) -> bool {
+        self.rewriting.load(Ordering::Relaxed)
+    }
+
+    /// `ok` or `err`, as INFO says it.
+    pub(crate) fn last_rewrite_status(&self) -> &'static str {
+        if self.rewrite_failed.load(Ordering::Relaxed) {
+            "err"
+        } else {
+            "ok"
+        }
     }
 
     /// The log has failed: from now on writes are refused.
@@ -123,6 +139,7 @@ impl Persistence {
         let before = log.sizes().current;
         let result = write_base(engine, log);
         self.rewriting.store(false, Ordering::Release);
+        self.rewrite_failed.store(result.is_err(), Ordering::Relaxed);
         if result.is_ok() {
             tracing::info!(
                 "append-only log compacted from {before} to {} bytes in {:.3} seconds",

@@ -61,6 +61,18 @@ impl Config {
             .as_ref()
             .is_none_or(|expected| expected.as_bytes() == password)
     }
+    pub(crate) fn allows_debug(&self, _peer: &crate::worker::Peer) -> bool {
+        false
+    }
+    pub(crate) fn file(&self) -> &str {
+        ""
+    }
+    pub(crate) fn maxmemory(&self) -> u64 {
+        0
+    }
+    pub(crate) fn maxmemory_policy(&self) -> &str {
+        "noeviction"
+    }
     pub(crate) fn maxclients(&self) -> usize {
         10_000
     }
