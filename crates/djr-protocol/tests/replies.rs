@@ -17,7 +17,7 @@ fn encode(version: RespVersion, write: impl FnOnce(&mut ReplyEncoder<'_>)) -> St
 #[rstest]
 #[case::ok(|r: &mut ReplyEncoder<'_>| r.ok(), "+OK|", "+OK|")]
 #[case::simple(|r: &mut ReplyEncoder<'_>| r.simple("a\r\nb"), "+a  b|", "+a  b|")]
-#[case::error(|r: &mut ReplyEncoder<'_>| r.error("ERR a\nb"), "-ERR a b|", "-ERR a b|")]
+#[case::error(|r: &mut ReplyEncoder<'_>| r.error("ERR a\nb\r\n"), "-ERR a b|", "-ERR a b|")]
 #[case::error_bytes(|r: &mut ReplyEncoder<'_>| r.error_bytes(b"ERR \xff"), r"-ERR \xff|", r"-ERR \xff|")]
 #[case::bulk_error(|r: &mut ReplyEncoder<'_>| r.bulk_error(b"ERR a"), "-ERR a|", "!5|ERR a|")]
 #[case::integer(|r: &mut ReplyEncoder<'_>| r.integer(12_345), ":12345|", ":12345|")]
