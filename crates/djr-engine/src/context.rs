@@ -38,6 +38,14 @@ impl<'a> ReadContext<'a> {
         entry
     }
 
+    /// The entry of a key, counted as a hit or a miss, but not as an access that would keep it from being evicted.
+    #[inline]
+    pub fn peek(&self, key: Key<'_>) -> Option<EntryRef<'a>> {
+        let entry = self.db.peek(key);
+        self.lookups.count(entry.is_some());
+        entry
+    }
+
     /// The string of a key, counted as a hit or a miss.
     #[inline]
     pub fn string(&self, key: Key<'_>) -> Result<Option<StringRef<'a>>, CommandError> {
@@ -84,6 +92,14 @@ impl WriteContext<'_, '_> {
     #[inline]
     pub fn count_lookup(&self, hit: bool) {
         self.lookups.count(hit);
+    }
+
+    /// The string of a key, counted as a hit or a miss.
+    #[inline]
+    pub fn counted_string(&self, key: Key<'_>) -> Result<Option<StringRef<'_>>, CommandError> {
+        let entry = self.db_read().get(key);
+        self.lookups.count(entry.is_some());
+        entry.map(as_string).transpose()
     }
 
     /// Says what to log instead of the request: one command, in its deterministic form. May be
