@@ -15,6 +15,7 @@
 pub mod command;
 pub mod commands;
 pub mod engine;
+pub mod glob;
 pub mod keys;
 pub mod registry;
 pub mod script;
@@ -28,6 +29,7 @@ mod args;
 mod context;
 mod effect;
 mod error;
+mod long_double;
 mod rng;
 #[cfg(test)]
 mod testkit;
