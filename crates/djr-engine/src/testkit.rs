@@ -2,7 +2,8 @@
 
 use std::sync::OnceLock;
 
-use djr_protocol::{ReplyDecoder, RespVersion, Value};
+use bytes::BytesMut;
+use djr_protocol::{Limits, ReplyDecoder, RespVersion, Value};
 use djr_storage::keyspace::{Keyspace, KeyspaceOptions, UnixMillis};
 
 use crate::command::Command;
@@ -129,8 +130,7 @@ impl Bench {
 
     /// Runs one command and returns its reply in RESP.
     pub(crate) fn run(&mut self, words: &[&[u8]]) -> Vec<u8> {
-        let mut request = OwnedRequest::default();
-        request.encode(words.iter().copied());
+        let request = OwnedRequest::from_args(words.iter().copied());
         let args = request.args();
         let mut out = Vec::new();
         let mut reply = Reply::new(&mut out, self.version);
@@ -194,11 +194,10 @@ impl Bench {
                 lines.push(format!("SELECT {db}"));
             }
             let mut decoder = ReplyDecoder::new();
-            let mut rest = batch.as_slice();
-            while !rest.is_empty() {
-                let (used, value) = decoder.decode(rest).expect("the log is RESP");
-                rest = &rest[used..];
-                let Some(Value::Array(words)) = value else {
+            let mut rest = BytesMut::from(batch.as_slice());
+            let limits = Limits::default();
+            while let Some(value) = decoder.decode(&mut rest, &limits).expect("the log is RESP") {
+                let Value::Array(words) = value else {
                     panic!("not a command: {value:?}")
                 };
                 let words: Vec<_> = words.iter().map(show).collect();
@@ -210,12 +209,10 @@ impl Bench {
 }
 
 fn decode(reply: &[u8]) -> Value {
-    match ReplyDecoder::new().decode(reply) {
-        Ok((used, Some(value))) if used == reply.len() => value,
-        other => panic!(
-            "not one reply: {:?}: {other:?}",
-            String::from_utf8_lossy(reply)
-        ),
+    let mut rest = BytesMut::from(reply);
+    match ReplyDecoder::new().decode(&mut rest, &Limits::default()) {
+        Ok(Some(value)) if rest.is_empty() => value,
+        other => panic!("not one reply: {:?}: {other:?}", String::from_utf8_lossy(reply)),
     }
 }
 
@@ -224,7 +221,7 @@ pub(crate) fn show(value: &Value) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let list = |values: &[Value]| values.iter().map(show).collect::<Vec<_>>().join(" ");
     match value {
-        Value::Null => "(nil)".into(),
+        Value::Null | Value::NullArray => "(nil)".into(),
         Value::Simple(bytes)
         | Value::Error(bytes)
         | Value::Bulk(bytes)

@@ -18,7 +18,7 @@ impl Queue {
     /// Adds a command, copying its request.
     pub fn push(&mut self, command: &'static Command, args: &Args<'_>) {
         let request = OwnedRequest::new(args);
-        self.bytes += request.raw().len();
+        self.bytes += request.bytes_len();
         self.commands.push((command, request));
     }
 

@@ -1,4 +1,6 @@
 //! The keyspace and the files of DJR: table, entries, expiry, append-only file, recovery.
 
+pub mod aof;
+pub mod disk;
 pub mod keyspace;
 pub mod value;

@@ -1,0 +1,10 @@
+//! The append-only log as a whole: written, cut, flipped, crashed, repaired, and read by other servers.
+
+mod crash;
+mod failure;
+mod foreign;
+mod redis;
+mod rewrite;
+mod sweep;
+mod threads;
+mod world;
