@@ -118,12 +118,12 @@ impl WriteContext<'_, '_> {
 
 /// The string of an entry, or the error that it is of another type.
 #[inline]
-pub fn as_string(entry: EntryRef<'_>) -> Result<StringRef<'_>, CommandError> {
+pub(crate) fn as_string(entry: EntryRef<'_>) -> Result<StringRef<'_>, CommandError> {
     string_of(entry.value())
 }
 
 /// The string in a value, or the error that it is of another type.
 #[inline]
-pub fn string_of(value: ValueRef<'_>) -> Result<StringRef<'_>, CommandError> {
+pub(crate) fn string_of(value: ValueRef<'_>) -> Result<StringRef<'_>, CommandError> {
     value.as_string().ok_or(CommandError::WrongType)
 }

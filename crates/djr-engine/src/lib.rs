@@ -31,8 +31,8 @@ mod effect;
 mod error;
 mod long_double;
 mod rng;
-#[cfg(test)]
-mod testkit;
+#[cfg(any(test, feature = "testkit"))]
+pub mod testkit;
 
 pub use args::{Args, OwnedRequest};
 pub use context::{ReadContext, WriteContext};

@@ -6,7 +6,7 @@
 //! ```
 
 use rustc_apfloat::ieee::X87DoubleExtended;
-use rustc_apfloat::{Float, Status, StatusAnd};
+use rustc_apfloat::{Float, Round, Status, StatusAnd};
 
 /// An 80-bit floating-point number.
 #[derive(Clone, Copy, Debug)]
@@ -109,22 +109,17 @@ fn parse_finite(text: &[u8]) -> Option<X87DoubleExtended> {
     }
     // Told in the one form that the crate reads: it wants a point and an exponent in hexadecimal.
     let mantissa = std::str::from_utf8(mantissa).ok()?;
-    let (prefix, point) = if hexadecimal { ("0x", if points == 0 { "." } else { "" }) } else { ("", "") };
+    let (prefix, point) = if hexadecimal {
+        ("0x", if points == 0 { "." } else { "" })
+    } else {
+        ("", "")
+    };
     let mark = char::from(exponent_mark);
     let text = format!("{prefix}{mantissa}{point}{mark}{exponent}");
-    let StatusAnd { status, value } = text.parse_with_status()?;
+    let StatusAnd { status, value } =
+        X87DoubleExtended::from_str_r(&text, Round::NearestTiesToEven).ok()?;
     let too_large = status.contains(Status::OVERFLOW) || value.is_infinite();
     (!too_large && !value.is_zero()).then_some(value)
-}
-
-trait ParseWithStatus {
-    fn parse_with_status(&self) -> Option<StatusAnd<X87DoubleExtended>>;
-}
-
-impl ParseWithStatus for String {
-    fn parse_with_status(&self) -> Option<StatusAnd<X87DoubleExtended>> {
-        X87DoubleExtended::from_str_r(self, rustc_apfloat::Round::NearestTiesToEven).ok()
-    }
 }
 
 /// Reads an exponent. One that is larger than any in use is held at a bound that is large enough to tell.

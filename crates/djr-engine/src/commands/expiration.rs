@@ -1,9 +1,6 @@
-//! The options EX, PX, EXAT and PXAT of `SET`, `GETEX`, `MSETEX` and their kin.
+//! Deadlines as commands give them (EX, PX, EXAT, PXAT) and as the log gets them.
 
-use djr_storage::keyspace::UnixMillis;
-
-use crate::spec::Arg;
-use crate::{Args, CommandError};
+use super::prelude::*;
 
 /// `EX seconds`
 pub(crate) const EX: Arg = Arg::integer("seconds").after("EX");
@@ -122,4 +119,15 @@ impl Expiration {
         unit.positive_deadline(args.integer(index)?, now, command)
             .map(Some)
     }
+}
+
+/// Logs that a key has this deadline now.
+pub(crate) fn log_deadline(
+    context: &mut WriteContext<'_, '_>,
+    key: Key<'_>,
+    deadline: UnixMillis,
+) -> Effect {
+    let mut buffer = [0; INTEGER_TEXT_SIZE_MAX];
+    let deadline = format_integer(deadline, &mut buffer);
+    Effect::Rewritten(context.rewrite(&[b"PEXPIREAT", key.bytes, deadline]))
 }

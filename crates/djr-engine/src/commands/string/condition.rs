@@ -42,8 +42,7 @@ impl<'a> Condition<'a> {
     pub(super) fn check(self) -> Result<(), CommandError> {
         match self {
             Self::DigestEqual(text) | Self::DigestNotEqual(text)
-                if text.len() != DIGEST_TEXT_SIZE
-                    || !text.iter().all(u8::is_ascii_hexdigit) =>
+                if text.len() != DIGEST_TEXT_SIZE || !text.iter().all(u8::is_ascii_hexdigit) =>
             {
                 Err(CommandError::text(
                     "ERR must be exactly 16 hexadecimal characters",

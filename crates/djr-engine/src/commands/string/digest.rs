@@ -38,8 +38,8 @@ mod tests {
     #[test]
     fn an_integer_is_its_text() {
         check(
-            "SET k 12 | APPEND s 1 | APPEND s 2 | DIGEST k | SET k x IFDEQ 2d73ee1b95b02a3f",
-            "OK | 1 | 2 | 0b8a9a6b1b2e4d11 | (nil)",
+            "SET k 12 | APPEND s 1 | APPEND s 2 | DIGEST k | DIGEST s",
+            "OK | 1 | 2 | 7ecd2e572c949f74 | 7ecd2e572c949f74",
         );
     }
 }

@@ -1,6 +1,6 @@
 //! GETEX key [EX | PX | EXAT | PXAT time | PERSIST]
 
-use super::super::expiration::{EX, EXAT, Expiration, PERSIST, PX, PXAT};
+use super::super::expiration::{EX, EXAT, Expiration, PERSIST, PX, PXAT, log_deadline};
 use super::super::prelude::*;
 
 pub(super) static SPEC: CommandSpec = CommandSpec {
@@ -45,19 +45,13 @@ fn getex(
 }
 
 /// Sets the deadline of a key that is there. If it has passed, the key is gone at once.
-pub(in super::super) fn set_deadline(
-    context: &mut WriteContext<'_, '_>,
-    key: Key<'_>,
-    deadline: UnixMillis,
-) -> Effect {
+fn set_deadline(context: &mut WriteContext<'_, '_>, key: Key<'_>, deadline: UnixMillis) -> Effect {
     if deadline <= context.now {
         context.db().remove(key);
         return Effect::Rewritten(context.rewrite(&[b"DEL", key.bytes]));
     }
     context.db().set_expire(key, Some(deadline));
-    let mut buffer = [0; INTEGER_TEXT_SIZE_MAX];
-    let deadline = format_integer(deadline, &mut buffer);
-    Effect::Rewritten(context.rewrite(&[b"PEXPIREAT", key.bytes, deadline]))
+    log_deadline(context, key, deadline)
 }
 
 fn clear_deadline(context: &mut WriteContext<'_, '_>, key: Key<'_>) -> Effect {

@@ -6,10 +6,7 @@ pub(super) static SPEC: CommandSpec = CommandSpec {
     name: "getset",
     group: Group::String,
     summary: "Stores a string at a key and returns the one that was there.",
-    syntax: &[
-        Arg::key("key", Access::READ_UPDATE),
-        Arg::string("value"),
-    ],
+    syntax: &[Arg::key("key", Access::READ_UPDATE), Arg::string("value")],
     flags: Flags::WRITE.with(Flags::DENY_OOM).with(Flags::FAST),
     run: Run::Write(getset),
     ..CommandSpec::DEFAULT

@@ -15,7 +15,9 @@ pub(super) static SPEC: CommandSpec = CommandSpec {
         Arg::key("key2", Access::READ),
         Arg::token("len", "LEN").optional(),
         Arg::token("idx", "IDX").optional(),
-        Arg::integer("min-match-len").after("MINMATCHLEN").optional(),
+        Arg::integer("min-match-len")
+            .after("MINMATCHLEN")
+            .optional(),
         Arg::token("withmatchlen", "WITHMATCHLEN").optional(),
     ],
     flags: Flags::READONLY,
@@ -70,13 +72,7 @@ fn lcs(
     );
     let mut buffers = [[0; INTEGER_TEXT_SIZE_MAX]; 2];
     let [buffer_a, buffer_b] = &mut buffers;
-    let bytes = |entry: Option<EntryRef<'_>>| match entry {
-        Some(entry) => entry.value().as_string().ok_or(CommandError::text(
-            "ERR The specified keys must contain string values",
-        )),
-        None => Ok(StringRef::Bytes(b"")),
-    };
-    let (a, b) = (bytes(a)?, bytes(b)?);
+    let (a, b) = (string_or_empty(a)?, string_or_empty(b)?);
     let (a, b) = (a.to_bytes(buffer_a), b.to_bytes(buffer_b));
     let options = Options::parse(args)?;
     let table = Table::new(a, b, context.engine.settings.string_len_max.get())?;
@@ -95,6 +91,15 @@ fn lcs(
         reply.bulk(&common);
     }
     Ok(())
+}
+
+fn string_or_empty(entry: Option<EntryRef<'_>>) -> Result<StringRef<'_>, CommandError> {
+    match entry {
+        Some(entry) => entry.value().as_string().ok_or(CommandError::text(
+            "ERR The specified keys must contain string values",
+        )),
+        None => Ok(StringRef::Bytes(b"")),
+    }
 }
 
 fn reply_matches(table: &Table<'_>, options: &Options, reply: &mut Reply<'_>) {

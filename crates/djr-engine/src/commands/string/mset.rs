@@ -10,14 +10,14 @@ pub(super) static MSET: CommandSpec = CommandSpec {
     complexity: "O(n) for n keys",
     syntax: &[Arg::block(
         "data",
-        &[
-            Arg::key("key", Access::OVERWRITE),
-            Arg::string("value"),
-        ],
+        &[Arg::key("key", Access::OVERWRITE), Arg::string("value")],
     )
     .multiple()],
     flags: Flags::WRITE.with(Flags::DENY_OOM),
-    tips: &["request_policy:multi_shard", "response_policy:all_succeeded"],
+    tips: &[
+        "request_policy:multi_shard",
+        "response_policy:all_succeeded",
+    ],
     run: Run::Write(mset),
     ..CommandSpec::DEFAULT
 };

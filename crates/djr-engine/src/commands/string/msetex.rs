@@ -26,7 +26,10 @@ pub(super) static SPEC: CommandSpec = CommandSpec {
         Arg::one_of("expiration", &[EX, PX, EXAT, PXAT, KEEPTTL]).optional(),
     ],
     flags: Flags::WRITE.with(Flags::DENY_OOM),
-    tips: &["request_policy:multi_shard", "response_policy:all_succeeded"],
+    tips: &[
+        "request_policy:multi_shard",
+        "response_policy:all_succeeded",
+    ],
     run: Run::Write(msetex),
     ..CommandSpec::DEFAULT
 };
@@ -147,10 +150,7 @@ mod tests {
         ] {
             refused(line, "ERR syntax error");
         }
-        refused(
-            "1 a 1 EX 0",
-            "ERR invalid expire time in 'msetex' command",
-        );
+        refused("1 a 1 EX 0", "ERR invalid expire time in 'msetex' command");
     }
 
     #[test]
@@ -159,6 +159,9 @@ mod tests {
             "MSETEX 2 a 1 b 2 EX 1 | MSETEX 1 a 2 NX | MSETEX 1 a 2 XX | MSETEX 2 a 3 c 4 PXAT 5",
             "MULTI | SET a 1 PXAT 1700000001000 | SET b 2 PXAT 1700000001000 | EXEC | SET a 2 | DEL a",
         );
-        check_effects("SET a 1 | MSETEX 1 a 2 KEEPTTL", "SET a 1 | SET a 2 KEEPTTL");
+        check_effects(
+            "SET a 1 | MSETEX 1 a 2 KEEPTTL",
+            "SET a 1 | SET a 2 KEEPTTL",
+        );
     }
 }

@@ -131,9 +131,9 @@ fn set_with_options(
     if options.expiration.has_word() {
         context.db().set_string(key, value, Expire::Keep);
         if !plain {
-            return Ok(Effect::Rewritten(context.rewrite(&[
-                b"SET", key.bytes, value, b"KEEPTTL",
-            ])));
+            return Ok(Effect::Rewritten(
+                context.rewrite(&[b"SET", key.bytes, value, b"KEEPTTL"]),
+            ));
         }
     } else {
         context.db().set_string(key, value, Expire::Clear);
@@ -190,7 +190,7 @@ mod tests {
     fn conditions_on_the_value() {
         check(
             "SET k v IFEQ v | SET k v IFNE v | SET k w IFNE v | SET k w IFEQ x | SET k 12 IFEQ v GET | SET k x IFEQ 12 | GET k",
-            "(nil) | OK | (nil) | (nil) | v | (nil) | v",
+            "(nil) | OK | (nil) | (nil) | v | OK | x",
         );
         check(
             "SET k 12 | SET k x IFEQ 12 | SET k 13 IFNE x GET | SET k 13 IFNE y | GET k",
@@ -250,10 +250,7 @@ mod tests {
         ] {
             refused(options, "ERR invalid expire time in 'set' command");
         }
-        refused(
-            "EX 1x",
-            "ERR value is not an integer or out of range",
-        );
+        refused("EX 1x", "ERR value is not an integer or out of range");
         check(
             "SET k v NX NX GET GET KEEPTTL KEEPTTL | SET k w EX 1 EX 2 | TTL k",
             "(nil) | OK | 2",

@@ -23,8 +23,7 @@ fn setrange(
     args: &Args<'_>,
     reply: &mut Reply<'_>,
 ) -> Result<Effect, CommandError> {
-    let offset =
-        usize::try_from(args.integer(2)?).map_err(|_| CommandError::OffsetOutOfRange)?;
+    let offset = usize::try_from(args.integer(2)?).map_err(|_| CommandError::OffsetOutOfRange)?;
     let (key, value) = (context.key(args, 1), args.get(3));
     let engine = context.engine;
     let mut db = context.db();

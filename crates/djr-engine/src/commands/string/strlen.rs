@@ -18,7 +18,9 @@ fn strlen(
     args: &Args<'_>,
     reply: &mut Reply<'_>,
 ) -> Result<(), CommandError> {
-    let len = context.string(context.key(args, 1))?.map_or(0, StringRef::len);
+    let len = context
+        .string(context.key(args, 1))?
+        .map_or(0, StringRef::len);
     reply.integer(len as i64);
     Ok(())
 }
