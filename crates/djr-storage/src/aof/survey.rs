@@ -110,6 +110,8 @@ struct Walk<'a> {
     /// Whether `offset` is known, or only counted from the first byte.
     anchored: bool,
     commit: Commit,
+    /// The last commit was a line that covers nothing.
+    commit_is_mark: bool,
     run: Option<Run>,
     /// Since the last line of ours, another server's `SELECT` was seen.
     foreign_select: bool,
@@ -123,8 +125,10 @@ struct Walk<'a> {
 
 struct Bad {
     why: Why,
-    /// From here on the bytes are searched for a place to go on.
-    search_from: u64,
+    /// The item that can't be taken.
+    position: u64,
+    /// The place behind the bad group, if its own annotation could be read.
+    resume: Option<Commit>,
 }
 
 /// What stands behind a bad place.
@@ -189,6 +193,7 @@ impl<'a> Walk<'a> {
                 position: 0,
                 offset,
             },
+            commit_is_mark: false,
             run: None,
             foreign_select: false,
             ours: false,
@@ -226,7 +231,7 @@ impl<'a> Walk<'a> {
             } else if self.foreign() {
                 let end =
                     ahead.resume.is_none() && later.iter().all(|(_, reader)| reader.size() == 0);
-                end && (bad.why == Why::CutOff || content_len(self.reader, bad.search_from)? == 0)
+                end && (bad.why == Why::CutOff || content_len(self.reader, bad.position)? == 0)
             } else {
                 ahead.synced <= self.commit.offset
             };
@@ -267,11 +272,13 @@ impl<'a> Walk<'a> {
             Item::End => self.end(last)?.map(|()| false),
             Item::CutOff => Err(Bad {
                 why: Why::CutOff,
-                search_from: at,
+                position: at,
+                resume: None,
             }),
             Item::Invalid => Err(Bad {
                 why: Why::NotACommand,
-                search_from: at,
+                position: at,
+                resume: None,
             }),
         })
     }
@@ -308,7 +315,7 @@ impl<'a> Walk<'a> {
     fn comment(&mut self, end: u64) -> io::Result<Result<(), Bad>> {
         let at = self.position;
         let line = self.reader.bytes(at..end);
-        if is_filler(line) {
+        if is_filler(line) && self.role == Role::Incr {
             self.position = end;
             self.run = None;
             self.after_filler = true;
@@ -327,7 +334,8 @@ impl<'a> Walk<'a> {
         if !whole {
             return Ok(Err(Bad {
                 why: Why::CutOff,
-                search_from: at,
+                position: at,
+                resume: None,
             }));
         }
         // `#TS:` of Redis, or a line of ours that is damaged: then what it covered stays uncommitted.
@@ -344,7 +352,8 @@ impl<'a> Walk<'a> {
         let bad = |why| {
             Ok(Err(Bad {
                 why,
-                search_from: at,
+                position: at,
+                resume: None,
             }))
         };
         self.ours = true;
@@ -353,7 +362,17 @@ impl<'a> Walk<'a> {
         }
         let covered_from = at - annotation.len;
         if annotation.len > 0 && self.reader.crc32(covered_from..at)? != annotation.crc32 {
-            return bad(Why::Checksum);
+            let own =
+                covered_from == self.commit.position && annotation.start() == self.commit.offset;
+            let resume = own.then_some(Commit {
+                position: end,
+                offset: annotation.end,
+            });
+            return Ok(Err(Bad {
+                why: Why::Checksum,
+                position: at,
+                resume,
+            }));
         }
         if !self.anchored && annotation.end >= self.offset {
             self.commit.offset = self
@@ -363,19 +382,28 @@ impl<'a> Walk<'a> {
             self.offset = annotation.end;
             self.anchored = true;
         }
+        // Between the last commit and a group directly behind it nothing can be missing. If the numbers disagree, one of them
+        // is wrong: the bytes are right. (The first line of a file is another matter: the end of the file before may be lost.)
+        let directly_behind = self.commit.position > 0 && covered_from == self.commit.position;
+        if directly_behind && self.commit_is_mark && annotation.len > 0 {
+            self.commit.offset = annotation.start();
+            self.offset = annotation.end;
+        }
         // What stands before the covered bytes must have been committed already, or be another server's.
         let start = if foreign {
             self.offset.saturating_sub(annotation.len)
         } else {
             self.commit.offset
         };
-        if annotation.end != self.offset || annotation.start() != start {
+        let fits = annotation.end == self.offset && annotation.start() == start;
+        if !fits && !directly_behind {
             return bad(Why::Gap);
         }
         if foreign && annotation.len > 0 {
             self.found.unchecked = self.found.unchecked.saturating_sub(annotation.len);
         }
         self.after_line(end);
+        self.commit_is_mark = annotation.len == 0;
         self.found.marked = annotation.len == 0 && annotation.synced == annotation.end && at > 0;
         Ok(Ok(()))
     }
@@ -387,7 +415,8 @@ impl<'a> Walk<'a> {
         if !covered || !fits || self.in_multi {
             return Err(Bad {
                 why: Why::Gap,
-                search_from: self.position,
+                position: self.position,
+                resume: None,
             });
         }
         self.offset = repaired.to;
@@ -408,6 +437,7 @@ impl<'a> Walk<'a> {
         };
         self.found.content_end = end;
         self.found.marked = false;
+        self.commit_is_mark = false;
     }
 
     fn commit_unchecked(&mut self) {
@@ -423,7 +453,8 @@ impl<'a> Walk<'a> {
     fn end(&mut self, last: bool) -> io::Result<Result<(), Bad>> {
         let bad = Bad {
             why: Why::CutOff,
-            search_from: self.position,
+            position: self.position,
+            resume: None,
         };
         if self.commit.offset != self.offset {
             let run = self
@@ -465,6 +496,7 @@ impl<'a> Walk<'a> {
         self.offset = commit.offset;
         self.anchored = true;
         self.commit = commit;
+        self.commit_is_mark = false;
         self.kept_from = commit.position;
         self.run = None;
         self.foreign_select = false;
@@ -477,12 +509,22 @@ impl<'a> Walk<'a> {
 
     /// Reads all annotations behind a bad place.
     fn look_ahead(&mut self, bad: &Bad, later: &mut [(Role, FileReader)]) -> io::Result<Ahead> {
-        let mut ahead = Ahead::default();
+        let mut ahead = Ahead {
+            resume: bad.resume,
+            ..Ahead::default()
+        };
         let commit = self.commit;
+        // A length that is wrong may have led the reading far astray, but where it arrived at the group's own annotation, what
+        // stands in the group's values is not looked at.
+        let search_from = if bad.resume.is_some() {
+            bad.position
+        } else {
+            commit.position
+        };
         let anchored = self.anchored;
         let later_than_commit = |line: &Annotation| !anchored || line.start() >= commit.offset;
         let reader = &*self.reader;
-        annotations(reader, bad.search_from, |line, range| {
+        annotations(reader, search_from, |line, range| {
             if !later_than_commit(&line) {
                 return Ok(());
             }
