@@ -103,6 +103,8 @@ pub(super) struct Writer {
     spare: Vec<u8>,
     /// Whether the current increment holds bytes not synced yet; the first line of a new one is no logged byte, but counts.
     pub(super) unsynced: bool,
+    /// The current increment ends in a line that says that all of it is durable.
+    pub(super) marked: bool,
     /// Earlier increments that hold bytes not synced yet, oldest first.
     pub(super) retired: Vec<LogFile>,
 }
@@ -284,6 +286,7 @@ impl Log {
                 spare: Vec::with_capacity(1 << 16),
                 retired: Vec::new(),
                 unsynced: false,
+                marked: true,
             }),
             disk,
             config,
@@ -431,21 +434,21 @@ impl Log {
         self.stop();
         self.sync()?;
         let mut writer = self.writer.lock();
-        let end = self.written.load(Ordering::Acquire);
-        let done = writer
-            .current
-            .write_line(&Annotation::mark(end, self.durable()), 0);
-        let done = done.and_then(|()| {
-            if writer.current.is_preallocated() {
-                writer.current.cut()
-            } else {
-                Ok(())
-            }
-        });
-        done.and_then(|()| writer.current.sync())
+        self.write_last_line(&mut writer)
             .map_err(|error| self.fail(error))?;
         let _ = self.failed.set(LogError::Closed);
         Ok(())
+    }
+
+    fn write_last_line(&self, writer: &mut Writer) -> Result<(), LogError> {
+        if !writer.marked {
+            let line = Annotation::mark(self.written(), self.durable());
+            writer.current.write_line(&line, 0)?;
+        }
+        if writer.current.is_preallocated() {
+            writer.current.cut()?;
+        }
+        writer.current.sync()
     }
 
     /// The offset after the last batch appended.
@@ -567,6 +570,7 @@ impl Log {
             self.size
                 .fetch_add(writer.current.position() - position, Ordering::Relaxed);
             writer.unsynced = true;
+            writer.marked = false;
             self.written.store(end, Ordering::Release);
         }
         group.clear();

@@ -105,6 +105,7 @@ impl<'a> PreparedRewrite<'a> {
             let old = std::mem::replace(&mut writer.current, next);
             writer.retired.push(old);
             writer.unsynced = true;
+            writer.marked = false;
         }
         let config = &log.config;
         let path = config.path(&config.temp_base_name());
