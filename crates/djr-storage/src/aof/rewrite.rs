@@ -13,7 +13,8 @@
 //! locks); a snapshot that keeps the state at the cut may write it out later, while the log goes on.
 
 use super::annotation::Annotation;
-use super::log::{Log, encode_select};
+use super::batch::encode_select;
+use super::log::Log;
 use super::log_file::LogFile;
 use super::manifest::ManifestFile;
 use super::{LogError, Offset, annotation};

@@ -308,3 +308,83 @@ fn a_file_cut_by_a_tool_is_kept() {
         log.sync().unwrap();
     }
 }
+
+/// The one file of a Redis before version 7 becomes the base, wherever a crash interrupts that.
+#[test]
+fn a_single_file_of_an_old_redis_is_adopted() {
+    let config = config(FsyncPolicy::EverySec);
+    let start = || {
+        let disk = SimDisk::new();
+        disk.put(
+            &config.dir.join("appendonly.aof"),
+            [SELECT, &set("a"), &set("b"), b"*3\r\n$3"].concat(),
+        );
+        disk
+    };
+    let whole = start();
+    World::open(&whole, &config).unwrap();
+    for cut in 0..=whole.operations() {
+        let disk = start();
+        disk.cut_power_at(cut);
+        let _ = World::open(&disk, &config);
+        let disk = disk.after_power_cut(cut);
+        for _ in 0..2 {
+            let (recovered, commands) = recover_sim(&disk, &config, RecoveryMode::Refuse)
+                .unwrap_or_else(|error| panic!("cut at operation {cut}: {error}"));
+            assert_eq!(keys(&commands), ["a", "b"], "cut at operation {cut}");
+            assert_eq!(
+                recovered.report.base,
+                BaseFile::Aof(config.path("appendonly.aof"))
+            );
+            open_sim(&disk, &config, recovered.state).unwrap();
+        }
+        assert_eq!(disk.contents(&config.dir.join("appendonly.aof")), None);
+    }
+}
+
+/// A value with the text of an annotation in a torn group is no evidence that the tail was durable.
+#[test]
+fn annotations_in_values_are_not_believed() {
+    let (disk, config) = (SimDisk::new(), config(FsyncPolicy::EverySec));
+    let mut world = World::open(&disk, &config).unwrap();
+    world.set(0, "a", b"v");
+    world.log.sync().unwrap();
+    let forged = b"\r\n#DJR crc32=00000000 len=0 end=900000 synced=900000\r\n";
+    world.set(0, "b", forged);
+    world.log.flush().unwrap();
+    let path = incr(&config, 1);
+    let mut bytes = disk.contents(&path).unwrap();
+    bytes.truncate(bytes.len() - 3);
+    disk.put(&path, bytes);
+    let (recovered, commands) = recover_sim(&disk, &config, RecoveryMode::Refuse).unwrap();
+    assert_eq!(keys(&commands), ["a"]);
+    assert!(recovered.report.torn.is_some());
+}
+
+#[test]
+fn leftovers_are_removed() {
+    let (disk, config) = (SimDisk::new(), config(FsyncPolicy::EverySec));
+    World::open(&disk, &config).unwrap();
+    for name in [
+        "temp-appendonly.aof.manifest",
+        "temp-appendonly.aof.base.aof",
+        "temp-repair-appendonly.aof.1.incr.aof",
+        "mine",
+    ] {
+        disk.put(&config.path(name), b"x".to_vec());
+    }
+    World::open(&disk, &config).unwrap();
+    let names: Vec<_> = disk
+        .paths()
+        .iter()
+        .map(|path| path.file_name().unwrap().to_owned())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "appendonly.aof.1.incr.aof",
+            "appendonly.aof.manifest",
+            "mine"
+        ]
+    );
+}
