@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.server import Server
+from harness.server import Server, binary
 
 _scratch = None
 
@@ -28,9 +28,14 @@ def pytest_unconfigure(config):
         shutil.rmtree(_scratch, ignore_errors=True)
 
 
-def pytest_report_header(config):
-    from harness.server import binary
+def pytest_sessionstart(session):
+    try:
+        binary()
+    except RuntimeError as error:
+        pytest.exit(str(error), returncode=2)
 
+
+def pytest_report_header(config):
     return f"server under test: {binary()}"
 
 
@@ -50,7 +55,11 @@ def pytest_runtest_makereport(item, call):
 @pytest.fixture(scope="session")
 def _session_server():
     server = Server(_scratch / "session-server")
-    server.start()
+    try:
+        server.start()
+    except RuntimeError as error:
+        # Each test would wait for it and fail in the same way.
+        pytest.exit(str(error), returncode=2)
     yield server
     assert server.close(), f"the server died during the tests:\n{server.log_tail()}"
 
@@ -61,7 +70,8 @@ def server(_session_server):
     if _session_server.process.poll() is not None:
         pytest.fail(f"the server died in an earlier test:\n{_session_server.log_tail()}")
     _session_server.flush()
-    return _session_server
+    yield _session_server
+    _session_server.close_clients()
 
 
 @pytest.fixture

@@ -188,6 +188,6 @@ def test_ignore_exceptions_when_the_server_is_gone(make_server):
     with using(configuration(DJANGO_REDIS, server.url(1), IGNORE_EXCEPTIONS=True)) as cache:
         cache.set("k", "v")
         server.kill9()
-        assert cache.get("k", "default") is None
+        assert cache.get("k", "default") == "default"
         server.restart()
         assert cache.get("k") == "v"

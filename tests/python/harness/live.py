@@ -11,6 +11,8 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
 from django.db import connections
 
+from project.caches import disconnect_this_thread
+
 
 class _QuietHandler(WSGIRequestHandler):
     def log_message(self, *args):
@@ -22,8 +24,9 @@ class _Application(WSGIHandler):
         try:
             return super().__call__(environ, start_response)
         finally:
-            # Each request has a thread of its own, which would leave its SQLite connection behind.
+            # Each request has a thread of its own, which would leave its connections behind.
             connections.close_all()
+            disconnect_this_thread()
 
 
 @contextmanager

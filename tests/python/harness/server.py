@@ -170,9 +170,7 @@ class Server:
 
     def close(self):
         """Ends it whatever its state; returns False if it had died by itself."""
-        for client in self._clients:
-            client.close()
-        self._clients.clear()
+        self.close_clients()
         alive = True
         if self.process is not None:
             alive = self.process.poll() is None or self.expected_down
@@ -190,10 +188,16 @@ class Server:
         return f"redis://{login}127.0.0.1:{self.port}/{db}{tail}"
 
     def client(self, db=0, **options):
-        """A redis-py client, closed with the server."""
+        """A redis-py client, closed at the end of the test."""
         client = redis.Redis(host="127.0.0.1", port=self.port, db=db, **{"password": self.password, **options})
         self._clients.append(client)
         return client
+
+    def close_clients(self):
+        """Closes what `client` made."""
+        for client in self._clients:
+            client.close()
+        self._clients.clear()
 
     def connect(self):
         """A bare socket, for bytes that no client library would send."""

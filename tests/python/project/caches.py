@@ -36,14 +36,19 @@ def using(default, **others):
         try:
             yield caches["default"]
         finally:
-            for cache in caches.all(initialized_only=True):
-                if hasattr(cache, "_servers"):
-                    for pool in cache._cache._pools.values():
-                        pool.disconnect()
+            disconnect_this_thread()
             # django-redis keeps pools per URL for the life of the process.
             for pool in ConnectionFactory._pools.values():
                 pool.disconnect()
             ConnectionFactory._pools.clear()
+
+
+def disconnect_this_thread():
+    """Closes the connections that Django's own backend keeps for each thread, and leaves open when the thread ends."""
+    for cache in caches.all(initialized_only=True):
+        if hasattr(cache, "_servers"):
+            for pool in cache._cache._pools.values():
+                pool.disconnect()
 
 
 def raw_client(cache):
