@@ -127,8 +127,10 @@ def main(arguments):
         arguments.remove("--hiredis")
         requirements = HERE / "requirements-hiredis.txt"
     python = environment(requirements)
-    # A stop by SIGTERM must not leave servers either.
+    # A stop by SIGTERM must not leave servers either; and a shell's background job starts with SIGINT ignored, which pytest
+    # would inherit.
     signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
     with tempfile.TemporaryDirectory(prefix="djr-tests-", ignore_cleanup_errors=True) as scratch:
         environ = os.environ | {"TMPDIR": scratch, "PYTHONDONTWRITEBYTECODE": "1"}
         # A relative name is meant from where we were called.

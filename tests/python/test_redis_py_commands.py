@@ -14,10 +14,10 @@ def r(server, protocol):
     return server.client(protocol=protocol)
 
 
-def needs(server, **version):
-    """Skips a test of what the server is too old for; DJR is never too old."""
-    if not server.has(**version):
-        pytest.skip(f"needs Redis {version['redis_since']}")
+def needs(server, **versions):
+    """Skips a test of what another server is too old for (see `Server.has`); DJR is never too old."""
+    if not server.has(**versions):
+        pytest.skip(f"needs {versions}")
 
 
 # SET and its options
@@ -99,13 +99,21 @@ def test_error_texts(server):
 
 
 def test_set_if_equal(server, r):
-    needs(server, redis_since=(8, 4))
+    needs(server, redis_since=(8, 4), valkey_since=(8, 1))
     r.set("k", "one")
     assert r.set("k", "two", ifeq="other") is None
+    assert r.get("k") == b"one"
     assert r.set("k", "two", ifeq="one") is True
+    assert r.get("k") == b"two"
+    assert r.set("missing", "v", ifeq="x") is None
+    assert r.exists("missing") == 0
+
+
+def test_set_if_not_equal_and_by_digest(server, r):
+    needs(server, redis_since=(8, 4))
+    r.set("k", "two")
     assert r.set("k", "three", ifne="two") is None
     assert r.set("k", "three", ifne="one", get=True) == b"two"
-    assert r.set("missing", "v", ifeq="x") is None
     digest = r.digest("k").decode()
     assert r.set("k", "four", ifdne=digest) is None
     assert r.set("k", "four", ifdeq=digest) is True
@@ -130,15 +138,14 @@ def test_delex(server, r):
 
 
 def test_delifeq(server, r):
-    if not server.is_djr:
-        pytest.skip("Valkey's spelling, which of the Redis family only DJR has as well")
+    needs(server, valkey_since=(9, 0))
     r.set("k", "v")
     assert r.execute_command("DELIFEQ", "k", "other") == 0
     assert r.execute_command("DELIFEQ", "k", "v") == 1
 
 
 def test_msetex(server, r):
-    needs(server, redis_since=(8, 4))
+    needs(server, redis_since=(8, 4), valkey_since=(9, 1))
     assert r.msetex({"a": 1, "b": 2}, ex=100) == 1
     assert 95 < r.ttl("a") <= 100 and 95 < r.ttl("b") <= 100
     assert r.msetex({"b": 3, "c": 4}, data_persist_option=redis.commands.core.DataPersistOptions.NX) == 0
@@ -291,7 +298,7 @@ def test_type_object_and_randomkey(r):
     r.set("n", 1)
     assert r.randomkey() == b"n"
     r.set("short", "abc")
-    r.set("long", "x" * 100)
+    r.set("long", "x" * 1000)
     assert [r.object("encoding", key) for key in ("n", "short", "long")] == [b"int", b"embstr", b"raw"]
     assert r.object("refcount", "short") == 1
     assert r.object("idletime", "short") < 60
@@ -382,7 +389,8 @@ def test_expiry_frees_without_being_asked(r):
 
 def test_an_expired_key_is_gone_for_every_command(r):
     life = Lifetime(seconds=0.05)
-    for number in range(12):
+    # k0 last, so that the others are gone when it is.
+    for number in reversed(range(12)):
         r.set(f"k{number}", "old", px=50)
     life.ends_when(lambda: r.get("k0") is None)
     assert r.exists("k1") == 0

@@ -43,7 +43,7 @@ def test_the_handshake_of_redis_py(server):
     assert info["name"] == "handshake"
     assert int(info["db"]) == 5
     assert int(info["resp"]) == 3
-    if server.has(redis_since=(7, 2)):
+    if server.has(redis_since=(7, 2), valkey_since=(7, 2)):
         assert info["lib-name"].startswith("redis-py")
         assert info["lib-ver"] == redis.__version__
 
@@ -82,8 +82,8 @@ def test_name_and_info(r):
 
 
 def test_setinfo(server, r):
-    if not server.has(redis_since=(7, 2)):
-        pytest.skip("needs Redis 7.2")
+    if not server.has(redis_since=(7, 2), valkey_since=(7, 2)):
+        pytest.skip("needs Redis 7.2 or newer")
     assert r.client_setinfo("lib-name", "my-library") is True
     assert r.client_setinfo("lib-ver", "1.2.3") is True
     assert r.client_info()["lib-name"] == "my-library"
@@ -166,7 +166,7 @@ def test_a_client_that_gave_up_waiting_can_go_on(server):
 def test_no_evict_and_no_touch(server, r):
     assert r.client_no_evict("ON")
     assert r.client_no_evict("OFF")
-    if server.has(redis_since=(7, 2)):
+    if server.has(redis_since=(7, 2), valkey_since=(7, 2)):
         assert r.client_no_touch("ON")
         assert r.client_no_touch("OFF")
 
@@ -291,7 +291,7 @@ def test_maxclients(make_server):
         assert refused.recv(4096) == b"-ERR max number of clients reached\r\n"
         assert refused.recv(4096) == b""
     held[0].close()
-    wait_until(lambda: server._answers(server.port))
+    wait_until(lambda: server.answers(server.port))
 
 
 def test_idle_clients_are_closed_after_the_timeout(make_server):
@@ -310,7 +310,7 @@ def test_unix_socket(make_server, backend):
     server = make_server(unixsocket="djr.sock")
     with redis.Redis(unix_socket_path=str(server.unixsocket)) as r:
         r.set("k", "v")
-        assert r.client_info()["addr"] == f"{server.unixsocket}:0"
+        assert f"{server.unixsocket}:0" in r.client_info()["addr"]
     assert server.client().get("k") == b"v"
     with using(configuration(backend, f"unix://{server.unixsocket}?db=1")) as cache:
         cache.set("k", [1])

@@ -27,16 +27,23 @@ def test_without_the_password_nothing_but_an_error(locked, protocol):
         locked.client(password=None, protocol=protocol, retry=no_retry()).get("k")
     with pytest.raises(redis.AuthenticationError):
         locked.client(password="wrong", protocol=protocol, retry=no_retry()).ping()
+    refused = b"-NOAUTH Authentication required.\r\n"
+    wrong = b"-WRONGPASS invalid username-password pair or user is disabled.\r\n"
+    for requests, expected in [
+        (b"GET k\r\nPING\r\nECHO a\r\n", refused * 3),
+        (b"AUTH wrong\r\n", wrong),
+        (b"AUTH default wrong\r\n", wrong),
+        (b"AUTH nobody wrong\r\nGET k\r\n", wrong + refused),
+    ]:
+        with locked.connect() as connection:
+            connection.sendall(requests)
+            received = b""
+            while len(received) < len(expected):
+                received += connection.recv(4096)
+            assert received == expected
     with locked.connect() as connection:
-        connection.sendall(b"GET k\r\nHELLO 3\r\nAUTH wrong\r\nAUTH default wrong\r\nECHO a\r\n")
-        received = b""
-        while received.count(b"\r\n") < 5:
-            received += connection.recv(4096)
-    lines = received.split(b"\r\n")
-    assert lines[0] == b"-NOAUTH Authentication required."
-    assert lines[1].startswith(b"-NOAUTH HELLO must be called with the client already authenticated")
-    assert lines[2] == lines[3] == b"-WRONGPASS invalid username-password pair or user is disabled."
-    assert lines[4] == lines[0]
+        connection.sendall(b"HELLO 3\r\n")
+        assert connection.recv(4096).startswith(b"-NOAUTH HELLO must be called with the client already authenticated")
 
 
 def test_with_the_password(locked, protocol):

@@ -130,7 +130,7 @@ class Server:
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 break
-            if self._answers(port):
+            if self.answers(port):
                 return True
             time.sleep(0.01)
         self.process.kill()
@@ -139,7 +139,7 @@ class Server:
         return False
 
     @staticmethod
-    def _answers(port):
+    def answers(port):
         """Whether PING gets an answer that means «ready»: not a refused connection, not -LOADING."""
         try:
             with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
@@ -232,10 +232,14 @@ class Server:
     def is_djr(self):
         return self._info().get("server_name") == "djr"
 
-    def has(self, *, redis_since):
-        """Whether it has what Redis has since this version, given as a tuple; DJR has all of it."""
-        version = tuple(int(part) for part in self._info()["redis_version"].split(".")[:3])
-        return self.is_djr or version >= redis_since
+    def has(self, *, redis_since=None, valkey_since=None):
+        """Whether it has what Redis or Valkey have since these versions, given as tuples; DJR has all of it."""
+        if self.is_djr:
+            return True
+        info = self._info()
+        # Valkey gives a Redis version too, the one that it stayed compatible with.
+        name, since = ("valkey_version", valkey_since) if "valkey_version" in info else ("redis_version", redis_since)
+        return since is not None and tuple(int(part) for part in info[name].split(".")[:3]) >= since
 
     def log_tail(self, lines=40):
         """The last lines of what the server said."""
