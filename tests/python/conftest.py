@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+import redis
 
 from harness.server import Server, binary
 
@@ -57,9 +58,11 @@ def _session_server():
     server = Server(_scratch / "session-server")
     try:
         server.start()
-    except RuntimeError as error:
+        server.flush()
+    except (RuntimeError, redis.RedisError) as error:
         # Each test would wait for it and fail in the same way.
-        pytest.exit(str(error), returncode=2)
+        server.close()
+        pytest.exit(f"{binary()} can't be tested: {error}", returncode=2)
     yield server
     assert server.close(), f"the server died during the tests:\n{server.log_tail()}"
 
