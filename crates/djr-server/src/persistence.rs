@@ -139,7 +139,8 @@ impl Persistence {
         let before = log.sizes().current;
         let result = write_base(engine, log);
         self.rewriting.store(false, Ordering::Release);
-        self.rewrite_failed.store(result.is_err(), Ordering::Relaxed);
+        self.rewrite_failed
+            .store(result.is_err(), Ordering::Relaxed);
         if result.is_ok() {
             tracing::info!(
                 "append-only log compacted from {before} to {} bytes in {:.3} seconds",

@@ -12,7 +12,9 @@ pub(crate) fn resident_bytes() -> Option<u64> {
 /// The machine's memory, in bytes.
 pub(crate) fn total_memory_bytes() -> Option<u64> {
     let meminfo = fs::read_to_string("/proc/meminfo").ok()?;
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let line = meminfo
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))?;
     let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kilobytes * 1024)
 }
@@ -23,7 +25,8 @@ pub(crate) fn cpu_seconds() -> Option<(f64, f64)> {
     // The name in parentheses may hold anything: the fields are counted behind it.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
     let ticks = rustix::param::clock_ticks_per_second() as f64;
-    let seconds = |index: usize| -> Option<f64> { Some(fields.get(index)?.parse::<f64>().ok()? / ticks) };
+    let seconds =
+        |index: usize| -> Option<f64> { Some(fields.get(index)?.parse::<f64>().ok()? / ticks) };
     Some((seconds(11)?, seconds(12)?))
 }
 
@@ -31,5 +34,10 @@ pub(crate) fn cpu_seconds() -> Option<(f64, f64)> {
 pub(crate) fn os() -> String {
     let name = rustix::system::uname();
     let text = |part: &std::ffi::CStr| part.to_string_lossy().into_owned();
-    format!("{} {} {}", text(name.sysname()), text(name.release()), text(name.machine()))
+    format!(
+        "{} {} {}",
+        text(name.sysname()),
+        text(name.release()),
+        text(name.machine())
+    )
 }

@@ -27,6 +27,7 @@ pub struct Server {
     log_thread: Option<JoinHandle<()>>,
     control: Option<JoinHandle<()>>,
     addresses: Vec<SocketAddr>,
+    finished: bool,
 }
 
 /// Why a server could not start. `Display` is a sentence for people.
@@ -113,6 +114,7 @@ impl Server {
             log_thread: None,
             control: None,
             addresses,
+            finished: false,
         };
         // The first worker accepts for all of them.
         let mut listeners = Some(listeners);
@@ -200,7 +202,11 @@ impl Server {
         self.finish();
     }
 
+    /// Ends everything, once.
     fn finish(&mut self) {
+        if std::mem::replace(&mut self.finished, true) {
+            return;
+        }
         self.request_stop();
         for thread in self.workers.drain(..).chain(self.control.take()) {
             if thread.join().is_err() {

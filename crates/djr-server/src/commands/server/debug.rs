@@ -15,7 +15,10 @@ pub(super) static SPEC: CommandSpec = CommandSpec {
     summary: "For tests and debugging.",
     syntax: &[Arg::string("subcommand")],
     ignores_more: true,
-    flags: Flags::ADMIN.with(Flags::LOADING).with(Flags::NO_SCRIPT).with(Flags::STALE),
+    flags: Flags::ADMIN
+        .with(Flags::LOADING)
+        .with(Flags::NO_SCRIPT)
+        .with(Flags::STALE),
     run: Run::Shell,
     ..CommandSpec::DEFAULT
 };
@@ -48,7 +51,9 @@ pub(super) fn run(
             .engine
             .keyspace
             .open(djr_storage::keyspace::Footprint::ALL, context.core.now);
-        std::thread::sleep(Duration::from_secs_f64(seconds.clamp(0.0, SLEEP_SECONDS_MAX)));
+        std::thread::sleep(Duration::from_secs_f64(
+            seconds.clamp(0.0, SLEEP_SECONDS_MAX),
+        ));
         reply.ok();
         return Ok(());
     }

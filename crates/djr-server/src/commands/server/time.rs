@@ -3,8 +3,8 @@
 use djr_engine::spec::{CommandSpec, Flags, Group, Run};
 use djr_engine::{Args, Reply};
 
-use crate::commands::{Context, Result};
 use crate::clock;
+use crate::commands::{Context, Result};
 
 pub(super) static SPEC: CommandSpec = CommandSpec {
     name: "time",

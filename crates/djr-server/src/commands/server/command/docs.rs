@@ -24,7 +24,9 @@ pub(super) fn run(context: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<
     let commands: Vec<&Command> = if args.len() == 2 {
         registry.commands().iter().collect()
     } else {
-        args.from(2).filter_map(|name| registry.by_full_name(name)).collect()
+        args.from(2)
+            .filter_map(|name| registry.by_full_name(name))
+            .collect()
     };
     reply.map(commands.len());
     for command in commands {
@@ -36,7 +38,8 @@ pub(super) fn run(context: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<
 fn write(reply: &mut Reply<'_>, command: &Command) {
     let spec = command.spec;
     reply.bulk(command.full_name.as_bytes());
-    let fields = 4 + usize::from(!spec.syntax.is_empty()) + usize::from(!command.subcommands.is_empty());
+    let fields =
+        4 + usize::from(!spec.syntax.is_empty()) + usize::from(!command.subcommands.is_empty());
     reply.map(fields);
     for (name, text) in [
         ("summary", spec.summary),
@@ -49,7 +52,11 @@ fn write(reply: &mut Reply<'_>, command: &Command) {
     }
     if !spec.syntax.is_empty() {
         reply.bulk(b"arguments");
-        let mut key = KeySpecIndex { command, next: 0, seen: 0 };
+        let mut key = KeySpecIndex {
+            command,
+            next: 0,
+            seen: 0,
+        };
         write_arguments(reply, spec.syntax, &mut key);
     }
     if !command.subcommands.is_empty() {

@@ -12,7 +12,10 @@ pub(super) static GETKEYS: CommandSpec = CommandSpec {
     since: "2.8.13",
     group: Group::Server,
     summary: "Finds the keys in a command line.",
-    syntax: &[Arg::string("command"), Arg::string("arg").optional().multiple()],
+    syntax: &[
+        Arg::string("command"),
+        Arg::string("arg").optional().multiple(),
+    ],
     flags: Flags::LOADING.with(Flags::STALE),
     acl: &["connection"],
     run: Run::Shell,
@@ -24,7 +27,10 @@ pub(super) static GETKEYSANDFLAGS: CommandSpec = CommandSpec {
     since: "7.0.0",
     group: Group::Server,
     summary: "Finds the keys in a command line, and what is done to them.",
-    syntax: &[Arg::string("command"), Arg::string("arg").optional().multiple()],
+    syntax: &[
+        Arg::string("command"),
+        Arg::string("arg").optional().multiple(),
+    ],
     flags: Flags::LOADING.with(Flags::STALE),
     acl: &["connection"],
     run: Run::Shell,
@@ -73,9 +79,13 @@ fn find(
         ));
     }
     let mut keys = Vec::new();
-    each_key(command, &inner, |index, access| keys.push((inner.get(index).to_vec(), access)))?;
+    each_key(command, &inner, |index, access| {
+        keys.push((inner.get(index).to_vec(), access))
+    })?;
     if keys.is_empty() && !command.flags.has(Flags::NO_MANDATORY_KEYS) {
-        return Err(CommandError::text("ERR Invalid arguments specified for command"));
+        return Err(CommandError::text(
+            "ERR Invalid arguments specified for command",
+        ));
     }
     Ok(keys)
 }

@@ -50,13 +50,24 @@ fn write(reply: &mut Reply<'_>, command: &Command) {
     reply.integer(first.into());
     reply.integer(last.into());
     reply.integer(step.into());
-    let categories: Vec<_> = command.categories.iter().map(|name| format!("@{name}")).collect();
+    let categories: Vec<_> = command
+        .categories
+        .iter()
+        .map(|name| format!("@{name}"))
+        .collect();
     let categories: Vec<_> = categories.iter().map(String::as_str).collect();
     write_set(reply, &categories);
     reply.set(command.spec.tips.len());
-    command.spec.tips.iter().for_each(|tip| reply.bulk(tip.as_bytes()));
+    command
+        .spec
+        .tips
+        .iter()
+        .for_each(|tip| reply.bulk(tip.as_bytes()));
     reply.set(command.keys.len());
-    command.keys.iter().for_each(|spec| write_key_spec(reply, spec));
+    command
+        .keys
+        .iter()
+        .for_each(|spec| write_key_spec(reply, spec));
     reply.set(command.subcommands.len());
     command.subcommands.iter().for_each(|sub| write(reply, sub));
 }
@@ -76,7 +87,10 @@ fn write_key_spec(reply: &mut Reply<'_>, spec: &KeySpec) {
         BeginSearch::Index(index) => {
             write_search(reply, "index", &[("index", i64::from(index))]);
         }
-        BeginSearch::Keyword { keyword, start_from } => {
+        BeginSearch::Keyword {
+            keyword,
+            start_from,
+        } => {
             reply.map(2);
             reply.bulk(b"type");
             reply.bulk(b"keyword");
@@ -94,12 +108,20 @@ fn write_key_spec(reply: &mut Reply<'_>, spec: &KeySpec) {
         FindKeys::Range { last, step, limit } => write_search(
             reply,
             "range",
-            &[("lastkey", last.into()), ("keystep", step.into()), ("limit", limit.into())],
+            &[
+                ("lastkey", last.into()),
+                ("keystep", step.into()),
+                ("limit", limit.into()),
+            ],
         ),
         FindKeys::KeyNum { index, first, step } => write_search(
             reply,
             "keynum",
-            &[("keynumidx", index.into()), ("firstkey", first.into()), ("keystep", step.into())],
+            &[
+                ("keynumidx", index.into()),
+                ("firstkey", first.into()),
+                ("keystep", step.into()),
+            ],
         ),
         FindKeys::Unknown => write_search(reply, "unknown", &[]),
     }

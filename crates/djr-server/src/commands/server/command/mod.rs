@@ -59,7 +59,10 @@ pub(super) static RUNS: &[Entry] = &[
     (&COUNT, ServerRun::Plain(count)),
     (&docs::SPEC, ServerRun::Plain(docs::run)),
     (&getkeys::GETKEYS, ServerRun::Plain(getkeys::getkeys)),
-    (&getkeys::GETKEYSANDFLAGS, ServerRun::Plain(getkeys::getkeysandflags)),
+    (
+        &getkeys::GETKEYSANDFLAGS,
+        ServerRun::Plain(getkeys::getkeysandflags),
+    ),
     (&HELP, ServerRun::Plain(run_help)),
     (&info::SPEC, ServerRun::Plain(info::some)),
     (&list::SPEC, ServerRun::Plain(list::run)),

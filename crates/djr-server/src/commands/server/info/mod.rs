@@ -15,7 +15,11 @@ pub(super) static SPEC: CommandSpec = CommandSpec {
     syntax: &[Arg::string("section").optional().multiple()],
     flags: Flags::LOADING.with(Flags::STALE),
     acl: &["dangerous"],
-    tips: &["nondeterministic_output", "request_policy:all_shards", "response_policy:special"],
+    tips: &[
+        "nondeterministic_output",
+        "request_policy:all_shards",
+        "response_policy:special",
+    ],
     run: Run::Shell,
     ..CommandSpec::DEFAULT
 };

@@ -34,7 +34,10 @@ impl<'a> Report<'a> {
             self.text.push_str("\r\n");
         }
         let (first, rest) = section.split_at(1);
-        self.line(format_args!("# {}{rest}", first.to_uppercase()));
+        match section {
+            "cpu" => self.line("# CPU"),
+            _ => self.line(format_args!("# {}{rest}", first.to_uppercase())),
+        }
     }
 
     pub(super) fn finish(self) -> String {
@@ -87,16 +90,26 @@ pub(super) fn server(report: &mut Report<'_>) {
 pub(super) fn clients(report: &mut Report<'_>) {
     let shared = report.shared;
     let clients = shared.clients.all();
-    let watching = clients.iter().filter(|client| client.watching.load(Relaxed) > 0);
+    let watching = clients
+        .iter()
+        .filter(|client| client.watching.load(Relaxed) > 0);
     report.field("connected_clients", clients.len());
     report.field("maxclients", shared.config.maxclients());
     report.field(
         "client_recent_max_input_buffer",
-        clients.iter().map(|client| client.input_bytes.load(Relaxed)).max().unwrap_or(0),
+        clients
+            .iter()
+            .map(|client| client.input_bytes.load(Relaxed))
+            .max()
+            .unwrap_or(0),
     );
     report.field(
         "client_recent_max_output_buffer",
-        clients.iter().map(|client| client.output_bytes.load(Relaxed)).max().unwrap_or(0),
+        clients
+            .iter()
+            .map(|client| client.output_bytes.load(Relaxed))
+            .max()
+            .unwrap_or(0),
     );
     report.field("blocked_clients", 0);
     report.field("tracking_clients", 0);
@@ -104,7 +117,9 @@ pub(super) fn clients(report: &mut Report<'_>) {
     report.field("watching_clients", watching.clone().count());
     report.field(
         "total_watched_keys",
-        watching.map(|client| client.watching.load(Relaxed)).sum::<usize>(),
+        watching
+            .map(|client| client.watching.load(Relaxed))
+            .sum::<usize>(),
     );
 }
 
@@ -130,7 +145,10 @@ pub(super) fn memory(report: &mut Report<'_>) {
     report.field("maxmemory_human", human(shared.config.maxmemory()));
     report.field("maxmemory_policy", shared.config.maxmemory_policy());
     if let Some(rss) = rss {
-        report.field("mem_fragmentation_ratio", format_args!("{:.2}", rss as f64 / used.max(1) as f64));
+        report.field(
+            "mem_fragmentation_ratio",
+            format_args!("{:.2}", rss as f64 / used.max(1) as f64),
+        );
         report.field("mem_fragmentation_bytes", rss as i64 - used as i64);
     }
     report.field("mem_allocator", "djr-arena");
@@ -146,9 +164,15 @@ pub(super) fn persistence(report: &mut Report<'_>) {
     report.field("rdb_last_save_time", shared.started_ms / 1000);
     report.field("rdb_last_bgsave_status", "ok");
     report.field("aof_enabled", u8::from(log.is_some()));
-    report.field("aof_rewrite_in_progress", u8::from(shared.persistence.is_rewriting()));
+    report.field(
+        "aof_rewrite_in_progress",
+        u8::from(shared.persistence.is_rewriting()),
+    );
     report.field("aof_rewrite_scheduled", 0);
-    report.field("aof_last_bgrewrite_status", shared.persistence.last_rewrite_status());
+    report.field(
+        "aof_last_bgrewrite_status",
+        shared.persistence.last_rewrite_status(),
+    );
     let failed = log.as_ref().is_some_and(|log| log.poisoned().is_some());
     report.field("aof_last_write_status", if failed { "err" } else { "ok" });
     if let Some(log) = log {
@@ -178,12 +202,22 @@ pub(super) fn stats(report: &mut Report<'_>) {
         .flat_map(|worker| worker.stats.commands.iter())
         .map(|command| command.calls.get())
         .sum();
-    let expired = report.sum(|stats| &stats.lookups.expired) + report.sum(|stats| &stats.expired_active);
-    report.field("total_connections_received", report.sum(|stats| &stats.connections_received));
+    let expired =
+        report.sum(|stats| &stats.lookups.expired) + report.sum(|stats| &stats.expired_active);
+    report.field(
+        "total_connections_received",
+        report.sum(|stats| &stats.connections_received),
+    );
     report.field("total_commands_processed", commands);
     report.field("total_net_input_bytes", report.sum(|stats| &stats.bytes_in));
-    report.field("total_net_output_bytes", report.sum(|stats| &stats.bytes_out));
-    report.field("rejected_connections", report.sum(|stats| &stats.connections_rejected));
+    report.field(
+        "total_net_output_bytes",
+        report.sum(|stats| &stats.bytes_out),
+    );
+    report.field(
+        "rejected_connections",
+        report.sum(|stats| &stats.connections_rejected),
+    );
     report.field("expired_keys", expired);
     report.field("evicted_keys", 0);
     report.field("keyspace_hits", report.sum(|stats| &stats.lookups.hits));
@@ -207,7 +241,10 @@ pub(super) fn replication(report: &mut Report<'_>) {
     report.field("connected_slaves", 0);
     report.field("master_failover_state", "no-failover");
     report.field("master_replid", &report.shared.run_id.clone());
-    report.field("master_repl_offset", report.shared.log().map_or(0, |log| log.end()));
+    report.field(
+        "master_repl_offset",
+        report.shared.log().map_or(0, |log| log.end()),
+    );
     report.field("repl_backlog_active", 0);
 }
 
@@ -225,10 +262,16 @@ pub(super) fn commandstats(report: &mut Report<'_>) {
     let shared = report.shared;
     for id in 0..shared.engine.registry.id_count() {
         let sum = |counter: fn(&crate::stats::CommandStats) -> &Counter| -> u64 {
-            shared.workers.iter().map(|worker| counter(&worker.stats.commands[id]).get()).sum()
+            shared
+                .workers
+                .iter()
+                .map(|worker| counter(&worker.stats.commands[id]).get())
+                .sum()
         };
         let (calls, rejected) = (sum(|stats| &stats.calls), sum(|stats| &stats.rejected));
-        let Some(command) = shared.engine.registry.by_id(id) else { continue };
+        let Some(command) = shared.engine.registry.by_id(id) else {
+            continue;
+        };
         if calls == 0 && rejected == 0 {
             continue;
         }
@@ -264,7 +307,9 @@ pub(super) fn keyspace(report: &mut Report<'_>) {
         let keys = keyspace.len(db);
         if keys > 0 {
             let expires = keyspace.expires_len(db);
-            report.line(format_args!("db{db}:keys={keys},expires={expires},avg_ttl=0,subexpiry=0"));
+            report.line(format_args!(
+                "db{db}:keys={keys},expires={expires},avg_ttl=0,subexpiry=0"
+            ));
         }
     }
 }
