@@ -5,7 +5,7 @@
 
 use std::hint::black_box;
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use djr_storage::keyspace::{Expire, Keyspace, KeyspaceOptions};
 use djr_storage::value::ValueRef;
@@ -69,33 +69,52 @@ fn run(keys: usize, ttl: bool) {
     });
     let load = nanoseconds(keys, |number| set(&keyspace, &name(number), expire(number)));
     let (used, resident) = (keyspace.used_bytes(), resident_bytes() - before);
+    if std::env::var_os("DETAILS").is_some() {
+        let per_key = |bytes: usize| bytes as f64 / keys as f64;
+        let (entries, slabs) = (
+            per_key(keyspace.entry_bytes(0)),
+            per_key(keyspace.held_bytes()),
+        );
+        println!(
+            "entries {entries:.2} in slabs of {slabs:.2}, index {:.2}",
+            per_key(keyspace.index_bytes(0))
+        );
+        if let Ok(rollup) = std::fs::read_to_string("/proc/self/smaps_rollup") {
+            println!("{rollup}");
+        }
+    }
     let mut random = Random(7);
-    let get_each = nanoseconds(OPERATIONS, |_| get(&keyspace, &name(random.below(keys))));
-    let set_each = nanoseconds(OPERATIONS, |number| {
-        set(&keyspace, &name(random.below(keys)), expire(number))
+    let get_each = over_batches(&mut random, keys, 4096, |batch| {
+        batch.iter().for_each(|key| get(&keyspace, key))
     });
+    let set_each = over_batches(&mut random, keys, 4096, |batch| {
+        batch
+            .iter()
+            .enumerate()
+            .for_each(|(number, key)| set(&keyspace, key, expire(number)));
+    });
+    let mut hashes = Vec::new();
     let [get_16, get_99, set_16] = [(16, false), (99, false), (16, true)].map(|(depth, is_set)| {
-        let mut batch = vec![[0; 16]; depth];
-        nanoseconds(OPERATIONS / depth, |number| {
-            batch
-                .iter_mut()
-                .for_each(|key| *key = name(random.below(keys)));
-            let hashes: Vec<_> = batch.iter().map(|key| keyspace.key(key).hash).collect();
-            let turn = keyspace.pin();
-            hashes
-                .iter()
-                .for_each(|&hash| keyspace.prefetch_bucket(&turn, 0, hash));
-            hashes
-                .iter()
-                .for_each(|&hash| keyspace.prefetch_entry(&turn, 0, hash));
-            for key in &batch {
-                if is_set {
-                    set(&keyspace, key, expire(number))
-                } else {
-                    get(&keyspace, key)
+        over_batches(&mut random, keys, 4096 / depth * depth, |batch| {
+            for batch in batch.chunks(depth) {
+                hashes.clear();
+                hashes.extend(batch.iter().map(|key| keyspace.key(key).hash));
+                let turn = keyspace.pin();
+                hashes
+                    .iter()
+                    .for_each(|&hash| keyspace.prefetch_bucket(&turn, 0, hash));
+                hashes
+                    .iter()
+                    .for_each(|&hash| keyspace.prefetch_entry(&turn, 0, hash));
+                for (number, key) in batch.iter().enumerate() {
+                    if is_set {
+                        set(&keyspace, key, expire(number))
+                    } else {
+                        get(&keyspace, key)
+                    }
                 }
             }
-        }) / depth as f64
+        })
     });
     let delete = nanoseconds(keys, |number| {
         let name = name(number);
@@ -148,6 +167,26 @@ fn nanoseconds(count: usize, mut run: impl FnMut(usize)) -> f64 {
     let start = Instant::now();
     (0..count).for_each(&mut run);
     start.elapsed().as_nanos() as f64 / count as f64
+}
+
+/// Nanoseconds per key of `run` over batches of random keys, whose making is not counted.
+fn over_batches(
+    random: &mut Random,
+    keys: usize,
+    size: usize,
+    mut run: impl FnMut(&[[u8; 16]]),
+) -> f64 {
+    let mut batch = vec![[0; 16]; size];
+    let (mut spent, rounds) = (Duration::ZERO, OPERATIONS / size);
+    for _ in 0..rounds {
+        batch
+            .iter_mut()
+            .for_each(|key| *key = name(random.below(keys)));
+        let start = Instant::now();
+        run(&batch);
+        spent += start.elapsed();
+    }
+    spent.as_nanos() as f64 / (rounds * size) as f64
 }
 
 struct Random(u64);

@@ -129,6 +129,21 @@ impl<'a> NewString<'a> {
     }
 }
 
+/// What the keyspace keeps count of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Facts {
+    pub(super) expire_at: Option<UnixMillis>,
+    /// Bytes taken, rounding and heap included.
+    pub(super) memory: usize,
+}
+
+/// A block after a change: perhaps another one.
+pub(super) struct Changed {
+    pub(super) base: NonNull<u8>,
+    pub(super) before: Facts,
+    pub(super) after: Facts,
+}
+
 /// A `Vec<u8>` taken apart.
 #[derive(Clone, Copy)]
 #[repr(C)]
@@ -221,6 +236,12 @@ impl<'a> Block<'a> {
     }
 
     #[inline]
+    fn shape_and_facts(self) -> (Shape, Facts) {
+        let shape = self.shape();
+        (shape, self.facts(&shape))
+    }
+
+    #[inline]
     fn bytes(self, at: usize, len: usize) -> &'a [u8] {
         // SAFETY: callers keep within the block, which is alive and unchanged for 'a.
         unsafe { std::slice::from_raw_parts(self.base.as_ptr().add(at), len) }
@@ -259,8 +280,7 @@ impl<'a> Block<'a> {
 
     #[inline]
     pub(super) fn expire_at(self) -> Option<UnixMillis> {
-        let meta = self.meta().load(Relaxed);
-        if meta & DEADLINE == 0 {
+        if self.meta().load(Relaxed) & DEADLINE == 0 {
             return None;
         }
         Some(self.deadline(&self.shape()))
@@ -297,10 +317,20 @@ impl<'a> Block<'a> {
     }
 
     /// Bytes taken, rounding and heap included.
-    #[inline]
     pub(super) fn memory(self) -> usize {
-        let shape = self.shape();
-        block_size(shape.size()) + self.heap_bytes(&shape)
+        self.facts(&self.shape()).memory
+    }
+
+    #[inline]
+    fn facts(self, shape: &Shape) -> Facts {
+        Facts {
+            expire_at: if shape.meta & DEADLINE != 0 {
+                Some(self.deadline(shape))
+            } else {
+                None
+            },
+            memory: block_size(shape.size()) + self.heap_bytes(shape),
+        }
     }
 
     fn heap_bytes(self, shape: &Shape) -> usize {
@@ -471,16 +501,21 @@ pub(super) unsafe fn rewrite(
     clock: u32,
     expire_at: Option<UnixMillis>,
     value: NewString<'_>,
-) -> NonNull<u8> {
+) -> Changed {
     // SAFETY: alive; the reference is gone before anything is written.
-    let before = unsafe { Block::new(old) }.shape();
+    let (before, facts_before) = unsafe { Block::new(old) }.shape_and_facts();
     let (flags, value_len) = value.form();
     let after = shape_for(before.key_len, expire_at.is_some(), flags, value_len);
+    let size = block_size(after.size());
+    let facts_after = Facts {
+        expire_at,
+        memory: size + value.heap_bytes(),
+    };
     // SAFETY: the old value is not used any more. In place: block sizes are equal, so the new contents fit; the key is moved
     // before anything else is written. Otherwise the new block is of the new shape's size, and the old one ours to free.
     unsafe {
         drop_heap(old, &before);
-        let base = if block_size(before.size()) == block_size(after.size()) {
+        let base = if block_size(before.size()) == size {
             old
         } else {
             arena.alloc(after.size())
@@ -497,7 +532,11 @@ pub(super) unsafe fn rewrite(
         if base != old {
             arena.free(old, before.size());
         }
-        base
+        Changed {
+            base,
+            before: facts_before,
+            after: facts_after,
+        }
     }
 }
 
@@ -509,14 +548,20 @@ pub(super) unsafe fn set_expire_at(
     arena: &mut Arena,
     old: NonNull<u8>,
     expire_at: Option<UnixMillis>,
-) -> NonNull<u8> {
+) -> Changed {
     // SAFETY: alive; the reference is gone before anything is written.
-    let (before, clock) = unsafe { (Block::new(old).shape(), Block::new(old).clock()) };
+    let (before, facts_before) = unsafe { Block::new(old) }.shape_and_facts();
+    let clock = before.meta & CLOCK_MASK;
     let flags = before.meta & !DEADLINE & !CLOCK_MASK;
     let after = shape_for(before.key_len, expire_at.is_some(), flags, before.value_len);
+    let (size_before, size) = (block_size(before.size()), block_size(after.size()));
+    let facts_after = Facts {
+        expire_at,
+        memory: facts_before.memory - size_before + size,
+    };
     // SAFETY: as in `rewrite`; key and value, which follow each other, are moved together before the head is written.
     unsafe {
-        let base = if block_size(before.size()) == block_size(after.size()) {
+        let base = if size_before == size {
             old
         } else {
             arena.alloc(after.size())
@@ -533,7 +578,11 @@ pub(super) unsafe fn set_expire_at(
         if base != old {
             arena.free(old, before.size());
         }
-        base
+        Changed {
+            base,
+            before: facts_before,
+            after: facts_after,
+        }
     }
 }
 
@@ -574,32 +623,32 @@ impl Drop for AbortOnDrop {
     }
 }
 
-/// Frees a block and its value. Returns the bytes that it took.
+/// Frees a block and its value. Returns what is to be discounted.
 ///
 /// # Safety
 /// As [`rewrite`]; the block is not used any more.
 #[inline]
-pub(super) unsafe fn free(arena: &mut Arena, block: NonNull<u8>) -> usize {
+pub(super) unsafe fn free(arena: &mut Arena, block: NonNull<u8>) -> Facts {
     // SAFETY: as promised by the caller.
     unsafe {
         let view: Block<'_> = Block::new(block);
         let shape = view.shape();
-        let memory = block_size(shape.size()) + view.heap_bytes(&shape);
+        let facts = view.facts(&shape);
         drop_heap(block, &shape);
         arena.free(block, shape.size());
-        memory
+        facts
     }
 }
 
-/// Frees a block and returns its value.
+/// Frees a block and returns its value, and what is to be discounted.
 ///
 /// # Safety
 /// As [`free`].
-pub(super) unsafe fn take(arena: &mut Arena, block: NonNull<u8>) -> Value {
+pub(super) unsafe fn take(arena: &mut Arena, block: NonNull<u8>) -> (Value, Facts) {
     // SAFETY: as promised by the caller; a vector in heap form changes hands.
     unsafe {
         let view: Block<'_> = Block::new(block);
-        let shape = view.shape();
+        let (shape, facts) = view.shape_and_facts();
         let value = match shape.meta & FORM_MASK {
             FORM_HEAP => {
                 let parts = view.vec_parts(&shape);
@@ -612,7 +661,7 @@ pub(super) unsafe fn take(arena: &mut Arena, block: NonNull<u8>) -> Value {
             _ => view.to_value(),
         };
         arena.free(block, shape.size());
-        value
+        (value, facts)
     }
 }
 

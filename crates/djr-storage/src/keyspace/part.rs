@@ -4,7 +4,7 @@
 use std::ptr::NonNull;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::block::{self, Block, NewString};
+use super::block::{self, Block, Changed, Facts, NewString};
 use super::hash::{Key, KeyHash, UnixMillis};
 use super::keyspace::Keyspace;
 use super::shard::{DbCounters, DbShard, Shard, ShardState, base_of, block_of};
@@ -105,9 +105,8 @@ impl<'a> Part<'a> {
         value: NewString<'_>,
     ) -> Raw {
         self.before_change_of(slot);
-        let (old_expire_at, old_memory) = (self.block(slot).expire_at(), self.block(slot).memory());
         // SAFETY: a live block of this arena, to which `&mut self` excludes references; the value comes from outside.
-        let base = unsafe {
+        let changed = unsafe {
             block::rewrite(
                 &mut self.state.arena,
                 base_of(slot.raw()),
@@ -116,7 +115,7 @@ impl<'a> Part<'a> {
                 value,
             )
         };
-        self.moved(hash, slot, base, old_expire_at, old_memory)
+        self.changed(hash, slot, changed)
     }
 
     /// Sets or clears the deadline of an entry. Returns its block, for [`found_at`](Self::found_at).
@@ -127,36 +126,33 @@ impl<'a> Part<'a> {
         expire_at: Option<UnixMillis>,
     ) -> Raw {
         self.before_change_of(slot);
-        let (old_expire_at, old_memory) = (self.block(slot).expire_at(), self.block(slot).memory());
         // SAFETY: as in `rewrite`.
-        let base =
+        let changed =
             unsafe { block::set_expire_at(&mut self.state.arena, base_of(slot.raw()), expire_at) };
-        self.moved(hash, slot, base, old_expire_at, old_memory)
+        self.changed(hash, slot, changed)
     }
 
     /// After an entry's block was changed, perhaps for another: table, index and counters follow.
     #[inline]
-    fn moved(
+    fn changed(
         &mut self,
         hash: KeyHash,
         slot: Slot,
-        base: NonNull<u8>,
-        old_expire_at: Option<UnixMillis>,
-        old_memory: usize,
+        Changed {
+            base,
+            before,
+            after,
+        }: Changed,
     ) -> Raw {
-        // SAFETY: the new block is alive, and about to be the table's.
-        let block: Block<'_> = unsafe { Block::new(base) };
-        let (expire_at, memory) = (block.expire_at(), block.memory());
         let raw = Raw::new(base);
         if raw != slot.raw() {
             self.state.dbs[self.place].table.replace(slot, raw);
         }
-        if old_expire_at != expire_at {
-            self.file(hash, old_expire_at, expire_at);
-        }
-        let expires = isize::from(expire_at.is_some()) - isize::from(old_expire_at.is_some());
-        if expires != 0 || memory != old_memory {
-            self.count(0, expires, memory as isize - old_memory as isize);
+        if before != after {
+            self.file(hash, before.expire_at, after.expire_at);
+            let expires =
+                isize::from(after.expire_at.is_some()) - isize::from(before.expire_at.is_some());
+            self.count(0, expires, after.memory as isize - before.memory as isize);
         }
         raw
     }
@@ -178,33 +174,36 @@ impl<'a> Part<'a> {
 
     /// Removes an entry.
     pub(super) fn remove(&mut self, slot: Slot) {
-        let (base, expires) = self.detach(slot);
+        let base = self.detach(slot);
         // SAFETY: the block is in no table any more.
-        let memory = unsafe { block::free(&mut self.state.arena, base) };
-        self.count(-1, -expires, -(memory as isize));
-        self.count_index();
+        let facts = unsafe { block::free(&mut self.state.arena, base) };
+        self.count_removed(facts);
     }
 
     /// Removes an entry and returns its value.
     pub(super) fn take(&mut self, slot: Slot) -> Value {
-        let memory = self.block(slot).memory();
-        let (base, expires) = self.detach(slot);
+        let base = self.detach(slot);
         // SAFETY: the block is in no table any more.
-        let value = unsafe { block::take(&mut self.state.arena, base) };
-        self.count(-1, -expires, -(memory as isize));
-        self.count_index();
+        let (value, facts) = unsafe { block::take(&mut self.state.arena, base) };
+        self.count_removed(facts);
         value
     }
 
-    fn detach(&mut self, slot: Slot) -> (NonNull<u8>, isize) {
+    fn detach(&mut self, slot: Slot) -> NonNull<u8> {
         self.before_change_of(slot);
-        let expires = isize::from(self.block(slot).expire_at().is_some());
         let (keyspace, db) = (self.keyspace, &mut self.state.dbs[self.place]);
         // SAFETY: the table asks for elements of its own.
-        let raw = db
-            .table
-            .remove_slot(slot, &|raw| unsafe { keyspace.rehash(block_of(raw)) });
-        (base_of(raw), expires)
+        let rehash = |raw| unsafe { keyspace.rehash(block_of(raw)) };
+        base_of(db.table.remove_slot(slot, &rehash))
+    }
+
+    fn count_removed(&self, facts: Facts) {
+        self.count(
+            -1,
+            -isize::from(facts.expire_at.is_some()),
+            -(facts.memory as isize),
+        );
+        self.count_index();
     }
 
     #[cold]
