@@ -5,7 +5,7 @@
 
 use std::hint::black_box;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use djr_storage::keyspace::{Expire, Keyspace, KeyspaceOptions};
 use djr_storage::value::ValueRef;
@@ -169,7 +169,7 @@ fn nanoseconds(count: usize, mut run: impl FnMut(usize)) -> f64 {
     start.elapsed().as_nanos() as f64 / count as f64
 }
 
-/// Nanoseconds per key of `run` over batches of random keys, whose making is not counted.
+/// Nanoseconds per key of `run` over batches of random keys, whose making is not counted: the median batch.
 fn over_batches(
     random: &mut Random,
     keys: usize,
@@ -177,16 +177,16 @@ fn over_batches(
     mut run: impl FnMut(&[[u8; 16]]),
 ) -> f64 {
     let mut batch = vec![[0; 16]; size];
-    let (mut spent, rounds) = (Duration::ZERO, OPERATIONS / size);
-    for _ in 0..rounds {
-        batch
-            .iter_mut()
-            .for_each(|key| *key = name(random.below(keys)));
-        let start = Instant::now();
-        run(&batch);
-        spent += start.elapsed();
-    }
-    spent.as_nanos() as f64 / (rounds * size) as f64
+    let mut spent: Vec<_> = (0..(OPERATIONS / size))
+        .map(|_| {
+            batch.iter_mut().for_each(|key| *key = name(random.below(keys)));
+            let start = Instant::now();
+            run(&batch);
+            start.elapsed()
+        })
+        .collect();
+    spent.sort_unstable();
+    spent[spent.len() / 2].as_nanos() as f64 / size as f64
 }
 
 struct Random(u64);
