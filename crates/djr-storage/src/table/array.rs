@@ -5,10 +5,12 @@
 //! into the buckets behind it; an element is never behind a bucket that is not full. Behind the last home are some spare buckets.
 //!
 //! **Tags.** A slot keeps the low [`TAG_BITS`] bits of the position. The bucket it is found in says the rest, so a resize and a
-//! scan read no elements. That works while the tag's period (2^20 positions) is wider than the distance an element may have come,
-//! and precision is chosen so that it is 16 buckets at least: 20 bits for less than 256 buckets (the tag is the whole position),
-//! 24 below 4096, 28 below 65 536, then 32. Should an element be farther away all the same, or a finer precision be needed, the
-//! caller's `rehash` is asked for its hash.
+//! scan read no elements. That works as long as an element cannot have come farther than a tag's period (2^20 positions), which the
+//! start of its *run* tells, the full buckets before it. Runs of 100 and more buckets occur in an array that is 90 % full, but few
+//! elements are in one. So precision is chosen such that the period is 64 buckets at least: 20 bits for less than 1024 buckets
+//! (the tag is the whole position), 24 below 16 384, 28 below 262 144, then 32. A bucket is then at least 1024 positions wide: a look-up
+//! meets a wrong element with the right tag once in 150 times at worst, once in some thousand on average. Where an element may have come
+//! farther, or a finer precision is needed, the caller's `rehash` is asked for its hash.
 
 use std::ptr::NonNull;
 
@@ -17,7 +19,10 @@ use super::bucket::{Bucket, SLOTS, TAG_BITS, TAG_MASK, tag_of};
 use super::memory::{ARENA_MIN, CACHE_LINE, Memory, usable_size};
 
 /// What a table without memory points to; never written.
-static NO_BUCKETS: Bucket = Bucket::EMPTY;
+static NO_BUCKETS: Bucket = Bucket::new();
+
+/// The period of a tag is this many buckets at least (its logarithm).
+const PERIOD_BUCKETS_LOG2: u32 = 6;
 
 /// One past the largest hash.
 pub(super) const HASH_END: u64 = 1 << 32;
@@ -33,7 +38,7 @@ pub(super) struct Geometry {
 
 impl Geometry {
     pub(super) fn new(homes: u32) -> Geometry {
-        let steps = homes.max(1).ilog2().saturating_sub(4) / 4;
+        let steps = homes.max(1).ilog2().saturating_sub(PERIOD_BUCKETS_LOG2) / 4;
         let precision = (TAG_BITS + 4 * steps).min(32);
         Geometry {
             homes,
@@ -69,10 +74,8 @@ pub(super) struct Array {
     geometry: Geometry,
     /// All buckets: homes and spare ones.
     total: u32,
-    /// The farthest that any element was put from its home, in buckets, since the array was made.
-    displacement: u32,
-    /// Displacement at which a bucket and a tag no longer tell the hash.
-    displacement_max: u32,
+    /// Buckets after which tags repeat.
+    period: u32,
     memory: Option<Memory>,
 }
 
@@ -90,8 +93,7 @@ impl Array {
             base,
             geometry,
             total: 1,
-            displacement: 0,
-            displacement_max: 0,
+            period: u32::MAX,
             memory: None,
         }
     }
@@ -105,16 +107,15 @@ impl Array {
         let geometry = Geometry::new(homes);
         let width = (1u64 << (32 - geometry.shift)).div_ceil(u64::from(homes));
         // Where a tag is the whole position there is nothing to lose.
-        let displacement_max = match 32 - geometry.shift == TAG_BITS {
+        let period = match 32 - geometry.shift == TAG_BITS {
             true => u32::MAX,
-            false => ((1u64 << TAG_BITS) / width).saturating_sub(1) as u32,
+            false => ((1u64 << TAG_BITS) / width) as u32,
         };
         Array {
             base: memory.base().cast(),
             geometry,
             total: u32::try_from(bytes / CACHE_LINE).unwrap_or(u32::MAX),
-            displacement: 0,
-            displacement_max,
+            period,
             memory: Some(memory),
         }
     }
@@ -224,9 +225,6 @@ impl Array {
             }
         };
         bucket.set(bucket.len(), raw.with_tag(tag));
-        if number - home > self.displacement {
-            self.displacement = number - home;
-        }
         true
     }
 
@@ -243,14 +241,17 @@ impl Array {
 
     /// `hole` has lost its eighth slot: an element that spilled over it moves there, if there is one, and leaves a hole itself.
     fn pull_back(&mut self, mut hole: u32, rehash: &impl Fn(Raw) -> u64) {
+        let run_start = self.run_start(hole);
         let mut hole_end = self.geometry.start(hole + 1);
         let mut number = hole + 1;
         while number < self.total {
             let bucket = self.bucket(number);
             let was_full = bucket.is_full();
             let end = self.geometry.start(number + 1);
-            let spilled = |&slot: &u64| u64::from(self.hash_before(end, slot, rehash)) < hole_end;
-            if let Some((index, slot)) = bucket.iter().enumerate().find(|(_, slot)| spilled(slot)) {
+            let reach = number - run_start;
+            let spilled = |slot| u64::from(self.hash_before(end, reach, slot, rehash)) < hole_end;
+            if let Some((index, slot)) = bucket.iter().enumerate().find(|&(_, slot)| spilled(slot))
+            {
                 // First there, then away from here: a view may see it twice, but does not miss it.
                 self.bucket(hole).set(SLOTS - 1, slot);
                 bucket.remove(index);
@@ -264,16 +265,28 @@ impl Array {
         }
     }
 
-    /// The hash (truncated) of the element that this slot of this bucket holds.
-    #[inline(always)]
-    pub(super) fn hash_of(&self, number: u32, slot: u64, rehash: &impl Fn(Raw) -> u64) -> u32 {
-        self.hash_before(self.geometry.start(number + 1), slot, rehash)
+    /// The first bucket of the run of full buckets before this one, as far as it matters for [`Array::hash_before`]: no element of this
+    /// bucket has a home before it.
+    #[inline]
+    pub(super) fn run_start(&self, number: u32) -> u32 {
+        let mut start = number;
+        while start > 0 && number - start < self.period && self.bucket(start - 1).is_full() {
+            start -= 1;
+        }
+        start
     }
 
-    /// As [`Array::hash_of`], for the bucket whose hashes end before `end`.
+    /// The hash (truncated) of the element in this slot, whose bucket's hashes end before `end` and whose home is at most `reach` buckets
+    /// before it.
     #[inline(always)]
-    pub(super) fn hash_before(&self, end: u64, slot: u64, rehash: &impl Fn(Raw) -> u64) -> u32 {
-        if !self.hashes_are_known() {
+    pub(super) fn hash_before(
+        &self,
+        end: u64,
+        reach: u32,
+        slot: u64,
+        rehash: &impl Fn(Raw) -> u64,
+    ) -> u32 {
+        if !self.tells_hashes(reach) {
             return Raw::of_slot(slot).map_or(0, |raw| self.geometry.truncate(rehash(raw) as u32));
         }
         // The largest position below `end` with this tag.
@@ -282,19 +295,16 @@ impl Array {
         position << self.geometry.shift
     }
 
-    /// Whether bucket and tag tell an element's hash, up to the array's precision.
+    /// Whether bucket and tag tell an element's hash, up to the array's precision, if its home is at most `reach` buckets away.
     #[inline(always)]
-    pub(super) fn hashes_are_known(&self) -> bool {
-        self.displacement <= self.displacement_max
+    pub(super) fn tells_hashes(&self, reach: u32) -> bool {
+        reach < self.period
     }
 
-    /// All elements, and the buckets that hold them, from this bucket on. Finds them also where a resize stopped amid a bucket.
-    pub(super) fn slots_from(&self, first: u32) -> impl Iterator<Item = (u32, u64)> {
-        let slots =
-            move |number| (0..SLOTS).map(move |index| (number, self.bucket(number).get(index)));
-        (first..self.total)
-            .flat_map(slots)
-            .filter(|&(_, slot)| slot != 0)
+    /// The elements from this bucket on. Finds them also where a resize stopped amid a bucket.
+    pub(super) fn elements_from(&self, first: u32) -> impl Iterator<Item = Raw> {
+        let slots = move |number| (0..SLOTS).map(move |index| self.bucket(number).get(index));
+        (first..self.total).flat_map(slots).filter_map(Raw::of_slot)
     }
 }
 
@@ -345,16 +355,14 @@ mod tests {
                 let hash = step.wrapping_mul(0x9e37_79b9);
                 let (home, tag) = geometry.locate(hash);
                 let slot = raw.with_tag(tag);
-                let farthest = (home + array.displacement_max.min(12)).min(array.total - 1);
-                assert_eq!(
-                    array.hash_of(home, slot, &no_rehash),
-                    geometry.truncate(hash)
-                );
-                assert_eq!(
-                    array.hash_of(farthest, slot, &no_rehash),
-                    geometry.truncate(hash),
-                    "{homes} {hash}"
-                );
+                for reach in [0, 1, 12, array.period - 1] {
+                    let end = geometry.start((home + 1).saturating_add(reach));
+                    assert_eq!(
+                        array.hash_before(end, reach, slot, &no_rehash),
+                        geometry.truncate(hash),
+                        "{homes} {reach}"
+                    );
+                }
             }
         }
     }

@@ -74,9 +74,11 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
-    pub(super) const EMPTY: Bucket = Bucket {
-        slots: [const { AtomicU64::new(0) }; SLOTS],
-    };
+    pub(super) const fn new() -> Bucket {
+        Bucket {
+            slots: [const { AtomicU64::new(0) }; SLOTS],
+        }
+    }
 
     #[inline(always)]
     pub(super) fn get(&self, index: usize) -> u64 {
@@ -191,7 +193,7 @@ mod tests {
     #[test]
     fn lengths_and_matches_agree_with_a_plain_loop() {
         for used in 0..=SLOTS {
-            let bucket = Bucket::EMPTY;
+            let bucket = Bucket::new();
             (0..used)
                 .for_each(|index| bucket.set(index, raw(index + 1).with_tag(index as u32 % 3)));
             assert_eq!(bucket.len(), used);
@@ -212,7 +214,7 @@ mod tests {
     fn removing_keeps_the_used_slots_together() {
         for used in 1..=SLOTS {
             for hole in 0..used {
-                let bucket = Bucket::EMPTY;
+                let bucket = Bucket::new();
                 (0..used).for_each(|index| bucket.set(index, raw(index + 1).with_tag(7)));
                 bucket.remove(hole);
                 let mut left: Vec<_> = bucket.iter().filter_map(Raw::of_slot).collect();

@@ -16,7 +16,7 @@ impl Table {
             .check(self.consumed, rehash, |hash| !self.is_in_next(hash));
         assert_eq!(moved + unmoved, self.len, "elements in the arrays");
         assert_eq!(
-            self.current.slots_from(0).count(),
+            self.current.elements_from(0).count(),
             unmoved,
             "consumed buckets are empty"
         );
@@ -43,6 +43,8 @@ impl Array {
                 (bucket.len()..SLOTS).all(|index| bucket.get(index) == 0),
                 "used slots come first"
             );
+            let end = self.geometry().start(number + 1);
+            let reach = number - self.run_start(number);
             for slot in bucket.iter() {
                 let raw = Raw::of_slot(slot);
                 assert!(raw.is_some(), "a used slot without an address");
@@ -57,7 +59,7 @@ impl Array {
                 assert!(home <= number, "an element before its home");
                 assert!(home >= full_from, "a hole between an element and its home");
                 assert_eq!(
-                    self.hash_of(number, slot, rehash),
+                    self.hash_before(end, reach, slot, rehash),
                     self.geometry().truncate(hash)
                 );
                 elements += 1;

@@ -21,6 +21,8 @@ use parking_lot::Mutex;
 
 pub(super) const CACHE_LINE: usize = 64;
 const PAGE: usize = 4096;
+/// Cache lines of a page.
+pub(super) const BUCKETS_PER_PAGE: u32 = (PAGE / CACHE_LINE) as u32;
 const HUGE_PAGE: usize = 2 << 20;
 /// Smallest array taken from the arena, in bytes: a page lost to rounding is an eighth of it at most.
 pub(super) const ARENA_MIN: usize = 32 << 10;

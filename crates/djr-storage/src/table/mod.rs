@@ -245,8 +245,10 @@ impl Table {
         self.frontier = 0;
         self.len = 0;
         self.publish();
-        let slots = current.slots_from(consumed).chain(next.slots_from(0));
-        slots.filter_map(|(_, slot)| Raw::of_slot(slot)).for_each(f);
+        current
+            .elements_from(consumed)
+            .chain(next.elements_from(0))
+            .for_each(f);
         self.retire(current);
         self.retire(next);
     }

@@ -5,7 +5,8 @@
 //! only behind a bucket that is not full, where no element has spilled across.
 
 use super::array::{Array, HASH_END};
-use super::bucket::{Bucket, Raw, SLOTS};
+use super::bucket::{Raw, SLOTS};
+use super::memory::BUCKETS_PER_PAGE;
 use super::prefetch::prefetch_line;
 use super::{Table, view::Shared};
 
@@ -49,7 +50,7 @@ pub(super) fn grown(homes: u32, phase: u32) -> u32 {
     let more = match homes {
         0..32 => homes.max(1),
         32..128 => homes / 2,
-        128..LARGE => homes / 4,
+        128..400 => homes / 4,
         _ => homes / 8,
     };
     let mut grown = homes.saturating_add(more).min(1 << 31);
@@ -57,7 +58,11 @@ pub(super) fn grown(homes: u32, phase: u32) -> u32 {
         // From here on sizes go up by a fixed factor: where in that cycle a table is, its phase decides.
         grown += ((u64::from(grown / 8) * u64::from(phase)) >> 32) as u32;
     }
-    Array::fill_pages(grown)
+    // Rounded down to whole pages, as long as that is still more.
+    match Array::fill_pages(grown) {
+        filled if filled > grown && filled - BUCKETS_PER_PAGE > homes => filled - BUCKETS_PER_PAGE,
+        filled => filled,
+    }
 }
 
 impl Table {
@@ -141,18 +146,20 @@ impl Table {
     fn advance(&mut self, buckets: u32, rehash: &impl Fn(Raw) -> u64) {
         let old = self.current.geometry();
         let finer = self.next.geometry().shift < old.shift;
-        let asks_elements = finer || !self.current.hashes_are_known();
         let mut left = buckets;
+        // A step begins behind a bucket that is not full.
+        let mut run_start = self.consumed;
         loop {
             let number = self.consumed;
             let bucket = self.current.bucket(number);
             let was_full = bucket.is_full();
-            if asks_elements && number + 2 < self.current.total() {
-                self.current
+            if finer && number + 2 < self.current.total() {
+                let soon = self
+                    .current
                     .bucket(number + 2)
                     .iter()
-                    .filter_map(Raw::of_slot)
-                    .for_each(|raw| prefetch_line(raw.address()));
+                    .filter_map(Raw::of_slot);
+                soon.for_each(|raw| prefetch_line(raw.address()));
             }
             let end = old.start(number + 1);
             for index in 0..SLOTS {
@@ -162,7 +169,9 @@ impl Table {
                 };
                 let hash = match finer {
                     true => rehash(raw) as u32,
-                    false => self.current.hash_before(end, slot, rehash),
+                    false => self
+                        .current
+                        .hash_before(end, number - run_start, slot, rehash),
                 };
                 if !self.next.put(hash, raw) {
                     return self.rebuild(rehash);
@@ -171,6 +180,9 @@ impl Table {
             }
             self.consumed += 1;
             left = left.saturating_sub(1);
+            if !was_full {
+                run_start = self.consumed;
+            }
             if !was_full && (left == 0 || self.consumed >= old.homes) {
                 break;
             }
@@ -238,16 +250,8 @@ impl Table {
         [(&self.next, 0), (&self.current, self.consumed)]
             .into_iter()
             .all(|(from, first)| {
-                from.slots_from(first).all(|(number, slot)| {
-                    let Some(raw) = Raw::of_slot(slot) else {
-                        return true;
-                    };
-                    let hash = match array.geometry().shift < from.geometry().shift {
-                        true => rehash(raw) as u32,
-                        false => from.hash_of(number, slot, rehash),
-                    };
-                    array.put(hash, raw)
-                })
+                from.elements_from(first)
+                    .all(|raw| array.put(rehash(raw) as u32, raw))
             })
     }
 
@@ -293,5 +297,3 @@ impl Table {
         self.frontier
     }
 }
-
-const _: () = assert!(size_of::<Bucket>() == SLOTS * 8);

@@ -65,13 +65,17 @@ impl Table {
             is_later && u64::from(hash) < end
         };
         let mut number = home;
+        let run_start = array.run_start(home);
         while number < array.total() {
             let bucket = array.bucket(number);
             let bucket_end = geometry.start(number + 1);
             for index in 0..SLOTS {
                 let slot = bucket.get(index);
                 let Some(raw) = Raw::of_slot(slot) else { break };
-                if is_due(array.hash_before(bucket_end, slot, rehash), raw) {
+                if is_due(
+                    array.hash_before(bucket_end, number - run_start, slot, rehash),
+                    raw,
+                ) {
                     f(bucket, index, slot, raw);
                 }
             }
@@ -85,14 +89,9 @@ impl Table {
 
     /// All elements, in no useful order.
     pub fn iter(&self) -> impl Iterator<Item = Raw> {
-        self.moved_and_unmoved()
-            .filter_map(|(_, slot)| Raw::of_slot(slot))
-    }
-
-    fn moved_and_unmoved(&self) -> impl Iterator<Item = (u32, u64)> {
         self.next
-            .slots_from(0)
-            .chain(self.current.slots_from(self.consumed))
+            .elements_from(0)
+            .chain(self.current.elements_from(self.consumed))
     }
 
     /// A random element, each with the same probability, given random bits; none if the table is empty.

@@ -330,7 +330,7 @@ fn the_load_stays_high_and_the_steps_small() {
             .table
             .insert(numbers.hashing.hash(key), raw(key), &rehash);
         let len = numbers.table.len();
-        if len > 5000 && !numbers.table.is_resizing() {
+        if len > 8000 && !numbers.table.is_resizing() {
             let bytes = numbers.table.memory_bytes() as f64 / len as f64;
             assert!(
                 (8.7..10.15).contains(&bytes),
@@ -342,7 +342,7 @@ fn the_load_stays_high_and_the_steps_small() {
     for key in 0..300_000 {
         assert_eq!(numbers.remove(key), Some(raw(key)));
         let len = numbers.table.len();
-        if len > 5000 && !numbers.table.is_resizing() {
+        if len > 8000 && !numbers.table.is_resizing() {
             let bytes = numbers.table.memory_bytes() as f64 / len as f64;
             assert!(bytes < 28.0, "{bytes} bytes per element at {len}");
         }
@@ -382,9 +382,9 @@ fn hashes_are_asked_for_rarely() {
             .table
             .insert(numbers.hashing.hash(key), raw(key), &rehash)
     });
-    // At 256 and at 4096 buckets everything is asked once; nothing else is.
+    // At 1024 and at 16 384 buckets everything is asked once; nothing else is.
     let calls = calls.into_inner();
-    assert!((25_000..45_000).contains(&calls), "{calls}");
+    assert!((100_000..150_000).contains(&calls), "{calls}");
 }
 
 #[test]
