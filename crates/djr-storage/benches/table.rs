@@ -7,6 +7,7 @@
 use std::alloc::Layout;
 use std::hint::black_box;
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::time::{ClockId, clock_gettime};
 
@@ -42,6 +43,13 @@ fn key_of(raw: Raw) -> u64 {
     unsafe { raw.as_ptr().cast::<u64>().read() }
 }
 
+/// The last word of an entry: in another cache line than its key, or in the same.
+#[allow(unsafe_code)]
+fn value_of(raw: Raw) -> u64 {
+    // SAFETY: as for `key_of`.
+    unsafe { raw.as_ptr().add(ENTRY.size() - 8).cast::<u64>().read() }
+}
+
 #[allow(unsafe_code)]
 fn free_entry(raw: Raw) {
     // SAFETY: made by `new_entry`, and no longer in a table.
@@ -58,8 +66,14 @@ fn now() -> u64 {
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
+/// A command takes its shard's lock; a locked instruction also keeps two look-ups from overlapping, as they would in a bare loop.
+#[derive(Default)]
+#[repr(align(64))]
+struct Lock(AtomicBool);
+
 struct Bench {
     shards: Vec<Table>,
+    locks: Vec<Lock>,
     views: Vec<TableView>,
     random: u64,
 }
@@ -71,8 +85,10 @@ impl Bench {
             .map(|shard| Table::with_phase(phase(shard)))
             .collect();
         let views = shards.iter_mut().map(Table::view).collect();
+        let locks = (0..SHARDS).map(|_| Lock::default()).collect();
         Bench {
             shards,
+            locks,
             views,
             random: 1,
         }
@@ -85,7 +101,10 @@ impl Bench {
 
     fn find(&self, key: u64) -> Option<Raw> {
         let hash = hash(key);
+        let lock = &self.locks[shard_of(hash)].0;
+        while lock.swap(true, Ordering::Acquire) {}
         let slot = self.shards[shard_of(hash)].find(hash, |raw| key_of(raw) == key);
+        lock.store(false, Ordering::Release);
         slot.map(|slot| slot.raw())
     }
 
@@ -118,7 +137,7 @@ impl Bench {
                 }
             }
             for key in batch {
-                found += self.find(key).map_or(0, key_of);
+                found += self.find(key).map_or(0, value_of);
             }
         }
         black_box(found);
@@ -142,7 +161,7 @@ fn median(mut sample: impl FnMut() -> f64) -> f64 {
 
 fn run(elements: u64) {
     let mut bench = Bench::new();
-    let mut entries: Vec<Raw> = (0..elements).map(new_entry).collect();
+    let mut entries: Vec<_> = (0..elements).map(|key| (key, new_entry(key))).collect();
     // Entries lie in memory in another order than they are inserted in.
     for index in (1..entries.len()).rev() {
         let other = bench.next(index as u64 + 1) as usize;
@@ -151,19 +170,20 @@ fn run(elements: u64) {
     let (mut longest, mut peak) = (0, 0);
     let started = now();
     let mut last = started;
-    for (index, entry) in entries.drain(..).enumerate() {
-        bench.insert(key_of(entry), entry);
+    for (index, (key, entry)) in entries.drain(..).enumerate() {
+        bench.insert(key, entry);
         if index % 64 == 0 {
             let now = now();
             longest = longest.max(now - last);
             last = now;
         }
-        if index as u64 > elements / 4 && index as u64 % (elements / 200) == 0 {
+        if index as u64 > elements / 4 && (index as u64).is_multiple_of(elements / 200) {
             peak = peak.max(bench.memory() * 1000 / (index + 1));
             last = now();
         }
     }
     let insert = (now() - started) as f64 / elements as f64;
+    drop(entries);
     let growing = bench.memory() as f64 / elements as f64;
     for shard in &mut bench.shards {
         while shard.resize_step(1000, &rehash) {}

@@ -128,14 +128,30 @@ impl Bucket {
         #[cfg(target_arch = "x86_64")]
         return self.matches_sse2(tag);
         #[cfg(not(target_arch = "x86_64"))]
-        return self.matches_atomic(tag);
+        return self.matches_scalar(tag);
     }
 
-    /// As [`Bucket::matches`], for anyone.
+    #[cfg(any(test, not(target_arch = "x86_64")))]
     #[inline(always)]
-    pub(super) fn matches_atomic(&self, tag: u32) -> u32 {
+    fn matches_scalar(&self, tag: u32) -> u32 {
         let bit = |index: usize| u32::from(tag_of(self.get(index)) == tag) << index;
         (0..SLOTS).fold(0, |bits, index| bits | bit(index))
+    }
+
+    /// One of the elements with this tag, probably. For anyone at any time: it misses elements with tag 0 and asks for nothing but
+    /// the eight words.
+    #[inline(always)]
+    pub(super) fn peek(&self, tag: u32) -> Option<Raw> {
+        // Taking the tag away leaves the address alone where the tag is the same, and something larger elsewhere.
+        let tag = u64::from(tag) << ADDRESS_BITS;
+        let without_tag = |index| self.get(index) ^ tag;
+        let pair = |index| without_tag(index).min(without_tag(index + 1));
+        let least = pair(0).min(pair(2)).min(pair(4).min(pair(6)));
+        if least > ADDRESS_MASK {
+            None
+        } else {
+            Raw::of_slot(least)
+        }
     }
 
     #[cfg(target_arch = "x86_64")]
@@ -200,7 +216,11 @@ mod tests {
             assert_eq!(bucket.is_full(), used == SLOTS);
             assert_eq!(bucket.iter().count(), used);
             for tag in 0..4 {
-                assert_eq!(bucket.matches(tag), bucket.matches_atomic(tag));
+                assert_eq!(bucket.matches(tag), bucket.matches_scalar(tag));
+                assert_eq!(
+                    bucket.peek(tag).is_some(),
+                    tag != 0 && bucket.matches(tag) != 0
+                );
                 let expected = (0..SLOTS).filter(|&index| tag_of(bucket.get(index)) == tag);
                 assert_eq!(
                     bucket.matches(tag),

@@ -44,20 +44,22 @@ fn homes_for(elements: usize, per_bucket: usize) -> u32 {
     Array::fill_pages(u32::try_from(homes).unwrap_or(u32::MAX).min(1 << 31))
 }
 
-/// The next size: a factor of 2 for the smallest tables, falling to 1.125 for those that matter.
+/// The next size: a factor of 2 for the smallest tables, falling to 1.125 for those that matter. There it is taken from a fixed
+/// geometric sequence, and the phase says where between two sizes of phase 0 this table's sizes are.
 pub(super) fn grown(homes: u32, phase: u32) -> u32 {
     const LARGE: u32 = 512;
-    let more = match homes {
-        0..32 => homes.max(1),
-        32..128 => homes / 2,
-        128..400 => homes / 4,
-        _ => homes / 8,
+    let grown = match homes {
+        0..32 => homes.max(1) * 2,
+        32..128 => homes + homes / 2,
+        128..LARGE => homes + homes / 4,
+        _ => {
+            let mut size = (u64::from(LARGE) << 32) + u64::from(LARGE / 8) * u64::from(phase);
+            while (size >> 32) < u64::from(homes) + u64::from(homes / 16) {
+                size += size / 8;
+            }
+            (size >> 32).min(1 << 31) as u32
+        }
     };
-    let mut grown = homes.saturating_add(more).min(1 << 31);
-    if homes < LARGE && grown >= LARGE {
-        // From here on sizes go up by a fixed factor: where in that cycle a table is, its phase decides.
-        grown += ((u64::from(grown / 8) * u64::from(phase)) >> 32) as u32;
-    }
     // Rounded down to whole pages, as long as that is still more.
     match Array::fill_pages(grown) {
         filled if filled > grown && filled - BUCKETS_PER_PAGE > homes => filled - BUCKETS_PER_PAGE,

@@ -174,7 +174,7 @@ fn run_against_model(hashing: Hashing, ops: &[Op]) {
                 for key in model
                     .keys()
                     .copied()
-                    .filter(|key| key % n == 0)
+                    .filter(|key| key.is_multiple_of(*n))
                     .collect::<Vec<_>>()
                 {
                     assert_eq!(numbers.remove(key), model.remove(&key));
@@ -195,7 +195,7 @@ fn run_against_model(hashing: Hashing, ops: &[Op]) {
                 loop {
                     cursor = numbers.table.scan_replace(cursor, &rehash, |old| {
                         let key = number(old) % MOVED;
-                        (key % 2 == 0).then(|| raw(key + MOVED))
+                        key.is_multiple_of(2).then(|| raw(key + MOVED))
                     });
                     if cursor == 0 {
                         break;
@@ -203,7 +203,7 @@ fn run_against_model(hashing: Hashing, ops: &[Op]) {
                 }
                 model
                     .iter_mut()
-                    .filter(|(key, _)| *key % 2 == 0)
+                    .filter(|(key, _)| key.is_multiple_of(2))
                     .for_each(|(key, old)| *old = raw(*key + MOVED));
             }
             Op::Step(buckets) => {
@@ -473,7 +473,7 @@ fn views_survive_whatever_the_owner_does() {
                 .filter(|key| key % 16 != round)
                 .for_each(|key| assert_eq!(numbers.remove(key), Some(raw(key))));
             assert_eq!(numbers.scan_all().len(), left.count());
-            if round % 2 == 0 {
+            if round.is_multiple_of(2) {
                 numbers.table.clear();
             } else {
                 numbers = Numbers::new(hashing);

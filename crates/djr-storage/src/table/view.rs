@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, fence};
 
 use super::array::{Array, Geometry};
-use super::bucket::{Bucket, Raw};
+use super::bucket::Bucket;
 use super::prefetch::prefetch_line;
 
 /// Keeps what views read from being freed. Pin one for each turn, not for longer: memory that any table retires meanwhile waits.
@@ -151,14 +151,9 @@ impl TableView {
         // array. The array is alive: it was published after the guard was pinned or not yet replaced then, and since then it
         // cannot be freed while the guard lives. Its memory is only written as atomics.
         let bucket = unsafe { base.add(home as usize).as_ref() };
-        let matches = bucket.matches_atomic(tag);
-        if matches != 0 {
-            if let Some(raw) =
-                Raw::of_slot(bucket.get(matches.trailing_zeros() as usize % super::bucket::SLOTS))
-            {
-                prefetch_line(raw.address());
-                prefetch_line(raw.address() + size_of::<Bucket>());
-            }
+        if let Some(raw) = bucket.peek(tag) {
+            prefetch_line(raw.address());
+            prefetch_line(raw.address() + size_of::<Bucket>());
         } else if bucket.is_full() {
             prefetch_line(base.addr().get() + (home as usize + 1) * size_of::<Bucket>());
         }
