@@ -46,6 +46,8 @@ const LISTENERS: usize = usize::MAX / 2;
 const SPARE_BUFFERS_MAX: usize = 256;
 /// Steps of the active expiry between two looks at the clock, and the time it may take in a turn.
 const EXPIRE_STEPS: usize = 64;
+/// Steps of pending resizes of a shard's tables in a tick.
+const RESIZE_STEPS: u32 = 64;
 const EXPIRE_BUDGET: Duration = Duration::from_micros(500);
 
 /// A worker thread's own state.
@@ -630,7 +632,7 @@ impl Core {
         let active = self.shared.active_expire.load(Relaxed);
         let began = clock::monotonic();
         for shard in (self.index as u32..keyspace.shards()).step_by(workers as usize) {
-            keyspace.idle_step(shard, EXPIRE_STEPS);
+            keyspace.idle_step(shard, RESIZE_STEPS);
             while active {
                 let log = &mut self.log;
                 let mut encoded = Vec::new();
