@@ -9,6 +9,7 @@ use super::block::Block;
 use super::hash::{Footprint, Key, KeyHash, UnixMillis};
 use super::options::{AccessClock, KeyspaceOptions};
 use super::shard::{DbCounters, Shard};
+use super::wheel::TICK_MS;
 use crate::table::EpochGuard;
 
 /// All databases.
@@ -215,7 +216,9 @@ impl Keyspace {
     ) -> ExpireProgress {
         let mut progress = ExpireProgress::default();
         let mut access = self.open(Footprint::of(shard), now);
-        for db in 0..self.dbs() {
+        // Another db is the first each time, so that one with much to do does not keep the others waiting.
+        let first = (now / TICK_MS).rem_euclid(i64::from(self.dbs())) as u32;
+        for db in (first..self.dbs()).chain(0..first) {
             let left = limit.saturating_sub(progress.steps);
             let mut view = access.db_mut(db);
             let mut part = view.part_at(shard);
