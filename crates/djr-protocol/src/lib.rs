@@ -69,3 +69,8 @@ pub use limits::{Limits, UNAUTHENTICATED_ARGS_MAX, UNAUTHENTICATED_BULK_LEN_MAX}
 pub use number::{format_double, format_integer, parse_integer};
 pub use reply::{Mark, ReplyDecoder, ReplyEncoder, ReplyError, RespVersion, Value};
 pub use request::{Args, Batch, ProtocolError, Request, RequestBuf, RequestDecoder};
+
+/// Runs the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -69,7 +69,14 @@ impl Clients {
     }
 
     /// Adds a client; its id is new.
-    pub(crate) fn add(&self, worker: usize, slot: usize, fd: i32, peer: Peer, now_ms: i64) -> Arc<ClientInfo> {
+    pub(crate) fn add(
+        &self,
+        worker: usize,
+        slot: usize,
+        fd: i32,
+        peer: Peer,
+        now_ms: i64,
+    ) -> Arc<ClientInfo> {
         let id = self.next_id.fetch_add(1, Relaxed) + 1;
         let info = Arc::new(ClientInfo {
             id,
@@ -91,7 +98,10 @@ impl Clients {
             resp3: AtomicBool::new(false),
             no_evict: AtomicBool::new(false),
             no_touch: AtomicBool::new(false),
-            names: Mutex::new(Names { user: "default".into(), ..Names::default() }),
+            names: Mutex::new(Names {
+                user: "default".into(),
+                ..Names::default()
+            }),
         });
         self.by_id.lock().insert(id, info.clone());
         self.count.fetch_add(1, Relaxed);

@@ -36,7 +36,7 @@ pub(crate) struct CommandStats {
 }
 
 impl WorkerStats {
-    pub(crate) fn new(commands: usize, lookups: std::sync::Arc<djr_engine::stats::Lookups>) -> Self {
+    pub(crate) fn new(commands: usize) -> Self {
         Self {
             commands: (0..commands).map(|_| CommandStats::default()).collect(),
             connections_received: Counter::default(),
@@ -49,7 +49,7 @@ impl WorkerStats {
             writes: Counter::default(),
             turns: Counter::default(),
             limit_disconnections: Counter::default(),
-            lookups,
+            lookups: Default::default(),
             error_codes: Default::default(),
         }
     }

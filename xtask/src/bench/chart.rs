@@ -4,7 +4,8 @@
 //! within one load that are compared. Plain SVG with the reader's own fonts.
 
 use super::loads::{DATA_SETS, Measure, What};
-use super::report::{Run, thousands};
+use super::report::thousands;
+use super::results::{Run, Server};
 use std::fmt::Write as _;
 
 const PANELS_PER_ROW: usize = 2;
@@ -58,7 +59,7 @@ pub(crate) fn draw(run: &Run) -> String {
 }
 
 fn bars<'a>(run: &'a Run, measure: &Measure) -> Vec<Bar<'a>> {
-    let bar = |server: &'a super::report::Server| {
+    let bar = |server: &'a Server| {
         let name = server.name.as_str();
         let colours = COLOURS[if server.name == "null" {
             2
@@ -130,7 +131,7 @@ fn escape(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::report::tests::{run_of, sample};
+    use super::super::results::tests::{run_of, sample};
     use super::*;
 
     #[test]

@@ -11,7 +11,6 @@ use anyhow::{Context, Result, bail, ensure};
 use hdrhistogram::Histogram;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
-use rustix::time::{ClockId, clock_gettime};
 use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -33,8 +32,8 @@ pub(crate) struct Measurement {
     pub(crate) requests: u64,
     pub(crate) elapsed: Duration,
     pub(crate) server: CpuUsage,
-    /// CPU time of the generator itself.
-    pub(crate) generator: Duration,
+    /// The generator's own.
+    pub(crate) generator: CpuUsage,
     /// Nanoseconds from handing a pipeline to the kernel to having its last reply.
     pub(crate) latency_ns: Histogram<u64>,
 }
@@ -107,7 +106,8 @@ impl Load {
         )?;
         run.requests = 0;
         run.latency_ns.clear();
-        let (server, generator, begin) = (CpuUsage::of(pid)?, own_cpu_time(), Instant::now());
+        let own = std::process::id();
+        let (server, generator, begin) = (CpuUsage::of(pid)?, CpuUsage::of(own)?, Instant::now());
         run.turn_until(
             begin + self.window,
             &mut poll,
@@ -121,7 +121,7 @@ impl Load {
             requests: run.requests,
             elapsed,
             server,
-            generator: own_cpu_time().saturating_sub(generator),
+            generator: CpuUsage::of(own)?.since(generator),
             latency_ns: run.latency_ns.clone(),
         };
 
@@ -275,11 +275,6 @@ impl Connection {
     }
 }
 
-fn own_cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-}
-
 /// Gives the server its keys `0..keys`: one connection, long pipelines.
 pub(crate) fn fill(
     address: SocketAddr,
@@ -324,4 +319,84 @@ pub(crate) fn fill(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::null;
+    use super::super::request::Arg;
+    use super::*;
+    use std::net::{Ipv4Addr, TcpListener};
+
+    /// A null server with this reply, until the test process ends.
+    fn null_server(reply: &[u8]) -> SocketAddr {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        drop(listener);
+        let args = null::Args {
+            port: address.port(),
+            reply: null::escape(reply),
+        };
+        std::thread::spawn(move || null::run(&args));
+        while std::net::TcpStream::connect(address).is_err() {
+            std::thread::yield_now();
+        }
+        address
+    }
+
+    fn load(reply: Expected, pipeline: usize) -> Load {
+        Load {
+            command: &[Arg::Text("SET"), Arg::Key, Arg::Value],
+            reply,
+            keys: 1_000,
+            pipeline,
+            connections: 7,
+            warm_up: Duration::from_millis(5),
+            window: Duration::from_millis(20),
+            seed: 1,
+        }
+    }
+
+    #[test]
+    fn requests_and_latencies_are_counted() {
+        let address = null_server(&Expected::Value.bytes().expect("a canned reply"));
+        // At the last depth neither requests nor replies fit into the sockets' buffers at once.
+        for pipeline in [1, 100, 150_000] {
+            let measured = load(Expected::Value, pipeline)
+                .run(address, std::process::id(), &Interrupt::never())
+                .unwrap_or_else(|error| panic!("pipeline {pipeline}: {error:#}"));
+            assert!(measured.requests > 0, "pipeline {pipeline}");
+            let recorded = measured.latency_ns.len() * pipeline as u64;
+            // Pipelines under way at either end of the window are in one count and not in the other.
+            assert!(
+                recorded.abs_diff(measured.requests) <= 7 * pipeline as u64,
+                "pipeline {pipeline}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_wrong_reply_stops_the_load() {
+        let address = null_server(b"-LOADING wait\r\n");
+        let outcome =
+            load(Expected::Value, 16).run(address, std::process::id(), &Interrupt::never());
+        assert_eq!(
+            outcome.err().map(|error| error.to_string()).as_deref(),
+            Some("unexpected reply: -LOADING wait")
+        );
+    }
+
+    #[test]
+    fn filling_ends_for_any_number_of_keys() {
+        let address = null_server(b"+OK\r\n");
+        for keys in [1, 999, 1_000, 2_500] {
+            fill(
+                address,
+                &[Arg::Text("SET"), Arg::Key, Arg::Value],
+                keys,
+                &Interrupt::never(),
+            )
+            .unwrap_or_else(|error| panic!("{keys} keys: {error:#}"));
+        }
+    }
 }

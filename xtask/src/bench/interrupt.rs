@@ -25,3 +25,11 @@ impl Interrupt {
         Ok(())
     }
 }
+
+#[cfg(test)]
+impl Interrupt {
+    /// For tests: no signal is caught.
+    pub(crate) fn never() -> Self {
+        Interrupt(Arc::new(AtomicBool::new(false)))
+    }
+}

@@ -13,6 +13,7 @@ pub(crate) mod null;
 mod reply;
 mod report;
 mod request;
+mod results;
 mod server;
 mod stats;
 mod usage;
@@ -22,7 +23,8 @@ use anyhow::{Context, Result, bail, ensure};
 use interrupt::Interrupt;
 use loads::{DATA_SETS, DataSet, Goal, Measure, What};
 use machine::Machine;
-use report::{Figures, Requests, Run, Sample, Server, Settings, thousands};
+use report::thousands;
+use results::{Figures, Requests, Run, Sample, Server, Settings};
 use server::{Contender, Durability, Kind, Running, pin, usable_cores};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -34,7 +36,7 @@ pub(crate) struct Args {
     /// Who takes part: djr, valkey, redis, null, or NAME=PATH of a server started as Redis is
     #[arg(long, value_delimiter = ',', default_value = "djr,valkey,redis,null")]
     servers: Vec<String>,
-    /// Only loads whose name contains one of these
+    /// Only loads that are called so or, if none is, whose name contains it
     #[arg(long, value_delimiter = ',', value_name = "PATTERN")]
     only: Vec<String>,
     /// Print the names of the loads and stop
@@ -152,11 +154,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 impl Args {
     fn wants(&self, measure: &Measure) -> bool {
-        self.only.is_empty()
-            || self
-                .only
-                .iter()
-                .any(|pattern| measure.name.contains(pattern.as_str()))
+        let all = || DATA_SETS.iter().flat_map(|set| set.measures);
+        let matches = |pattern: &String| match all().any(|other| other.name == pattern) {
+            true => measure.name == pattern,
+            false => measure.name.contains(pattern.as_str()),
+        };
+        self.only.is_empty() || self.only.iter().any(matches)
     }
 }
 
@@ -495,7 +498,8 @@ fn figures(measured: &generator::Measurement) -> Requests {
         p999_us: percentile_us(99.9),
         busy: measured.server.on_cpu_ns as f64 / 1e9 / seconds,
         disturbed: measured.server.waiting_ns as f64 / 1e9 / seconds,
-        generator_ns: measured.generator.as_nanos() as f64 / requests,
+        generator_ns: measured.generator.on_cpu_ns as f64 / requests,
+        generator_disturbed: measured.generator.waiting_ns as f64 / 1e9 / seconds,
     }
 }
 

@@ -14,10 +14,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[arg(long)]
-    port: u16,
+    pub(crate) port: u16,
     /// The reply, with `\r\n` written as such
     #[arg(long)]
-    reply: String,
+    pub(crate) reply: String,
 }
 
 /// How a reply is written on the command line.

@@ -1,134 +1,16 @@
-//! What a run found: the samples, the tables made of them, and the files of the run's folder.
+//! The tables made of a run's results, with what a reader should know before believing them.
 
-use super::chart;
 use super::loads::{DATA_SETS, DataSet, Goal, Measure, What};
-use super::machine::Machine;
-use super::stats::{Spread, pairwise_ratio, spread};
-use anyhow::{Context, Result};
-use serde::Serialize;
+use super::results::{Figures, Requests, Run, Server, Settings};
+use super::stats::Spread;
 use std::fmt::Write as _;
-use std::fs;
-use std::path::Path;
 
-/// One run of `bench`.
-#[derive(Serialize)]
-pub(crate) struct Run {
-    pub(crate) machine: Machine,
-    pub(crate) settings: Settings,
-    pub(crate) servers: Vec<Server>,
-    /// Names of the servers that the others' figures are divided by.
-    pub(crate) baselines: Vec<String>,
-    pub(crate) samples: Vec<Sample>,
-    /// Replaces the loads' own goals.
-    #[serde(skip)]
-    pub(crate) goal: Option<Goal>,
-}
-
-#[derive(Serialize)]
-pub(crate) struct Settings {
-    pub(crate) connections: usize,
-    pub(crate) rounds: usize,
-    pub(crate) seconds: f64,
-    pub(crate) warm_up_seconds: f64,
-    pub(crate) server_cores: Vec<usize>,
-    pub(crate) generator_core: usize,
-    /// If the number of keys was not the loads' own.
-    pub(crate) keys: Option<u64>,
-}
-
-#[derive(Serialize)]
-pub(crate) struct Server {
-    pub(crate) name: String,
-    pub(crate) version: String,
-    /// Whether the goals are for this one.
-    pub(crate) has_goals: bool,
-}
-
-/// One server under one load in one round.
-#[derive(Serialize)]
-pub(crate) struct Sample {
-    pub(crate) load: &'static str,
-    pub(crate) server: String,
-    pub(crate) round: usize,
-    #[serde(flatten)]
-    pub(crate) figures: Figures,
-}
-
-#[derive(Clone, Copy, Serialize)]
-#[serde(untagged)]
-pub(crate) enum Figures {
-    Requests(Requests),
-    Memory { bytes_per_key: f64 },
-}
-
-#[derive(Clone, Copy, Serialize)]
-pub(crate) struct Requests {
-    pub(crate) requests_per_second: f64,
-    /// CPU time of the server process per request, and its parts.
-    pub(crate) cpu_ns: f64,
-    pub(crate) user_ns: f64,
-    pub(crate) system_ns: f64,
-    pub(crate) p50_us: f64,
-    pub(crate) p99_us: f64,
-    pub(crate) p999_us: f64,
-    /// Cores that the server kept busy: 1 is one whole core.
-    pub(crate) busy: f64,
-    /// The part of the time in which one of its threads waited for its core: other work disturbed it.
-    pub(crate) disturbed: f64,
-    /// CPU time of the load generator per request.
-    pub(crate) generator_ns: f64,
-}
-
-impl Requests {
-    const FIELDS: [&str; 10] = [
-        "requests_per_second",
-        "cpu_ns",
-        "user_ns",
-        "system_ns",
-        "p50_us",
-        "p99_us",
-        "p999_us",
-        "busy",
-        "disturbed",
-        "generator_ns",
-    ];
-
-    fn values(&self) -> [f64; 10] {
-        [
-            self.requests_per_second,
-            self.cpu_ns,
-            self.user_ns,
-            self.system_ns,
-            self.p50_us,
-            self.p99_us,
-            self.p999_us,
-            self.busy,
-            self.disturbed,
-            self.generator_ns,
-        ]
-    }
-}
-
-/// Above this the run says that something else was on the server's core.
+/// Above this the run says that something else was on the server's or the generator's core.
 const DISTURBED_MAX: f64 = 0.03;
-/// Below this the server's core was not the bottleneck.
+/// If the server ran or waited for its core for less of the time, the core was not the bottleneck.
 const BUSY_MIN: f64 = 0.95;
 
 impl Run {
-    /// Writes tables, chart and raw results into `folder`.
-    pub(crate) fn save(&self, folder: &Path) -> Result<()> {
-        fs::create_dir_all(folder)
-            .with_context(|| format!("cannot create {}", folder.display()))?;
-        fs::write(
-            folder.join("results.json"),
-            serde_json::to_string_pretty(self)? + "\n",
-        )?;
-        fs::write(folder.join("results.csv"), self.csv())?;
-        fs::write(folder.join("tables.md"), self.markdown())?;
-        fs::write(folder.join("chart.svg"), chart::draw(self))?;
-        Ok(())
-    }
-
     /// Everything a reader needs, to be pasted into `docs/benchmarks.md`.
     pub(crate) fn markdown(&self) -> String {
         let Settings {
@@ -276,64 +158,6 @@ impl Run {
         Some(row)
     }
 
-    /// `None` for the baseline itself, and where there is nothing to compare with.
-    fn ratio(
-        &self,
-        load: &str,
-        server: &str,
-        baseline: &str,
-        by_throughput: bool,
-    ) -> Option<Spread> {
-        let figures = |server: &str| {
-            let samples = self
-                .samples
-                .iter()
-                .filter(|sample| sample.load == load && sample.server == server);
-            let figure = samples.map(|sample| match sample.figures {
-                Figures::Requests(requests) if by_throughput => {
-                    (sample.round, requests.requests_per_second)
-                }
-                Figures::Requests(requests) => (sample.round, requests.cpu_ns),
-                Figures::Memory { bytes_per_key } => (sample.round, bytes_per_key),
-            });
-            figure.collect::<Vec<_>>()
-        };
-        if server == baseline {
-            None
-        } else {
-            pairwise_ratio(&figures(server), &figures(baseline))
-        }
-    }
-
-    /// Over the rounds: a figure of requests.
-    pub(crate) fn requests(
-        &self,
-        load: &str,
-        server: &str,
-        figure: fn(&Requests) -> f64,
-    ) -> Option<Spread> {
-        let samples = self
-            .samples
-            .iter()
-            .filter(|sample| sample.load == load && sample.server == server);
-        spread(samples.filter_map(|sample| match &sample.figures {
-            Figures::Requests(requests) => Some(figure(requests)),
-            Figures::Memory { .. } => None,
-        }))
-    }
-
-    /// Over the rounds: bytes per key.
-    pub(crate) fn memory(&self, load: &str, server: &str) -> Option<Spread> {
-        let samples = self
-            .samples
-            .iter()
-            .filter(|sample| sample.load == load && sample.server == server);
-        spread(samples.filter_map(|sample| match sample.figures {
-            Figures::Requests(_) => None,
-            Figures::Memory { bytes_per_key } => Some(bytes_per_key),
-        }))
-    }
-
     /// What a reader should know before believing the figures.
     fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
@@ -346,11 +170,14 @@ impl Run {
                 })
         };
         let disturbed = all()
-            .filter(|(_, requests)| requests.disturbed > DISTURBED_MAX)
+            .filter(|(_, requests)| {
+                requests.disturbed.max(requests.generator_disturbed) > DISTURBED_MAX
+            })
             .count();
         if disturbed > 0 {
             notes.push(format!(
-                "in {disturbed} of {} samples a server waited more than {:.0} % of the time for its core: other work was on it",
+                "in {disturbed} of {} samples the server or the load generator waited more than {:.0} % of the time for its core: \
+                 other work was on the machine",
                 all().count(),
                 DISTURBED_MAX * 100.0
             ));
@@ -358,7 +185,9 @@ impl Run {
         let mut idle = all()
             // Where every request waits for the disk, the core is not meant to be the limit.
             .filter(|(sample, requests)| {
-                requests.busy < BUSY_MIN && !sample.load.contains("always")
+                requests.busy + requests.disturbed < BUSY_MIN
+                    && requests.generator_disturbed <= DISTURBED_MAX
+                    && !sample.load.contains("always")
             })
             .map(|(sample, _)| format!("{} under {}", sample.server, sample.load))
             .collect::<Vec<_>>();
@@ -366,37 +195,11 @@ impl Run {
         idle.dedup();
         if !idle.is_empty() {
             notes.push(format!(
-                "the server's core was not always fully busy: {}",
+                "the server was at times idle, so its core was not the limit: {}",
                 idle.join(", ")
             ));
         }
         notes
-    }
-
-    fn csv(&self) -> String {
-        let mut text = format!(
-            "load,server,round,{},bytes_per_key\n",
-            Requests::FIELDS.join(",")
-        );
-        for sample in &self.samples {
-            let _ = write!(text, "{},{},{}", sample.load, sample.server, sample.round);
-            match &sample.figures {
-                Figures::Requests(requests) => {
-                    for value in requests.values() {
-                        let _ = write!(text, ",{value:.4}");
-                    }
-                    text.push_str(",\n");
-                }
-                Figures::Memory { bytes_per_key } => {
-                    let _ = writeln!(
-                        text,
-                        "{},{bytes_per_key:.2}",
-                        ",".repeat(Requests::FIELDS.len())
-                    );
-                }
-            }
-        }
-        text
     }
 }
 
@@ -455,53 +258,10 @@ fn markdown_table(rows: &[Vec<String>]) -> String {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
+    use super::super::results::Figures;
+    use super::super::results::tests::{run_of, sample};
     use super::*;
-
-    pub(crate) fn run_of(samples: Vec<Sample>) -> Run {
-        let server = |name: &str, has_goals| Server {
-            name: name.to_owned(),
-            version: "1".to_owned(),
-            has_goals,
-        };
-        Run {
-            machine: Machine::read(),
-            settings: Settings {
-                connections: 50,
-                rounds: 2,
-                seconds: 3.0,
-                warm_up_seconds: 0.5,
-                server_cores: vec![0],
-                generator_core: 1,
-                keys: None,
-            },
-            servers: vec![server("djr", true), server("valkey", false)],
-            baselines: vec!["valkey".to_owned()],
-            samples,
-            goal: None,
-        }
-    }
-
-    pub(crate) fn sample(load: &'static str, server: &str, round: usize, cpu_ns: f64) -> Sample {
-        let figures = Figures::Requests(Requests {
-            requests_per_second: 1e9 / cpu_ns,
-            cpu_ns,
-            user_ns: cpu_ns * 0.75,
-            system_ns: cpu_ns * 0.25,
-            p50_us: 100.0,
-            p99_us: 200.0,
-            p999_us: 300.0,
-            busy: 1.0,
-            disturbed: 0.0,
-            generator_ns: 50.0,
-        });
-        Sample {
-            load,
-            server: server.to_owned(),
-            round,
-            figures,
-        }
-    }
 
     #[test]
     fn goals_are_judged_by_the_median_of_pairwise_ratios() {
@@ -549,30 +309,15 @@ pub(crate) mod tests {
     fn disturbance_and_idleness_are_told() {
         let mut odd = sample("get-p1", "djr", 1, 500.0);
         if let Figures::Requests(requests) = &mut odd.figures {
-            requests.disturbed = 0.2;
-            requests.busy = 0.7;
+            (requests.busy, requests.disturbed) = (0.5, 0.2);
         }
-        let notes = run_of(vec![odd, sample("get-p1", "djr", 2, 500.0)]).notes();
-        assert!(notes[0].starts_with("in 1 of 2 samples"), "{notes:?}");
-        assert!(notes[1].ends_with("djr under get-p1"), "{notes:?}");
-    }
-
-    #[test]
-    fn csv_has_as_many_cells_in_every_line() {
-        let memory = Sample {
-            load: "memory-5m",
-            server: "djr".to_owned(),
-            round: 1,
-            figures: Figures::Memory {
-                bytes_per_key: 99.5,
-            },
-        };
-        let csv = run_of(vec![sample("get-p1", "djr", 1, 500.0), memory]).csv();
-        let cells = csv
-            .lines()
-            .map(|line| line.split(',').count())
-            .collect::<Vec<_>>();
-        assert_eq!(cells, [14, 14, 14], "{csv}");
+        let mut contended = sample("get-p1", "valkey", 1, 500.0);
+        if let Figures::Requests(requests) = &mut contended.figures {
+            (requests.busy, requests.disturbed) = (0.8, 0.2);
+        }
+        let notes = run_of(vec![odd, contended, sample("get-p1", "djr", 2, 500.0)]).notes();
+        assert!(notes[0].starts_with("in 2 of 3 samples"), "{notes:?}");
+        assert!(notes[1].ends_with("limit: djr under get-p1"), "{notes:?}");
     }
 
     #[test]

@@ -130,15 +130,18 @@ impl<'a> ReplyEncoder<'a> {
     }
 
     /// An error: all that follows the `-`, so beginning with the code (`ERR`, `WRONGTYPE` …). One line, so line
-    /// ends in `text` become blanks.
+    /// ends in `text` become blanks; at its end they are left out.
     #[inline]
     pub fn error(&mut self, text: &str) {
-        self.line(b'-', text.as_bytes());
+        self.error_bytes(text.as_bytes());
     }
 
     /// Like [`error`](Self::error), for texts that quote what a client sent.
     #[inline]
-    pub fn error_bytes(&mut self, text: &[u8]) {
+    pub fn error_bytes(&mut self, mut text: &[u8]) {
+        while let [before @ .., b'\r' | b'\n'] = text {
+            text = before;
+        }
         self.line(b'-', text);
     }
 
@@ -243,7 +246,8 @@ impl<'a> ReplyEncoder<'a> {
         push_header(self.out, self.kind(b'~'), len);
     }
 
-    /// Begins a message that answers no request (pub/sub, invalidation): `len` elements follow.
+    /// Begins a message that answers no request (pub/sub, invalidation): `len` elements follow. In RESP2 only
+    /// pub/sub has such messages, as arrays.
     #[inline]
     pub fn push(&mut self, len: usize) {
         push_header(self.out, self.kind(b'>'), len);

@@ -144,8 +144,8 @@ pub(crate) fn replies(
     (values, None)
 }
 
-/// The value with RESP3's only null in place of both.
-fn in_resp3(value: Value) -> Value {
+/// What is left of a value when it goes through a RESP3 connection: there is only one null.
+pub(crate) fn in_resp3(value: Value) -> Value {
     let all = |items: Vec<Value>| items.into_iter().map(in_resp3).collect();
     let both = |pairs: Vec<(Value, Value)>| {
         pairs

@@ -35,7 +35,11 @@ struct Stopwatch {
 
 impl Stopwatch {
     fn new() -> Self {
-        Self { since: clock::monotonic(), command: usize::MAX, calls: 0 }
+        Self {
+            since: clock::monotonic(),
+            command: usize::MAX,
+            calls: 0,
+        }
     }
 
     #[inline]
@@ -81,7 +85,16 @@ impl Requests {
             for index in done..end {
                 let prepared = self.prepared[index - done];
                 let request = self.batch.request(index, input);
-                execute_one(core, executor, session, engine, request, prepared, &mut stopwatch, out);
+                execute_one(
+                    core,
+                    executor,
+                    session,
+                    engine,
+                    request,
+                    prepared,
+                    &mut stopwatch,
+                    out,
+                );
                 if session.postponed || session.close {
                     stopwatch.stop(core);
                     return index + usize::from(!session.postponed);
@@ -91,14 +104,25 @@ impl Requests {
         }
         stopwatch.stop(core);
         session.info.active_ms.store(core.now as u64, Relaxed);
-        session.info.commands.store(session.info.commands.load(Relaxed) + count as u64, Relaxed);
+        session
+            .info
+            .commands
+            .store(session.info.commands.load(Relaxed) + count as u64, Relaxed);
         count
     }
 
-    fn prepare(&mut self, input: &[u8], engine: &Engine, core: &Core, db: u32, range: std::ops::Range<usize>) {
+    fn prepare(
+        &mut self,
+        input: &[u8],
+        engine: &Engine,
+        core: &Core,
+        db: u32,
+        range: std::ops::Range<usize>,
+    ) {
         self.prepared.clear();
         if range.len() == 1 {
-            self.prepared.push(engine.prepare(&Args::new(self.batch.request(range.start, input))));
+            self.prepared
+                .push(engine.prepare(&Args::new(self.batch.request(range.start, input))));
             return;
         }
         let Some(turn) = &core.turn else { return };
@@ -116,7 +140,10 @@ impl Requests {
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "the parts of a worker that a command may need, lent one by one")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the parts of a worker that a command may need, lent one by one"
+)]
 #[inline]
 fn execute_one(
     core: &mut Core,
@@ -133,7 +160,7 @@ fn execute_one(
         args = args.with_hash(index, hash);
     }
     if let Resolved::Command(command) = prepared.command
-        && core.shared.gate.bits() == 0
+        && core.gate == 0
         && session.is_plain()
         && command.accepts(args.len())
         && matches!(command.spec.run, Run::Read(_) | Run::Write(_))
@@ -150,17 +177,33 @@ fn execute_one(
     }
     let start = out.len();
     let quiet = session.replies != Replies::On;
-    execute_checked(core, executor, session, engine, prepared.command, &args, stopwatch, out);
+    execute_checked(
+        core,
+        executor,
+        session,
+        engine,
+        prepared.command,
+        &args,
+        stopwatch,
+        out,
+    );
     if quiet && session.replies != Replies::On {
         out.truncate(start);
         if let Replies::Skip(left) = session.replies {
-            session.replies = if left <= 1 { Replies::On } else { Replies::Skip(left - 1) };
+            session.replies = if left <= 1 {
+                Replies::On
+            } else {
+                Replies::Skip(left - 1)
+            };
         }
     }
 }
 
 /// The long way: every check that Redis makes, in its order.
-#[expect(clippy::too_many_arguments, reason = "the parts of a worker that a command may need, lent one by one")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the parts of a worker that a command may need, lent one by one"
+)]
 fn execute_checked(
     core: &mut Core,
     executor: &mut Executor,
@@ -183,7 +226,10 @@ fn execute_checked(
         }
     };
     if let Some(multi) = &mut session.multi
-        && !matches!(command.spec.name, "exec" | "discard" | "multi" | "watch" | "quit" | "reset")
+        && !matches!(
+            command.spec.name,
+            "exec" | "discard" | "multi" | "watch" | "quit" | "reset"
+        )
     {
         multi.queue.push(command, args);
         session.info.multi.store(multi.queue.len() as i64, Relaxed);
@@ -203,11 +249,10 @@ fn execute_checked(
         }
         _ => {
             let no_touch = session.no_touch;
-            engine.keyspace.clock(); // the access clock is the keyspace's; NO-TOUCH is told per access
             let mut shell = SessionShell { session, core };
-            executor.set_touch(!no_touch);
+            executor.touch = !no_touch;
             let result = engine.execute(executor, command, args, now, &mut shell, &mut reply);
-            executor.set_touch(true);
+            executor.touch = true;
             result
         }
     };
@@ -234,7 +279,9 @@ fn check(
         return refused(CommandError::text("NOAUTH Authentication required."));
     }
     if session.multi.is_some() && command.flags.has(Flags::NO_MULTI) {
-        return refused(CommandError::text("ERR Command not allowed inside a transaction"));
+        return refused(CommandError::text(
+            "ERR Command not allowed inside a transaction",
+        ));
     }
     check_state(core, command).map_err(|error| (Some(command), error))?;
     Ok(command)
@@ -242,12 +289,14 @@ fn check(
 
 /// Whether the state of the server lets a command run.
 pub(crate) fn check_state(core: &Core, command: &Command) -> Result<(), CommandError> {
-    let gate = core.shared.gate.bits();
+    let gate = core.gate;
     if gate & Gate::MISCONF != 0 && command.flags.has(Flags::WRITE) {
         return Err(core.shared.persistence.misconf());
     }
     if gate & Gate::LOADING != 0 && !command.flags.has(Flags::LOADING) {
-        return Err(CommandError::text("LOADING Redis is loading the dataset in memory"));
+        return Err(CommandError::text(
+            "LOADING Redis is loading the dataset in memory",
+        ));
     }
     if gate & Gate::BUSY != 0 && !command.flags.has(Flags::ALLOW_BUSY) {
         return Err(CommandError::text(
@@ -258,12 +307,22 @@ pub(crate) fn check_state(core: &Core, command: &Command) -> Result<(), CommandE
 }
 
 #[cold]
-fn refuse(core: &Core, command: Option<&Command>, error: &CommandError, reply: &mut Reply<'_>, before_running: bool) {
+fn refuse(
+    core: &Core,
+    command: Option<&Command>,
+    error: &CommandError,
+    reply: &mut Reply<'_>,
+    before_running: bool,
+) {
     let text = error.to_string();
     core.stats.count_error(&text);
     if let Some(command) = command {
         let stats = &core.stats.commands[command.id];
-        if before_running { stats.rejected.add(1) } else { stats.failed.add(1) }
+        if before_running {
+            stats.rejected.add(1)
+        } else {
+            stats.failed.add(1)
+        }
     }
     reply.error(&text);
 }

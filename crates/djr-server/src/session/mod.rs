@@ -4,10 +4,11 @@ mod dispatch;
 mod shell;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use djr_engine::transaction::Queue;
 use djr_protocol::RespVersion;
-use djr_storage::keyspace::{UnixMillis, WatchFlag};
+use djr_storage::keyspace::{Access, WatchFlag};
 
 use crate::clients::ClientInfo;
 
@@ -87,25 +88,31 @@ impl Session {
         self.authenticated && self.multi.is_none() && self.replies == Replies::On && !self.no_touch
     }
 
+    /// `RESET`: as when the connection was new. The watches have been taken out of the keyspace before.
+    pub(crate) fn reset(&mut self, authenticated: bool) {
+        let info = self.info.clone();
+        *info.names.lock() = Default::default();
+        info.names.lock().user = "default".into();
+        info.multi.store(-1, Relaxed);
+        info.resp3.store(false, Relaxed);
+        info.no_evict.store(false, Relaxed);
+        info.no_touch.store(false, Relaxed);
+        *self = Self::new(info, authenticated);
+        self.select(0);
+    }
+
     /// `SELECT`. The number has been checked.
     pub(crate) fn select(&mut self, db: u32) {
         self.db = db;
-        self.info.db.store(db, std::sync::atomic::Ordering::Relaxed);
-    }
-
-    /// Whether a watched key has changed, or has expired since.
-    pub(crate) fn watches_broken(&self, access: &djr_storage::keyspace::Access<'_>) -> bool {
-        self.watch_flag.is_set()
-            || self.watches.iter().any(|watch| {
-                let db = access.db(watch.db);
-                !watch.was_expired && db.is_expired(db.key(&watch.key))
-            })
+        self.info.db.store(db, Relaxed);
     }
 }
 
-/// The time that a turn works with.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Now {
-    /// Of day.
-    pub(crate) millis: UnixMillis,
+/// Whether a watched key has changed, or has expired since.
+pub(crate) fn watches_broken(watches: &[Watch], flag: &WatchFlag, access: &Access<'_>) -> bool {
+    flag.is_set()
+        || watches.iter().any(|watch| {
+            let db = access.db(watch.db);
+            !watch.was_expired && db.is_expired(db.key(&watch.key))
+        })
 }

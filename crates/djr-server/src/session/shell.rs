@@ -30,9 +30,18 @@ impl Shell for SessionShell<'_> {
         reply: &mut Reply<'_>,
     ) -> Result<(), CommandError> {
         match self.core.shared.server_run(command) {
-            Some(ServerRun::Plain(run)) => run(&mut Context { session: self.session, core: self.core }, args, reply),
+            Some(ServerRun::Plain(run)) => run(
+                &mut Context {
+                    session: self.session,
+                    core: self.core,
+                },
+                args,
+                reply,
+            ),
             // They open the keyspace, which is open already.
-            Some(ServerRun::TopLevel(_)) => Err(CommandError::text("ERR This command is not allowed here")),
+            Some(ServerRun::TopLevel(_)) => {
+                Err(CommandError::text("ERR This command is not allowed here"))
+            }
             None => Err(CommandError::Arity(command.full_name.clone())),
         }
     }

@@ -66,7 +66,9 @@ impl Connection {
             match stream.read(buffer) {
                 Ok(0) => return ReadOutcome::Closed,
                 Ok(count) => return ReadOutcome::Bytes(count, count == buffer.len()),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return ReadOutcome::Later,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return ReadOutcome::Later;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => return ReadOutcome::Closed,
             }

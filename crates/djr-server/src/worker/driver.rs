@@ -35,7 +35,11 @@ impl Driver {
     pub(crate) fn new() -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
-        Ok(Self { poll, events: Events::with_capacity(EVENTS_MAX), waker })
+        Ok(Self {
+            poll,
+            events: Events::with_capacity(EVENTS_MAX),
+            waker,
+        })
     }
 
     /// Ends the waiting of this driver from any thread.
@@ -44,17 +48,26 @@ impl Driver {
     }
 
     /// Waits until something is ready, the waker was used or the time is over; puts what is ready into `ready`.
-    pub(crate) fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {
+    pub(crate) fn wait(
+        &mut self,
+        timeout: Option<Duration>,
+        ready: &mut Vec<Ready>,
+    ) -> io::Result<()> {
         ready.clear();
         match self.poll.poll(&mut self.events, timeout) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             result => result?,
         }
-        ready.extend(self.events.iter().filter(|event| event.token() != WAKER).map(|event| Ready {
-            id: event.token().0,
-            readable: event.is_readable() || event.is_read_closed() || event.is_error(),
-            writable: event.is_writable(),
-        }));
+        ready.extend(
+            self.events
+                .iter()
+                .filter(|event| event.token() != WAKER)
+                .map(|event| Ready {
+                    id: event.token().0,
+                    readable: event.is_readable() || event.is_read_closed() || event.is_error(),
+                    writable: event.is_writable(),
+                }),
+        );
         Ok(())
     }
 
@@ -71,8 +84,16 @@ impl Driver {
     /// Has a listener's new connections reported under `id`.
     pub(crate) fn add_listener(&self, listener: &mut Listener, id: usize) -> io::Result<()> {
         match listener {
-            Listener::Tcp(listener) => self.poll.registry().register(listener, Token(id), Interest::READABLE),
-            Listener::Unix { listener, .. } => self.poll.registry().register(listener, Token(id), Interest::READABLE),
+            Listener::Tcp(listener) => {
+                self.poll
+                    .registry()
+                    .register(listener, Token(id), Interest::READABLE)
+            }
+            Listener::Unix { listener, .. } => {
+                self.poll
+                    .registry()
+                    .register(listener, Token(id), Interest::READABLE)
+            }
         }
     }
 }
@@ -116,7 +137,10 @@ impl std::os::fd::AsRawFd for Stream {
 /// A socket that takes connections.
 pub(crate) enum Listener {
     Tcp(TcpListener),
-    Unix { listener: UnixListener, path: String },
+    Unix {
+        listener: UnixListener,
+        path: String,
+    },
 }
 
 /// A new connection and who it is.
@@ -128,8 +152,13 @@ pub(crate) struct Accepted {
 /// The two ends of a connection.
 #[derive(Clone, Debug)]
 pub(crate) enum Peer {
-    Tcp { remote: SocketAddr, local: SocketAddr },
-    Unix { path: String },
+    Tcp {
+        remote: SocketAddr,
+        local: SocketAddr,
+    },
+    Unix {
+        path: String,
+    },
 }
 
 impl Peer {
@@ -164,12 +193,19 @@ impl Listener {
         let result = match self {
             Listener::Tcp(listener) => listener.accept().and_then(|(stream, remote)| {
                 stream.set_nodelay(true)?;
-                let peer = Peer::Tcp { remote, local: stream.local_addr()? };
-                Ok(Accepted { stream: Stream::Tcp(stream), peer })
+                let peer = Peer::Tcp {
+                    remote,
+                    local: stream.local_addr()?,
+                };
+                Ok(Accepted {
+                    stream: Stream::Tcp(stream),
+                    peer,
+                })
             }),
-            Listener::Unix { listener, path } => listener
-                .accept()
-                .map(|(stream, _)| Accepted { stream: Stream::Unix(stream), peer: Peer::Unix { path: path.clone() } }),
+            Listener::Unix { listener, path } => listener.accept().map(|(stream, _)| Accepted {
+                stream: Stream::Unix(stream),
+                peer: Peer::Unix { path: path.clone() },
+            }),
         };
         match result {
             Ok(accepted) => Ok(Some(accepted)),

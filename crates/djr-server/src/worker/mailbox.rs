@@ -1,7 +1,7 @@
 //! What other threads send to a worker.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use mio::Waker;
 use parking_lot::Mutex;
@@ -26,7 +26,11 @@ pub(crate) struct Mailbox {
 
 impl Mailbox {
     pub(crate) fn new(waker: Arc<Waker>) -> Self {
-        Self { mails: Mutex::default(), full: AtomicBool::new(false), waker }
+        Self {
+            mails: Mutex::default(),
+            full: AtomicBool::new(false),
+            waker,
+        }
     }
 
     /// Sends, and wakes the worker.

@@ -65,6 +65,8 @@ pub(crate) struct Core {
     pub(crate) log: WorkerLog,
     /// The time of day at the beginning of this turn.
     pub(crate) now: UnixMillis,
+    /// The reasons for looking twice ([`Gate`]) at the beginning of this turn.
+    pub(crate) gate: u32,
     /// While requests are executed: keeps what prefetches look at.
     pub(crate) turn: Option<Turn>,
     driver: Driver,
@@ -124,11 +126,15 @@ impl Worker {
         let stats = shared.workers[index].stats.clone();
         Ok(Self {
             core: Core {
-                log: WorkerLog { log: shared.log(), ..WorkerLog::default() },
+                log: WorkerLog {
+                    log: shared.log(),
+                    ..WorkerLog::default()
+                },
                 shared,
                 index,
                 stats,
                 now: clock::unix_millis(),
+                gate: 0,
                 turn: None,
                 driver,
                 listeners,
@@ -164,7 +170,9 @@ impl Worker {
     fn turn(&mut self) -> std::io::Result<()> {
         let mut ready = std::mem::take(&mut self.ready);
         let timeout = if self.core.unread.is_empty() {
-            self.core.next_tick.saturating_duration_since(clock::monotonic())
+            self.core
+                .next_tick
+                .saturating_duration_since(clock::monotonic())
         } else {
             Duration::ZERO
         };
@@ -202,7 +210,9 @@ impl Worker {
 
     /// Reads from a connection and executes what came.
     fn serve(&mut self, id: usize) {
-        let Some(mut connection) = self.core.connections.get_mut(id).and_then(Option::take) else { return };
+        let Some(mut connection) = self.core.connections.get_mut(id).and_then(Option::take) else {
+            return;
+        };
         let open = self.serve_taken(&mut connection, id);
         self.core.put_back(id, connection, open);
     }
@@ -223,7 +233,10 @@ impl Worker {
             } else {
                 // The request that has begun goes on: right behind its beginning, with room for all of it that is known to come.
                 let start = connection.input.len();
-                let room = connection.decoder.missing().clamp(READ_SIZE / 8, READ_SIZE * 8);
+                let room = connection
+                    .decoder
+                    .missing()
+                    .clamp(READ_SIZE / 8, READ_SIZE * 8);
                 connection.input.resize(start + room, 0);
                 match Connection::read(&mut connection.stream, &mut connection.input[start..]) {
                     ReadOutcome::Bytes(count, more) => {
@@ -240,7 +253,8 @@ impl Worker {
             self.core.stats.reads.add(1);
             self.core.stats.bytes_in.add(count as u64);
             let info = &connection.session.info;
-            info.bytes_in.store(info.bytes_in.load(Relaxed) + count as u64, Relaxed);
+            info.bytes_in
+                .store(info.bytes_in.load(Relaxed) + count as u64, Relaxed);
             self.consume(connection, count);
             self.core.queue(id, connection);
             if connection.closing || connection.session.postponed {
@@ -257,9 +271,19 @@ impl Worker {
 
     /// Executes the whole requests among what has come; keeps the rest in the connection.
     fn consume(&mut self, connection: &mut Connection, fresh: usize) {
-        let Connection { session, decoder, input, out, .. } = connection;
+        let Connection {
+            session,
+            decoder,
+            input,
+            out,
+            ..
+        } = connection;
         let mut kept = std::mem::take(input);
-        let bytes: &[u8] = if kept.is_empty() { &self.read_buffer[..fresh] } else { &kept };
+        let bytes: &[u8] = if kept.is_empty() {
+            &self.read_buffer[..fresh]
+        } else {
+            &kept
+        };
         if out.capacity() == 0
             && let Some(spare) = self.core.spare.pop()
         {
@@ -270,12 +294,18 @@ impl Worker {
             let rest = &bytes[used..];
             self.requests.batch.clear();
             let result = if session.authenticated {
-                decoder.decode(rest, &self.core.shared.config.request_limits(), &mut self.requests.batch)
+                decoder.decode(
+                    rest,
+                    &self.core.shared.config.request_limits(),
+                    &mut self.requests.batch,
+                )
             } else {
                 decoder.decode_one(rest, &Limits::unauthenticated(), &mut self.requests.batch)
             };
             let count = self.requests.batch.len();
-            let done = self.requests.execute(rest, &mut self.core, &mut self.executor, session, out);
+            let done =
+                self.requests
+                    .execute(rest, &mut self.core, &mut self.executor, session, out);
             if session.close {
                 break None;
             }
@@ -316,7 +346,11 @@ impl Worker {
                 kept = Vec::new();
             }
         }
-        connection.session.info.input_bytes.store(kept.len(), Relaxed);
+        connection
+            .session
+            .info
+            .input_bytes
+            .store(kept.len(), Relaxed);
         connection.input = kept;
     }
 
@@ -335,13 +369,16 @@ impl Worker {
 
     /// Goes on with the requests that waited for the end of a pause.
     fn resume(&mut self, id: usize) {
-        let Some(mut connection) = self.core.connections.get_mut(id).and_then(Option::take) else { return };
+        let Some(mut connection) = self.core.connections.get_mut(id).and_then(Option::take) else {
+            return;
+        };
         connection.session.postponed = false;
         if !connection.input.is_empty() {
             self.consume(&mut connection, 0);
             self.core.queue(id, &mut connection);
         }
-        let open = !std::mem::take(&mut connection.readable) || self.serve_taken(&mut connection, id);
+        let open =
+            !std::mem::take(&mut connection.readable) || self.serve_taken(&mut connection, id);
         self.core.put_back(id, connection, open);
     }
 }
@@ -349,6 +386,11 @@ impl Worker {
 impl Core {
     fn begin_turn(&mut self) {
         self.now = clock::unix_millis();
+        // In this order: who sees that loading has ended sees the log, too.
+        self.gate = self.shared.gate.bits();
+        if self.log.log.is_none() {
+            self.log.log = self.shared.log();
+        }
         self.turn = Some(self.shared.engine.keyspace.pin());
         self.stats.turns.add(1);
         self.free.append(&mut self.freed);
@@ -377,7 +419,9 @@ impl Core {
 
     /// Writes a connection's replies if the log has come far enough; else they wait. `false`: they wait.
     fn finish_replies(&mut self, id: usize) -> bool {
-        let Some(connection) = self.connections.get_mut(id).and_then(Option::as_mut) else { return true };
+        let Some(connection) = self.connections.get_mut(id).and_then(Option::as_mut) else {
+            return true;
+        };
         connection.queued = false;
         if let Some(log) = &self.log.log
             && log.policy() == FsyncPolicy::Always
@@ -398,7 +442,9 @@ impl Core {
 
     /// Writes what a connection's socket takes.
     fn write_rest(&mut self, id: usize) {
-        let Some(connection) = self.connections.get_mut(id).and_then(Option::as_mut) else { return };
+        let Some(connection) = self.connections.get_mut(id).and_then(Option::as_mut) else {
+            return;
+        };
         if connection.out_len() == 0 || connection.queued {
             if connection.closing && !connection.queued {
                 self.close(id);
@@ -410,7 +456,8 @@ impl Core {
         let written = (before - connection.out_len()) as u64;
         let info = &connection.session.info;
         info.output_bytes.store(connection.out_len(), Relaxed);
-        info.bytes_out.store(info.bytes_out.load(Relaxed) + written, Relaxed);
+        info.bytes_out
+            .store(info.bytes_out.load(Relaxed) + written, Relaxed);
         self.stats.writes.add(1);
         self.stats.bytes_out.add(written);
         self.spare.truncate(SPARE_BUFFERS_MAX);
@@ -420,7 +467,10 @@ impl Core {
         };
         let limit = self.shared.config.output_limit();
         if !done && limit > 0 && connection.out_len() as u64 > limit {
-            tracing::warn!(client = connection.session.info.id, "output buffer limit reached: connection closed");
+            tracing::warn!(
+                client = connection.session.info.id,
+                "output buffer limit reached: connection closed"
+            );
             self.stats.limit_disconnections.add(1);
             return self.close(id);
         }
@@ -470,7 +520,9 @@ impl Core {
             if worker == self.index {
                 self.add(accepted);
             } else {
-                self.shared.workers[worker].mailbox.send(Mail::Connection(accepted));
+                self.shared.workers[worker]
+                    .mailbox
+                    .send(Mail::Connection(accepted));
             }
         }
     }
@@ -494,9 +546,16 @@ impl Core {
         }
         self.shared.config.configure_socket(&accepted.stream);
         let fd = std::os::fd::AsRawFd::as_raw_fd(&accepted.stream);
-        let info = self.shared.clients.add(self.index, slot, fd, accepted.peer.clone(), self.now);
+        let info = self
+            .shared
+            .clients
+            .add(self.index, slot, fd, accepted.peer.clone(), self.now);
         let session = Session::new(info, !self.shared.config.needs_password());
-        self.connections[slot] = Some(Box::new(Connection::new(accepted.stream, accepted.peer, session)));
+        self.connections[slot] = Some(Box::new(Connection::new(
+            accepted.stream,
+            accepted.peer,
+            session,
+        )));
     }
 
     fn refusal(&self, peer: &Peer) -> Option<String> {
@@ -515,7 +574,9 @@ impl Core {
 
     /// Ends a connection now.
     pub(crate) fn close(&mut self, id: usize) {
-        let Some(connection) = self.connections.get_mut(id).and_then(Option::take) else { return };
+        let Some(connection) = self.connections.get_mut(id).and_then(Option::take) else {
+            return;
+        };
         self.shared.clients.remove(connection.session.info.id);
         if !connection.session.watches.is_empty() {
             crate::commands::unwatch_all(&self.shared.engine, &connection.session, self.now);
@@ -525,7 +586,9 @@ impl Core {
 
     fn kill(&mut self, client: u64) {
         let found = self.connections.iter().position(|connection| {
-            connection.as_ref().is_some_and(|connection| connection.session.info.id == client)
+            connection
+                .as_ref()
+                .is_some_and(|connection| connection.session.info.id == client)
         });
         if let Some(id) = found {
             self.close(id);
@@ -535,22 +598,29 @@ impl Core {
     /// Whether `CLIENT PAUSE` holds a command back.
     pub(crate) fn must_pause(&self, session: &Session, command: &Command) -> bool {
         let shared = &self.shared;
-        if shared.gate.bits() & Gate::PAUSED == 0 {
+        if self.gate & Gate::PAUSED == 0 {
             return false;
         }
         if self.now >= shared.pause_until_ms.load(Relaxed) {
             shared.gate.clear(Gate::PAUSED);
             return false;
         }
-        if command.flags.has(Flags::NO_AUTH) || command.spec.name == "client" || command.full_name.starts_with("client|") {
+        if command.flags.has(Flags::NO_AUTH)
+            || command.spec.name == "client"
+            || command.full_name.starts_with("client|")
+        {
             return false;
         }
         !shared.pause_writes_only.load(Relaxed)
             || command.flags.has(Flags::WRITE)
             || command.categories.contains(&"scripting")
-            || (command.spec.name == "exec" && session.multi.as_ref().is_some_and(|multi| {
-                multi.queue.commands().any(|(command, _)| command.flags.has(Flags::WRITE))
-            }))
+            || (command.spec.name == "exec"
+                && session.multi.as_ref().is_some_and(|multi| {
+                    multi
+                        .queue
+                        .commands()
+                        .any(|(command, _)| command.flags.has(Flags::WRITE))
+                }))
     }
 
     /// The active expiry: each worker has its share of the shards.
@@ -564,11 +634,12 @@ impl Core {
             while active {
                 let log = &mut self.log;
                 let mut encoded = Vec::new();
-                let progress = keyspace.expire_step(shard, self.now, EXPIRE_STEPS, &mut |db, key| {
-                    encoded.clear();
-                    djr_protocol::encode_command(&mut encoded, &[b"DEL", key]);
-                    log.append(db, &[&encoded]);
-                });
+                let progress =
+                    keyspace.expire_step(shard, self.now, EXPIRE_STEPS, &mut |db, key| {
+                        encoded.clear();
+                        djr_protocol::encode_command(&mut encoded, &[b"DEL", key]);
+                        log.append(db, &[&encoded]);
+                    });
                 self.stats.expired_active.add(progress.expired as u64);
                 if !progress.more {
                     break;

@@ -40,6 +40,9 @@ const _: () = assert!(
     "Redis reads annotation lines into a 128-byte buffer"
 );
 
+/// The greatest offset: Redis's are signed. What follows it by appending can't overflow.
+const OFFSET_MAX: u64 = i64::MAX as u64;
+
 /// One annotation line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Annotation {
@@ -103,7 +106,7 @@ impl Annotation {
         let (len, rest) = decimal(rest.strip_prefix(b" len=")?)?;
         let (end, rest) = decimal(rest.strip_prefix(b" end=")?)?;
         let (synced, rest) = decimal(rest.strip_prefix(b" synced=")?)?;
-        let possible = rest.is_empty() && synced <= end.checked_sub(len)?;
+        let possible = rest.is_empty() && end <= OFFSET_MAX && synced <= end.checked_sub(len)?;
         possible.then_some(Annotation {
             crc32,
             len,
@@ -135,7 +138,7 @@ impl Repaired {
             .strip_suffix(b"\r\n")?;
         let (from, rest) = decimal(rest)?;
         let (to, rest) = decimal(rest.strip_prefix(b" to=")?)?;
-        rest.is_empty().then_some(Repaired { from, to })
+        (rest.is_empty() && from.max(to) <= OFFSET_MAX).then_some(Repaired { from, to })
     }
 }
 
@@ -237,7 +240,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(crc32: u32, mut parts: [u64; 3]) {
+        fn what_is_written_is_read(crc32: u32, parts: [u64; 3]) {
+            let mut parts = parts.map(|part| part & OFFSET_MAX);
             parts.sort();
             let [synced, start, end] = parts;
             let annotation = Annotation { crc32, len: end - start, end, synced };

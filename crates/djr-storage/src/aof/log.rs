@@ -8,12 +8,13 @@
 //!
 //! Invariant: `durable <= written <= end`, each of them only rises.
 
-use super::annotation::{ANNOTATION_LEN_MAX, Annotation, push_decimal};
+use super::annotation::{ANNOTATION_LEN_MAX, Annotation};
+use super::batch::{BatchWriter, Pending};
 use super::log_file::LogFile;
 use super::manifest::{Manifest, ManifestFile};
 use super::{AofConfig, FsyncPolicy, LogError, Offset};
 use crate::disk::Disk;
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::{Condvar, Mutex};
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -90,19 +91,14 @@ pub struct Log {
 #[repr(align(128))]
 struct Padded<T>(T);
 
-struct Pending {
-    buffer: Vec<u8>,
-    end: Offset,
-    /// The db that a loader is in after the bytes so far; `None` if unknown.
-    db: Option<u32>,
-}
-
 pub(super) struct Writer {
     pub(super) current: LogFile,
     /// The empty buffer that is exchanged for the full one.
     spare: Vec<u8>,
     /// Whether the current increment holds bytes not synced yet; the first line of a new one is no logged byte, but counts.
     pub(super) unsynced: bool,
+    /// The current increment ends in a line that says that all of it is durable.
+    pub(super) marked: bool,
     /// Earlier increments that hold bytes not synced yet, oldest first.
     pub(super) retired: Vec<LogFile>,
 }
@@ -118,59 +114,6 @@ pub(super) struct Files {
     pub(super) rewriting: bool,
     /// The number for the next base.
     pub(super) base_seq: u64,
-}
-
-/// Appends the bytes of one batch. Commands are RESP arrays of bulk strings.
-pub struct BatchWriter<'a> {
-    pending: MutexGuard<'a, Pending>,
-    start: usize,
-    db_before: Option<u32>,
-    whole: bool,
-}
-
-impl BatchWriter<'_> {
-    /// Appends bytes.
-    pub fn push(&mut self, bytes: &[u8]) {
-        self.pending.buffer.extend_from_slice(bytes);
-    }
-
-    /// Makes the commands that follow apply to another db.
-    pub fn select(&mut self, db: u32) {
-        if self.pending.db != Some(db) {
-            encode_select(&mut self.pending.buffer, db);
-            self.pending.db = Some(db);
-        }
-    }
-}
-
-impl Drop for BatchWriter<'_> {
-    /// A batch that is empty, or whose writer panicked, leaves nothing behind.
-    fn drop(&mut self) {
-        if !self.whole {
-            let start = self.start;
-            self.pending.buffer.truncate(start);
-            self.pending.db = self.db_before;
-        }
-    }
-}
-
-/// Appends the command that changes the db for those that follow.
-///
-/// In lower case, unlike Redis: recovery tells by it what Redis appended to a file of ours from what a crash left of a
-/// group. All other commands may be spelled in any way.
-pub fn encode_select(out: &mut Vec<u8>, db: u32) {
-    if db < 10 {
-        out.extend_from_slice(b"*2\r\n$6\r\nselect\r\n$1\r\n");
-        out.push(b'0' + db as u8);
-    } else {
-        let mut digits = Vec::with_capacity(10);
-        push_decimal(&mut digits, u64::from(db));
-        out.extend_from_slice(b"*2\r\n$6\r\nselect\r\n$");
-        push_decimal(out, digits.len() as u64);
-        out.extend_from_slice(b"\r\n");
-        out.extend_from_slice(&digits);
-    }
-    out.extend_from_slice(b"\r\n");
 }
 
 impl Log {
@@ -246,11 +189,10 @@ impl Log {
             // Not worth refusing to start for: the file is not in the manifest any more.
             let _ = disk.remove(&config.path(&file.name));
         }
-        for path in [
-            config.path(&config.temp_base_name()),
-            config.temp_manifest_path(),
-        ] {
-            let _ = disk.remove(&path);
+        for name in disk.list(&dir).unwrap_or_default() {
+            if name.starts_with("temp-") && name.contains(&config.file_name) {
+                let _ = disk.remove(&config.path(&name));
+            }
         }
 
         let size = state.size.saturating_sub(state.last_size) + current.position();
@@ -284,6 +226,7 @@ impl Log {
                 spare: Vec::with_capacity(1 << 16),
                 retired: Vec::new(),
                 unsynced: false,
+                marked: true,
             }),
             disk,
             config,
@@ -309,29 +252,10 @@ impl Log {
     /// As [`Log::append`], for a batch that is written in place or changes the db on its way ([`BatchWriter::select`]).
     #[inline]
     pub fn append_with(&self, db: u32, fill: impl FnOnce(&mut BatchWriter<'_>)) -> Offset {
-        let pending = self.pending.0.lock();
-        let mut batch = BatchWriter {
-            start: pending.buffer.len(),
-            db_before: pending.db,
-            whole: false,
-            pending,
-        };
-        // A group says its db at the front unless that is 0, so it can be replayed even if the group before is damaged.
-        if batch.pending.db != Some(db) || (batch.start == 0 && db != 0) {
-            batch.pending.db = None;
-            batch.select(db);
-        }
-        let filled_from = batch.pending.buffer.len();
-        fill(&mut batch);
-        if batch.pending.buffer.len() == filled_from {
-            return batch.pending.end;
-        }
-        batch.whole = true;
-        let count = batch.pending.buffer.len() - batch.start;
-        let end = batch.pending.end + count as u64;
-        batch.pending.end = end;
+        let mut pending = self.pending.0.lock();
+        let end = pending.append(db, fill);
         if self.failed.get().is_some() {
-            batch.pending.buffer.clear();
+            pending.buffer.clear();
         }
         // Under the lock, so it only rises.
         self.end.store(end, Ordering::Release);
@@ -431,21 +355,21 @@ impl Log {
         self.stop();
         self.sync()?;
         let mut writer = self.writer.lock();
-        let end = self.written.load(Ordering::Acquire);
-        let done = writer
-            .current
-            .write_line(&Annotation::mark(end, self.durable()), 0);
-        let done = done.and_then(|()| {
-            if writer.current.is_preallocated() {
-                writer.current.cut()
-            } else {
-                Ok(())
-            }
-        });
-        done.and_then(|()| writer.current.sync())
+        self.write_last_line(&mut writer)
             .map_err(|error| self.fail(error))?;
         let _ = self.failed.set(LogError::Closed);
         Ok(())
+    }
+
+    fn write_last_line(&self, writer: &mut Writer) -> Result<(), LogError> {
+        if !writer.marked {
+            let line = Annotation::mark(self.written(), self.durable());
+            writer.current.write_line(&line, 0)?;
+        }
+        if writer.current.is_preallocated() {
+            writer.current.cut()?;
+        }
+        writer.current.sync()
     }
 
     /// The offset after the last batch appended.
@@ -567,6 +491,7 @@ impl Log {
             self.size
                 .fetch_add(writer.current.position() - position, Ordering::Relaxed);
             writer.unsynced = true;
+            writer.marked = false;
             self.written.store(end, Ordering::Release);
         }
         group.clear();

@@ -15,6 +15,7 @@
 //! all before them are. After a failed write or sync of the log nothing is written any more: no retry, see [`LogError`].
 
 pub mod annotation;
+mod batch;
 mod error;
 mod filler;
 mod layout;
@@ -25,11 +26,13 @@ mod recovery;
 mod repair;
 mod rewrite;
 mod scan;
+mod search;
 mod survey;
 
+pub use batch::{BatchWriter, encode_select};
 pub use error::LogError;
 pub use layout::{AofConfig, FsyncPolicy, PREALLOCATE_STEP};
-pub use log::{BatchWriter, Log, OnDurable, OpenState, Sizes, encode_select};
+pub use log::{Log, OnDurable, OpenState, Sizes};
 pub use recovery::{
     BaseFile, DamagedRange, Recovered, RecoveryError, RecoveryMode, RecoveryReport, Replay,
     ReplayedCommand, TornTail, recover,

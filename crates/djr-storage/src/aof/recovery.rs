@@ -4,9 +4,10 @@
 //! or changed; then the good parts are replayed. Only then is a torn tail cut off, so a failed replay leaves all as it was.
 
 use super::log::OpenState;
-use super::manifest::{Manifest, ManifestError, is_file_name};
+use super::manifest::{Manifest, ManifestError, ManifestFile, is_file_name};
 use super::repair;
 use super::scan::{FileReader, Item};
+use super::search::content_len;
 use super::survey::{FileSurvey, Role, Survey, Why, survey};
 use super::{AofConfig, LogError, Offset};
 use crate::disk::{Disk, read_all};
@@ -187,6 +188,7 @@ pub fn recover(
     truncate_ok: bool,
     replay: &mut dyn Replay,
 ) -> Result<Recovered, RecoveryError> {
+    adopt_single_file(&**disk, config)?;
     let (manifest, rdb) = read_manifest(&**disk, config)?;
     let names = manifest
         .base
@@ -268,6 +270,49 @@ pub fn recover(
     Ok(Recovered { report, state })
 }
 
+/// Makes the one AOF of a Redis before version 7 the base of a new manifest, as Redis 7 does: first the manifest, then the
+/// file is moved, and if a crash came in between, the move is made up for.
+fn adopt_single_file(disk: &dyn Disk, config: &AofConfig) -> Result<(), RecoveryError> {
+    let old = config.dir.join(&config.file_name);
+    let fail = |operation, path: &Path| {
+        let path = path.to_owned();
+        move |error| LogError::io(operation, &path, &error)
+    };
+    let names = disk.list(&config.dir).map_err(fail("list", &config.dir))?;
+    if !names.contains(&config.file_name) {
+        return Ok(());
+    }
+    let dir = config.aof_dir();
+    let in_dir = disk.list(&dir).map_err(fail("list", &dir))?;
+    let name = config.file_name.clone();
+    let base = Manifest {
+        base: Some(ManifestFile { name, seq: 1 }),
+        ..Manifest::default()
+    };
+    let manifest = config.manifest_path();
+    match disk.open(&manifest) {
+        Ok(file) => {
+            let bytes = read_all(&*file).map_err(fail("read", &manifest))?;
+            // Some other file of that name, beside a log that has its own: nobody's business.
+            if bytes != base.encode() || in_dir.contains(&config.file_name) {
+                return Ok(());
+            }
+        }
+        Err(_) => {
+            disk.create_dir(&dir).map_err(fail("create", &dir))?;
+            disk.sync_dir(&config.dir)
+                .map_err(fail("fsync", &config.dir))?;
+            config.publish_manifest(disk, &base)?;
+        }
+    }
+    let new = config.path(&config.file_name);
+    disk.rename(&old, &new).map_err(fail("rename", &old))?;
+    disk.sync_dir(&dir).map_err(fail("fsync", &dir))?;
+    disk.sync_dir(&config.dir)
+        .map_err(fail("fsync", &config.dir))?;
+    Ok(())
+}
+
 /// Reads the manifest; also says whether the base is an RDB file.
 fn read_manifest(
     disk: &dyn Disk,
@@ -324,8 +369,8 @@ fn no_commands_without_manifest(disk: &dyn Disk, config: &AofConfig) -> Result<(
         while let Item::Comment { end } = reader.item(position).map_err(fail)? {
             position = end;
         }
-        // Zeros are a file whose size survived a crash and whose bytes did not.
-        if position < reader.size() && !reader.is_zero_from(position).map_err(fail)? {
+        // Zeros and filler: its size survived a crash, its bytes did not.
+        if content_len(&reader, position).map_err(fail)? > 0 {
             return Err(RecoveryError::MissingManifest {
                 manifest: config.manifest_path(),
                 file: path,

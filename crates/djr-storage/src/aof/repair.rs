@@ -5,7 +5,7 @@
 //! line that tells how the offset goes on; see [`super::annotation`].
 
 use super::annotation::{Annotation, Repaired};
-use super::log::encode_select;
+use super::batch::encode_select;
 use super::recovery::{DamagedRange, DataFile};
 use super::scan::{FileReader, Item};
 use super::survey::{FileSurvey, Role, Survey};

@@ -13,7 +13,8 @@
 //! locks); a snapshot that keeps the state at the cut may write it out later, while the log goes on.
 
 use super::annotation::Annotation;
-use super::log::{Log, encode_select};
+use super::batch::encode_select;
+use super::log::Log;
 use super::log_file::LogFile;
 use super::manifest::ManifestFile;
 use super::{LogError, Offset, annotation};
@@ -105,6 +106,7 @@ impl<'a> PreparedRewrite<'a> {
             let old = std::mem::replace(&mut writer.current, next);
             writer.retired.push(old);
             writer.unsynced = true;
+            writer.marked = false;
         }
         let config = &log.config;
         let path = config.path(&config.temp_base_name());

@@ -155,15 +155,6 @@ impl FileReader {
         Ok(())
     }
 
-    /// Whether there is nothing but zeros from there on.
-    pub(super) fn is_zero_from(&self, position: u64) -> io::Result<bool> {
-        let mut zero = true;
-        self.read(position..self.size, |bytes| {
-            zero &= bytes.iter().all(|&byte| byte == 0)
-        })?;
-        Ok(zero)
-    }
-
     /// A reader of the file's beginning, as if it ended at `end`.
     pub(super) fn until(&self, end: u64) -> FileReader {
         FileReader {

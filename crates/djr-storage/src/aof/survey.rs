@@ -10,12 +10,13 @@
 //! - **a torn group**: the bytes were never durable, because no later line says `synced` past them. The tail is dropped.
 //! - **damage**: a later line does say so. The disk lost or changed what it had confirmed.
 //!
-//! Behind damage the survey goes on at the next annotation that agrees with its bytes. Mostly that is found by reading on;
-//! only where the syntax is broken are lines searched for in raw bytes.
+//! Behind damage the survey goes on at the next annotation that agrees with its bytes. If the damaged group's own annotation
+//! was reached by reading on, that is the place; only where the syntax is broken are lines searched for in raw bytes.
 
-use super::annotation::{ANNOTATION_LEN_MAX, Annotation, Repaired, TAG};
+use super::annotation::{Annotation, Repaired, TAG};
 use super::filler::{self, is_filler};
 use super::scan::{FileReader, Item};
+use super::search::{Line, content_len, lines};
 use crate::disk::SECTOR;
 use std::io;
 use std::ops::Range;
@@ -110,6 +111,8 @@ struct Walk<'a> {
     /// Whether `offset` is known, or only counted from the first byte.
     anchored: bool,
     commit: Commit,
+    /// The last commit was a line that covers nothing.
+    commit_is_mark: bool,
     run: Option<Run>,
     /// Since the last line of ours, another server's `SELECT` was seen.
     foreign_select: bool,
@@ -123,8 +126,20 @@ struct Walk<'a> {
 
 struct Bad {
     why: Why,
-    /// From here on the bytes are searched for a place to go on.
-    search_from: u64,
+    /// The item that can't be taken.
+    position: u64,
+    /// The place behind the bad group, if its own annotation could be read.
+    resume: Option<Commit>,
+}
+
+impl Bad {
+    fn new(why: Why, position: u64) -> Bad {
+        Bad {
+            why,
+            position,
+            resume: None,
+        }
+    }
 }
 
 /// What stands behind a bad place.
@@ -189,6 +204,7 @@ impl<'a> Walk<'a> {
                 position: 0,
                 offset,
             },
+            commit_is_mark: false,
             run: None,
             foreign_select: false,
             ours: false,
@@ -200,7 +216,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Goes through the file. If its tail is torn, returns where, and how many bytes that are.
-    fn file(&mut self, later: &mut [(Role, FileReader)]) -> io::Result<Option<(u64, u64)>> {
+    fn file(&mut self, later: &[(Role, FileReader)]) -> io::Result<Option<(u64, u64)>> {
         loop {
             let bad = match self.step(later.is_empty())? {
                 Ok(true) => continue,
@@ -226,7 +242,7 @@ impl<'a> Walk<'a> {
             } else if self.foreign() {
                 let end =
                     ahead.resume.is_none() && later.iter().all(|(_, reader)| reader.size() == 0);
-                end && (bad.why == Why::CutOff || content_len(self.reader, bad.search_from)? == 0)
+                end && (bad.why == Why::CutOff || content_len(self.reader, bad.position)? == 0)
             } else {
                 ahead.synced <= self.commit.offset
             };
@@ -265,14 +281,8 @@ impl<'a> Walk<'a> {
             }
             Item::Comment { end } => self.comment(end)?.map(|()| true),
             Item::End => self.end(last)?.map(|()| false),
-            Item::CutOff => Err(Bad {
-                why: Why::CutOff,
-                search_from: at,
-            }),
-            Item::Invalid => Err(Bad {
-                why: Why::NotACommand,
-                search_from: at,
-            }),
+            Item::CutOff => Err(Bad::new(Why::CutOff, at)),
+            Item::Invalid => Err(Bad::new(Why::NotACommand, at)),
         })
     }
 
@@ -308,7 +318,7 @@ impl<'a> Walk<'a> {
     fn comment(&mut self, end: u64) -> io::Result<Result<(), Bad>> {
         let at = self.position;
         let line = self.reader.bytes(at..end);
-        if is_filler(line) {
+        if is_filler(line) && self.role == Role::Incr {
             self.position = end;
             self.run = None;
             self.after_filler = true;
@@ -325,10 +335,7 @@ impl<'a> Walk<'a> {
             self.ours = true;
         }
         if !whole {
-            return Ok(Err(Bad {
-                why: Why::CutOff,
-                search_from: at,
-            }));
+            return Ok(Err(Bad::new(Why::CutOff, at)));
         }
         // `#TS:` of Redis, or a line of ours that is damaged: then what it covered stays uncommitted.
         self.position = end;
@@ -341,19 +348,24 @@ impl<'a> Walk<'a> {
         let at = self.position;
         let foreign = self.foreign();
         let run_len = self.run.map_or(0, |run| at - run.start);
-        let bad = |why| {
-            Ok(Err(Bad {
-                why,
-                search_from: at,
-            }))
-        };
+        let bad = |why| Ok(Err(Bad::new(why, at)));
         self.ours = true;
         if annotation.len > run_len || self.in_multi {
             return bad(Why::Gap);
         }
         let covered_from = at - annotation.len;
         if annotation.len > 0 && self.reader.crc32(covered_from..at)? != annotation.crc32 {
-            return bad(Why::Checksum);
+            let own =
+                covered_from == self.commit.position && annotation.start() == self.commit.offset;
+            let resume = own.then_some(Commit {
+                position: end,
+                offset: annotation.end,
+            });
+            return Ok(Err(Bad {
+                why: Why::Checksum,
+                position: at,
+                resume,
+            }));
         }
         if !self.anchored && annotation.end >= self.offset {
             self.commit.offset = self
@@ -363,19 +375,28 @@ impl<'a> Walk<'a> {
             self.offset = annotation.end;
             self.anchored = true;
         }
+        // Between the last commit and a group directly behind it nothing can be missing. If the numbers disagree, one of them
+        // is wrong: the bytes are right. (The first line of a file is another matter: the end of the file before may be lost.)
+        let directly_behind = self.commit.position > 0 && covered_from == self.commit.position;
+        if directly_behind && self.commit_is_mark && annotation.len > 0 {
+            self.commit.offset = annotation.start();
+            self.offset = annotation.end;
+        }
         // What stands before the covered bytes must have been committed already, or be another server's.
         let start = if foreign {
             self.offset.saturating_sub(annotation.len)
         } else {
             self.commit.offset
         };
-        if annotation.end != self.offset || annotation.start() != start {
+        let fits = annotation.end == self.offset && annotation.start() == start;
+        if !fits && !directly_behind {
             return bad(Why::Gap);
         }
         if foreign && annotation.len > 0 {
             self.found.unchecked = self.found.unchecked.saturating_sub(annotation.len);
         }
         self.after_line(end);
+        self.commit_is_mark = annotation.len == 0;
         self.found.marked = annotation.len == 0 && annotation.synced == annotation.end && at > 0;
         Ok(Ok(()))
     }
@@ -385,10 +406,7 @@ impl<'a> Walk<'a> {
         let fits = !self.anchored || repaired.from == self.offset;
         self.ours = true;
         if !covered || !fits || self.in_multi {
-            return Err(Bad {
-                why: Why::Gap,
-                search_from: self.position,
-            });
+            return Err(Bad::new(Why::Gap, self.position));
         }
         self.offset = repaired.to;
         self.anchored = true;
@@ -408,11 +426,13 @@ impl<'a> Walk<'a> {
         };
         self.found.content_end = end;
         self.found.marked = false;
+        self.commit_is_mark = false;
     }
 
     fn commit_unchecked(&mut self) {
         self.found.unchecked += self.offset.saturating_sub(self.commit.offset);
         self.found.marked = false;
+        self.commit_is_mark = false;
         self.commit = Commit {
             position: self.position,
             offset: self.offset,
@@ -421,10 +441,7 @@ impl<'a> Walk<'a> {
     }
 
     fn end(&mut self, last: bool) -> io::Result<Result<(), Bad>> {
-        let bad = Bad {
-            why: Why::CutOff,
-            search_from: self.position,
-        };
+        let bad = Bad::new(Why::CutOff, self.position);
         if self.commit.offset != self.offset {
             let run = self
                 .run
@@ -465,6 +482,7 @@ impl<'a> Walk<'a> {
         self.offset = commit.offset;
         self.anchored = true;
         self.commit = commit;
+        self.commit_is_mark = false;
         self.kept_from = commit.position;
         self.run = None;
         self.foreign_select = false;
@@ -476,106 +494,103 @@ impl<'a> Walk<'a> {
     }
 
     /// Reads all annotations behind a bad place.
-    fn look_ahead(&mut self, bad: &Bad, later: &mut [(Role, FileReader)]) -> io::Result<Ahead> {
-        let mut ahead = Ahead::default();
-        let commit = self.commit;
-        let anchored = self.anchored;
-        let later_than_commit = |line: &Annotation| !anchored || line.start() >= commit.offset;
+    fn look_ahead(&self, bad: &Bad, later: &[(Role, FileReader)]) -> io::Result<Ahead> {
+        let mut ahead = Ahead {
+            resume: bad.resume,
+            ..Ahead::default()
+        };
+        let mut credible = Credible {
+            commit: self.commit,
+            anchored: self.anchored,
+            room: 0,
+        };
+        // A wrong length may have led the reading astray, past the group's own annotation. Only where it arrived there is
+        // it certain that nothing before it is an annotation.
+        let from = if bad.resume.is_some() {
+            bad.position
+        } else {
+            self.commit.position
+        };
         let reader = &*self.reader;
-        annotations(reader, bad.search_from, |line, range| {
-            if !later_than_commit(&line) {
+        lines(reader, from, |line, range| {
+            let Some(line) = credible.line(line, range.end - self.commit.position) else {
                 return Ok(());
-            }
+            };
             ahead.synced = ahead.synced.max(line.synced);
             if ahead.resume.is_none() {
-                let group = range
-                    .start
-                    .checked_sub(line.len)
-                    .filter(|&start| start >= commit.position);
-                let intact = match group {
-                    Some(start) => line.len == 0 || reader.crc32(start..range.start)? == line.crc32,
-                    None => false,
-                };
-                ahead.resume = match group {
-                    Some(position) if intact => Some(Commit {
-                        position,
-                        offset: line.start(),
-                    }),
-                    // The line of the bad group itself.
-                    _ if line.start() == commit.offset => Some(Commit {
-                        position: range.end,
-                        offset: line.end,
-                    }),
-                    _ => None,
-                }
-                .filter(|resume| {
-                    resume.position > commit.position || resume.offset > commit.offset
-                });
+                ahead.resume = self.resume_by(&line, range)?;
             }
             Ok(())
         })?;
-        for (role, reader) in later.iter() {
-            if self.role == Role::Base || *role == Role::Base {
-                break;
+        if self.role == Role::Incr {
+            let mut before = reader.size() - self.commit.position;
+            for (_, reader) in later {
+                lines(reader, 0, |line, range| {
+                    if let Some(line) = credible.line(line, before + range.end) {
+                        ahead.synced = ahead.synced.max(line.synced);
+                        ahead.next_file_offset.get_or_insert(line.start());
+                    }
+                    Ok(())
+                })?;
+                before += reader.size();
             }
-            annotations(reader, 0, |line, _| {
-                if later_than_commit(&line) {
-                    ahead.synced = ahead.synced.max(line.synced);
-                    ahead.next_file_offset.get_or_insert(line.start());
-                }
-                Ok(())
-            })?;
         }
         Ok(ahead)
     }
+
+    /// Where a line behind a bad place allows to go on: before its group if that is intact, else behind the line if it is
+    /// the bad group's own.
+    fn resume_by(&self, line: &Annotation, range: Range<u64>) -> io::Result<Option<Commit>> {
+        let group = range
+            .start
+            .checked_sub(line.len)
+            .filter(|&start| start >= self.commit.position);
+        let intact = match group {
+            Some(start) => line.len == 0 || self.reader.crc32(start..range.start)? == line.crc32,
+            None => false,
+        };
+        let resume = match group {
+            Some(position) if intact => Commit {
+                position,
+                offset: line.start(),
+            },
+            _ if line.start() == self.commit.offset => Commit {
+                position: range.end,
+                offset: line.end,
+            },
+            _ => return Ok(None),
+        };
+        let forward = resume.position > self.commit.position || resume.offset > self.commit.offset;
+        Ok(forward.then_some(resume))
+    }
 }
 
-/// Finds every line in raw bytes that reads as an annotation.
-fn annotations(
-    reader: &FileReader,
-    from: u64,
-    mut found: impl FnMut(Annotation, Range<u64>) -> io::Result<()>,
-) -> io::Result<()> {
-    const BLOCK: u64 = 1 << 20;
-    let mut before = b'\n';
-    let mut block = Vec::new();
-    let mut start = from;
-    while start < reader.size() {
-        let end = (start + BLOCK).min(reader.size());
-        // Lines that begin in this block may end in the next.
-        let read_to = (end + ANNOTATION_LEN_MAX as u64).min(reader.size());
-        block.clear();
-        reader.read(start..read_to, |bytes| block.extend_from_slice(bytes))?;
-        let beginnings = block.iter().take((end - start) as usize).enumerate();
-        for (at, _) in beginnings.filter(|&(_, &byte)| byte == b'#') {
-            let previous = if at == 0 { before } else { block[at - 1] };
-            let line = &block[at..(at + ANNOTATION_LEN_MAX).min(block.len())];
-            let line_end = line.iter().position(|&byte| byte == b'\n');
-            if let (b'\n', Some(line_end)) = (previous, line_end)
-                && let Some(annotation) = Annotation::parse(&line[..=line_end])
-            {
-                let position = start + at as u64;
-                found(annotation, position..position + line_end as u64 + 1)?;
+/// Which lines found in raw bytes can be true. A value may hold text that looks like an annotation; but between a place and
+/// a later one in the files there can't be more log bytes than file bytes, so it would have to know the log's offset.
+struct Credible {
+    commit: Commit,
+    anchored: bool,
+    /// By how much repairs let the offset jump.
+    room: u64,
+}
+
+impl Credible {
+    /// The annotation, if it can be true `distance` file bytes behind the commit.
+    fn line(&mut self, line: Line, distance: u64) -> Option<Annotation> {
+        match line {
+            Line::Annotation(line) => {
+                let offsets = line.end.checked_sub(self.commit.offset);
+                let later = line.start() >= self.commit.offset;
+                let near =
+                    offsets.is_some_and(|offsets| offsets <= distance.saturating_add(self.room));
+                (later && near || !self.anchored).then_some(line)
+            }
+            Line::Repaired(repaired) => {
+                self.room = self
+                    .room
+                    .saturating_add(repaired.to.saturating_sub(repaired.from));
+                None
             }
         }
-        before = block[(end - start) as usize - 1];
-        start = end;
     }
-    Ok(())
-}
-
-/// How many bytes there are from `from` to the last one that is not filler or a hole.
-fn content_len(reader: &FileReader, from: u64) -> io::Result<u64> {
-    let (mut at, mut end) = (from, from);
-    let mut expected = Vec::new();
-    reader.read(from..reader.size(), |bytes| {
-        expected.clear();
-        filler::fill(at, at + bytes.len() as u64, &mut expected);
-        let differs = |(byte, filler): (&u8, &u8)| byte != filler && *byte != 0;
-        if let Some(last) = bytes.iter().zip(&expected).rposition(differs) {
-            end = at + last as u64 + 1;
-        }
-        at += bytes.len() as u64;
-    })?;
-    Ok(end - from)
 }

@@ -9,14 +9,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// A command with its db.
-pub type Command = (u32, Vec<Vec<u8>>);
+pub(crate) type Command = (u32, Vec<Vec<u8>>);
 
 /// SplitMix64, so that a failing run is a seed.
 #[derive(Clone, Debug)]
-pub struct Random(pub u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -24,12 +24,12 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    pub fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }
 }
 
-pub fn encode(args: &[impl AsRef<[u8]>], out: &mut Vec<u8>) {
+pub(crate) fn encode(args: &[impl AsRef<[u8]>], out: &mut Vec<u8>) {
     out.extend_from_slice(format!("*{}\r\n", args.len()).as_bytes());
     for arg in args {
         out.extend_from_slice(format!("${}\r\n", arg.as_ref().len()).as_bytes());
@@ -38,13 +38,13 @@ pub fn encode(args: &[impl AsRef<[u8]>], out: &mut Vec<u8>) {
     }
 }
 
-pub fn encoded(args: &[impl AsRef<[u8]>]) -> Vec<u8> {
+pub(crate) fn encoded(args: &[impl AsRef<[u8]>]) -> Vec<u8> {
     let mut out = Vec::new();
     encode(args, &mut out);
     out
 }
 
-pub fn config(policy: FsyncPolicy) -> AofConfig {
+pub(crate) fn config(policy: FsyncPolicy) -> AofConfig {
     AofConfig {
         policy,
         preallocate_step: 2048,
@@ -52,12 +52,12 @@ pub fn config(policy: FsyncPolicy) -> AofConfig {
     }
 }
 
-pub fn incr(config: &AofConfig, seq: u64) -> PathBuf {
+pub(crate) fn incr(config: &AofConfig, seq: u64) -> PathBuf {
     config.path(&format!("appendonly.aof.{seq}.incr.aof"))
 }
 
 /// Recovers and collects the commands.
-pub fn recover_all(
+pub(crate) fn recover_all(
     disk: &Arc<dyn Disk>,
     config: &AofConfig,
     mode: RecoveryMode,
@@ -74,7 +74,7 @@ pub fn recover_all(
     Ok((recovered, commands))
 }
 
-pub fn recover_sim(
+pub(crate) fn recover_sim(
     disk: &SimDisk,
     config: &AofConfig,
     mode: RecoveryMode,
@@ -83,7 +83,11 @@ pub fn recover_sim(
     recover_all(&disk, config, mode)
 }
 
-pub fn open_sim(disk: &SimDisk, config: &AofConfig, state: OpenState) -> Result<Log, LogError> {
+pub(crate) fn open_sim(
+    disk: &SimDisk,
+    config: &AofConfig,
+    state: OpenState,
+) -> Result<Log, LogError> {
     Log::open(
         Arc::new(disk.clone()),
         config.clone(),
@@ -93,14 +97,14 @@ pub fn open_sim(disk: &SimDisk, config: &AofConfig, state: OpenState) -> Result<
 }
 
 /// A log with the batches that went into it.
-pub struct World {
-    pub log: Log,
-    pub history: Vec<(Offset, Vec<Command>)>,
+pub(crate) struct World {
+    pub(crate) log: Log,
+    pub(crate) history: Vec<(Offset, Vec<Command>)>,
 }
 
 impl World {
     /// Recovers what the disk holds (strictly) and goes on.
-    pub fn open(disk: &SimDisk, config: &AofConfig) -> Result<World, RecoveryError> {
+    pub(crate) fn open(disk: &SimDisk, config: &AofConfig) -> Result<World, RecoveryError> {
         let (recovered, commands) = recover_sim(disk, config, RecoveryMode::Refuse)?;
         let history = if commands.is_empty() {
             Vec::new()
@@ -114,7 +118,7 @@ impl World {
     }
 
     /// Appends one command.
-    pub fn set(&mut self, db: u32, key: &str, value: &[u8]) -> Offset {
+    pub(crate) fn set(&mut self, db: u32, key: &str, value: &[u8]) -> Offset {
         let args = vec![b"SET".to_vec(), key.as_bytes().to_vec(), value.to_vec()];
         let offset = self.log.append(db, &encoded(&args));
         self.history.push((offset, vec![(db, args)]));
@@ -122,7 +126,7 @@ impl World {
     }
 
     /// Appends one batch of a few random commands.
-    pub fn random_batch(&mut self, random: &mut Random) {
+    pub(crate) fn random_batch(&mut self, random: &mut Random) {
         let number = self.history.len();
         let db = if random.below(3) == 0 {
             random.below(12) as u32
@@ -175,7 +179,7 @@ impl World {
     }
 
     /// Rewrites the log: the new base holds the whole history.
-    pub fn rewrite(&mut self) -> Result<(), LogError> {
+    pub(crate) fn rewrite(&mut self) -> Result<(), LogError> {
         let mut rewrite = self.log.begin_rewrite()?;
         for (db, args) in self.commands() {
             let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
@@ -184,7 +188,7 @@ impl World {
         rewrite.finish()
     }
 
-    pub fn commands(&self) -> Vec<Command> {
+    pub(crate) fn commands(&self) -> Vec<Command> {
         self.history
             .iter()
             .flat_map(|(_, commands)| commands.clone())
@@ -192,7 +196,7 @@ impl World {
     }
 
     /// How many batches end at or before an offset.
-    pub fn batches_until(&self, offset: Offset) -> usize {
+    pub(crate) fn batches_until(&self, offset: Offset) -> usize {
         self.history
             .iter()
             .filter(|(end, _)| *end <= offset)
@@ -200,7 +204,7 @@ impl World {
     }
 
     /// If `commands` are the first batches, whole: how many batches.
-    pub fn prefix_len(&self, commands: &[Command]) -> Option<usize> {
+    pub(crate) fn prefix_len(&self, commands: &[Command]) -> Option<usize> {
         let mut taken = 0;
         for (index, (_, batch)) in self.history.iter().enumerate() {
             if taken == commands.len() {
@@ -215,7 +219,7 @@ impl World {
     }
 }
 
-pub trait StateEnd {
+pub(crate) trait StateEnd {
     fn state_end(&self) -> Offset;
 }
 
