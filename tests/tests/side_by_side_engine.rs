@@ -104,6 +104,8 @@ struct Comparison {
     reference: Reference,
     /// What has been run, for the report of a difference.
     history: Vec<(u32, Words)>,
+    /// How many commands were refused.
+    errors: usize,
 }
 
 impl Comparison {
@@ -117,6 +119,7 @@ impl Comparison {
             bench,
             reference,
             history: Vec::new(),
+            errors: 0,
         }
     }
 
@@ -140,6 +143,13 @@ impl Comparison {
         }
         self.compare_keys(seed);
         self.bench.check_log();
+        let (all, errors) = (self.history.len(), self.errors);
+        println!(
+            "{}: {all} commands, {errors} refused",
+            self.reference.version
+        );
+        assert!(errors * 2 < all, "most commands do something");
+        assert!(errors * 20 > all, "and some are wrong");
     }
 
     /// Runs one command on both sides.
@@ -155,6 +165,7 @@ impl Comparison {
         self.bench.now = now_ms();
         let ours = decode(&self.bench.run(&words));
         let theirs = self.reference.call(&words);
+        self.errors += usize::from(matches!(ours, Value::Error(_)));
         if !equal(name, &ours, &theirs) {
             self.report(&words, &ours, &theirs, seed);
         }

@@ -103,9 +103,10 @@ impl Conditions {
 
     fn hold(&self, current: Option<UnixMillis>, new: UnixMillis) -> bool {
         match current {
-            Some(current) => {
-                !self.absent && !(self.later && new <= current) && !(self.earlier && new >= current)
-            }
+            Some(_) if self.absent => false,
+            Some(current) if self.later => new > current,
+            Some(current) if self.earlier => new < current,
+            Some(_) => true,
             None => !self.present && !self.later,
         }
     }
