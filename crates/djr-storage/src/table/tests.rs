@@ -1,4 +1,5 @@
-//! The table against a model, and under concurrent views. Elements are numbers disguised as addresses: the table must not follow them.
+//! The table against a model, and under concurrent views. Elements are numbers disguised as
+//! addresses: the table must not follow them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ptr::NonNull;
@@ -265,7 +266,8 @@ proptest! {
         run_against_model(Hashing::Clustered(start), &ops[..ops.len().min(4)]);
     }
 
-    /// What stays from the first call to the last is returned once, whatever else comes, goes and makes the table resize between them.
+    /// What stays from the first call to the last is returned once, whatever else comes, goes and
+    /// makes the table resize between them.
     #[test]
     fn scan_returns_what_stays_exactly_once(
         hashing in prop_oneof![4 => Just(Hashing::Random), 1 => Hashing::all()],
@@ -442,7 +444,8 @@ fn a_stale_slot_is_noticed() {
     numbers.table.replace(slot, raw(2));
 }
 
-/// One owner changes the table in every way, others look through views all the time: for the sanitizers, and for faults.
+/// One owner changes the table in every way, others look through views all the time: for the
+/// sanitizers, and for faults.
 #[test]
 fn views_survive_whatever_the_owner_does() {
     let rounds = if cfg!(miri) { 1 } else { 4 };
