@@ -24,8 +24,10 @@
 //! - **No tombstones**: a removal from a full bucket pulls back what had spilled, so the table
 //!   never wears out.
 //! - **No insertion at a found place**: [`Table::insert`] after a [`Table::find`] that found
-//!   nothing costs two or three nanoseconds more than remembering the place would, its line being
-//!   in the L1 cache; in return there is nothing that can be stale.
+//!   nothing goes to a bucket that is in the L1 cache; remembering the place would save a
+//!   multiplication, and could be stale.
+//! - **SSE2 for the owner, words for views**: comparing eight tags at once saves 4 to 5 of 16 ns of a
+//!   look-up in cached memory; views must read atomics, which are words.
 //!
 //! # Worst cases
 //! Elements with the same 32 bits are found by `eq` one after the other, as in a chain. Thousands
@@ -57,8 +59,9 @@ pub use view::{EpochGuard, TableView};
 /// Hash table of addresses. See the [module](self) for its design.
 ///
 /// Every method that may move elements takes `rehash`: the 64-bit hash of an element, read from the
-/// block. It is called rarely: in three of all resizes of a growing table. The elements' blocks
-/// must be readable then, the one being removed excepted.
+/// block. It is called rarely: for all elements in three of all resizes of a growing table (where
+/// the hash gets finer), else for a few in long runs of full buckets. The elements' blocks must be
+/// readable then, the one being removed excepted.
 pub struct Table {
     current: Array,
     /// What `current` is being moved to, while a resize is on.
