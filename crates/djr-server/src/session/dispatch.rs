@@ -155,6 +155,9 @@ impl Requests {
             }
         }
         stopwatch.stop(core);
+        if stopwatch.command != usize::MAX {
+            session.info.last_command.store(stopwatch.command, Relaxed);
+        }
         session.info.active_ms.store(core.now as u64, Relaxed);
         session
             .info
@@ -190,7 +193,6 @@ fn execute_one(
         && matches!(command.spec.run, Run::Read(_) | Run::Write(_))
     {
         stopwatch.count(core, command.id);
-        session.info.last_command.store(command.id, Relaxed);
         let now = core.now;
         let mut reply = Reply::new(out, session.version);
         let mut shell = SessionShell { session, core };
@@ -265,6 +267,7 @@ fn execute_checked(
         return;
     }
     stopwatch.count(core, command.id);
+    // Those that look at clients see themselves running.
     session.info.last_command.store(command.id, Relaxed);
     let now = core.now;
     let result = match (command.spec.run, core.shared.server_run(command)) {
