@@ -7,14 +7,15 @@ use djr_engine::command::Command;
 use djr_engine::registry::Resolved;
 use djr_engine::spec::{Flags, Run};
 use djr_engine::{Args, CommandError, Engine, Executor, Prepared, Reply};
-use djr_protocol::{Batch, Request};
+use djr_engine::script::BUSY;
+use djr_protocol::{Batch, Limits, Request};
 use djr_storage::keyspace::Turn;
 
 use super::{Replies, Session, SessionShell};
 use crate::clock;
 use crate::commands::{Context, ServerRun};
 use crate::shared::Gate;
-use crate::worker::Core;
+use crate::worker::{Connection, Core};
 
 /// How far ahead of the running request others are prepared: their keys hashed, their buckets on the way to the cache.
 /// A power of two.
@@ -280,6 +281,7 @@ fn execute_checked(
             executor.touch = !no_touch;
             let result = engine.execute(executor, command, args, now, &mut shell, &mut reply);
             executor.touch = true;
+            core.end_of_busy();
             result
         }
     };
@@ -326,9 +328,7 @@ pub(crate) fn check_state(core: &Core, command: &Command) -> Result<(), CommandE
         ));
     }
     if gate & Gate::BUSY != 0 && !command.flags.has(Flags::ALLOW_BUSY) {
-        return Err(CommandError::text(
-            "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",
-        ));
+        return Err(BUSY);
     }
     Ok(())
 }
@@ -352,4 +352,58 @@ fn refuse(
         }
     }
     reply.error(&text);
+}
+
+/// Executes the whole requests in a connection's input while a script of this worker keeps the keyspace: only commands
+/// that need none of it get further than the check.
+pub(crate) fn execute_while_busy(
+    core: &mut Core,
+    executor: &mut Executor,
+    connection: &mut Connection,
+) {
+    let shared = core.shared.clone();
+    let mut batch = Batch::new();
+    while !connection.session.close && !connection.session.postponed {
+        batch.clear();
+        let limits = match connection.session.authenticated {
+            true => shared.config.request_limits(),
+            false => Limits::unauthenticated(),
+        };
+        let taken = connection
+            .decoder
+            .decode_one(&connection.input, &limits, &mut batch);
+        let Some(request) = batch.iter(&connection.input).next() else {
+            if taken.is_err() {
+                connection.session.close = true;
+            }
+            break;
+        };
+        let args = Args::new(request);
+        let (session, out) = (&mut connection.session, &mut connection.out);
+        let resolved = shared.engine.registry.resolve(&args);
+        let opens_keyspace = matches!(resolved, Resolved::Command(command)
+            if matches!(shared.server_run(command), Some(ServerRun::TopLevel(_))));
+        if opens_keyspace {
+            let mut reply = Reply::new(out, session.version);
+            refuse(core, None, &BUSY, &mut reply, true);
+        } else {
+            let mut stopwatch = Stopwatch::new();
+            execute_checked(
+                core,
+                executor,
+                session,
+                &shared.engine,
+                resolved,
+                &args,
+                &mut stopwatch,
+                out,
+            );
+            stopwatch.stop(core);
+        }
+        let taken = taken.unwrap_or(connection.input.len());
+        connection.input.drain(..taken);
+    }
+    if connection.session.close {
+        connection.closing = true;
+    }
 }
