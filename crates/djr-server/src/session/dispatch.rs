@@ -281,10 +281,10 @@ fn execute_checked(
             executor.touch = !no_touch;
             let result = engine.execute(executor, command, args, now, &mut shell, &mut reply);
             executor.touch = true;
-            core.end_of_busy();
             result
         }
     };
+    core.end_of_busy();
     if let Err(error) = result {
         refuse(core, Some(command), &error, &mut reply, false);
     }
