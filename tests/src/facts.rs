@@ -9,8 +9,8 @@ use djr_engine::registry::Registry;
 use djr_engine::spec::{Arg, ArgKind, BeginSearch, FindKeys, KeySpec};
 use serde_json::{Value, json};
 
-/// Where our syntax is wider than that of the servers that the facts come from (both spellings work).
-const WIDER_SYNTAX: &[&str] = &["set"];
+/// Where our syntax is wider than what the servers that the facts come from document.
+const WIDER_SYNTAX: &[&str] = &["set", "debug"];
 
 /// Every difference between the declarations and the facts, one line each.
 pub fn differences(registry: &Registry) -> Vec<String> {

@@ -1,3 +1,5 @@
 //! Helpers for the tests that run against a whole server.
 
 pub mod facts;
+pub mod random_commands;
+pub mod reference;

@@ -1,10 +1,8 @@
 //! What we say of our commands is what real servers say of theirs.
 
-use djr_engine::registry::Registry;
-
 #[test]
 fn declarations_equal_the_facts_read_from_real_servers() {
-    let registry = Registry::leak(djr_engine::commands::FAMILIES);
+    let registry = djr_server::registry();
     let differences = djr_tests::facts::differences(registry);
     assert!(
         differences.is_empty(),

@@ -1,6 +1,6 @@
 //! The arguments of a request, and how commands read them.
 
-use djr_protocol::Request;
+use djr_protocol::{Request, RequestBuf};
 use djr_storage::keyspace::{Key, KeyHash};
 use djr_storage::value::parse_integer;
 
@@ -75,15 +75,24 @@ impl<'a> Args<'a> {
         parse_integer(self.get(index)).ok_or(CommandError::NotAnInteger)
     }
 
+    /// Argument `index` as a signed 32-bit integer: the number of a db.
+    pub fn integer32(&self, index: usize) -> Result<i32, CommandError> {
+        i32::try_from(self.integer(index)?).map_err(|_| {
+            CommandError::text(
+                "ERR value is out of range, value must between -2147483648 and 2147483647",
+            )
+        })
+    }
+
     /// Whether argument `index` is this word, in any case.
     #[inline]
     pub fn is(&self, index: usize, word: &str) -> bool {
         self.get(index).eq_ignore_ascii_case(word.as_bytes())
     }
 
-    /// The request's own bytes in RESP, to be logged as they are.
+    /// The request's own bytes in RESP, to be logged as they are; `None` if it came in another form.
     #[inline]
-    pub fn raw(&self) -> &'a [u8] {
+    pub fn raw(&self) -> Option<&'a [u8]> {
         self.request.raw()
     }
 }
@@ -101,37 +110,30 @@ impl std::fmt::Debug for Args<'_> {
 }
 
 /// A request kept past the buffer that it came in: queued by MULTI, or made by a script.
-#[derive(Clone, Debug, Default)]
-pub struct OwnedRequest {
-    bytes: Vec<u8>,
-    ranges: Vec<(u32, u32)>,
-}
+#[derive(Clone, Debug)]
+pub struct OwnedRequest(RequestBuf);
 
 impl OwnedRequest {
     /// A copy of a request.
     pub fn new(args: &Args<'_>) -> Self {
-        let mut request = Self::default();
-        request.encode(args.from(0));
-        request
+        Self(args.request.to_buf())
     }
 
-    /// Makes it the request of these arguments, using its memory again.
-    pub fn encode<'b>(&mut self, args: impl ExactSizeIterator<Item = &'b [u8]>) {
-        self.bytes.clear();
-        self.ranges.clear();
-        let mut encoder = djr_protocol::CommandEncoder::new(&mut self.bytes, args.len());
-        for arg in args {
-            self.ranges.push(encoder.arg(arg));
-        }
-    }
-
-    /// The request in RESP.
-    pub fn raw(&self) -> &[u8] {
-        &self.bytes
+    /// The request of these arguments, of which there must be at least one.
+    pub fn from_args<I>(args: I) -> Self
+    where
+        I: IntoIterator<Item: AsRef<[u8]>, IntoIter: ExactSizeIterator>,
+    {
+        Self(RequestBuf::from_args(args))
     }
 
     /// Its arguments.
     pub fn args(&self) -> Args<'_> {
-        Args::new(Request::new(&self.bytes, &self.ranges))
+        Args::new(self.0.as_request())
+    }
+
+    /// Its size in RESP, in bytes.
+    pub fn bytes_len(&self) -> usize {
+        self.0.as_request().raw().map_or(0, <[u8]>::len)
     }
 }

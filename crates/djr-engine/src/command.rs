@@ -67,8 +67,8 @@ impl Command {
             .map(|sub| Command::derive(sub, Some(spec.name), next_id))
             .collect();
         let names = if parent.is_some() { 2 } else { 1 };
-        let arity = if subcommands.is_empty() {
-            arity(spec.syntax, names)
+        let arity = if subcommands.is_empty() || !matches!(spec.run, Run::Container) {
+            arity(spec, names)
         } else {
             -2
         };
@@ -117,10 +117,14 @@ impl Command {
 }
 
 /// The number of arguments, counted with `names` words of name; negative if more may follow.
-fn arity(syntax: &[Arg], names: i32) -> i32 {
-    let (least, exact) = length(syntax);
+fn arity(spec: &CommandSpec, names: i32) -> i32 {
+    let (least, exact) = length(spec.syntax);
     let least = least + names;
-    if exact { least } else { -least }
+    if exact && !spec.ignores_more {
+        least
+    } else {
+        -least
+    }
 }
 
 /// The least number of arguments, and whether it is the only possible one.
@@ -138,6 +142,14 @@ fn arg_length(arg: &Arg) -> (i32, bool) {
         return (0, false);
     }
     let (inner, exact) = match arg.kind {
+        // Of a choice of which a branch may be empty, one argument is there.
+        ArgKind::OneOf(args)
+            if args
+                .iter()
+                .any(|arg| arg_length(arg).0 == 0 && !matches!(arg.kind, ArgKind::Token)) =>
+        {
+            (1, false)
+        }
         ArgKind::Token => (0, true),
         ArgKind::OneOf(args) => {
             let lengths: Vec<_> = args.iter().map(arg_length).collect();

@@ -2,6 +2,8 @@
 
 use djr_protocol::encode_command;
 
+use crate::Args;
+
 /// What a writing command did. Replaying it reads no clock and draws no random number, so it
 /// always rebuilds the same state.
 #[must_use]
@@ -48,10 +50,13 @@ impl Effects {
         self.commands
     }
 
-    /// Adds one command in `db`, already in RESP.
-    pub fn push_encoded(&mut self, db: u32, command: &[u8]) {
+    /// Adds a request as it came.
+    pub fn push_request(&mut self, db: u32, args: &Args<'_>) {
         self.enter(db);
-        self.encoded.extend_from_slice(command);
+        match args.raw() {
+            Some(raw) => self.encoded.extend_from_slice(raw),
+            None => encode_request(&mut self.encoded, args),
+        }
     }
 
     /// Adds one command in `db`.
@@ -95,6 +100,11 @@ impl Effects {
             Some(_) => {}
         }
     }
+}
+
+fn encode_request(out: &mut Vec<u8>, args: &Args<'_>) {
+    let args: Vec<_> = args.from(0).collect();
+    encode_command(out, &args);
 }
 
 fn select(out: &mut Vec<u8>, db: u32) {

@@ -31,6 +31,8 @@ pub struct Executor {
     pub rng: Rng,
     /// Hits, misses, expired keys.
     pub lookups: std::sync::Arc<Lookups>,
+    /// Whether reading a key counts as an access to it: `false` under `CLIENT NO-TOUCH`.
+    pub touch: bool,
     pub(crate) effects: Effects,
     pub(crate) interpreter: crate::script::Interpreter,
 }
@@ -41,6 +43,7 @@ impl Executor {
         Self {
             rng: Rng::new(seed),
             lookups: Default::default(),
+            touch: true,
             effects: Effects::default(),
             interpreter: Default::default(),
         }
@@ -85,11 +88,16 @@ impl Engine {
         Prepared { command, key }
     }
 
-    /// The shards that a command opens. Errors where its keys can't be found, as in `EVAL … numkeys` out of range.
-    pub fn footprint(&self, command: &Command, args: &Args<'_>) -> Result<Footprint, CommandError> {
+    /// The shards that a command opens in a session of `db`. Errors where its keys can't be found, as in `EVAL … numkeys` out of range.
+    pub fn footprint(
+        &self,
+        command: &Command,
+        db: u32,
+        args: &Args<'_>,
+    ) -> Result<Footprint, CommandError> {
         match command.spec.reach {
             _ if command.opens_all() => Ok(Footprint::ALL),
-            Reach::Cursor => Ok(crate::commands::scan_footprint(&self.keyspace, args)),
+            Reach::Cursor => Ok(crate::commands::scan_footprint(&self.keyspace, db, args)),
             _ => {
                 let mut footprint = Footprint::NONE;
                 each_key(command, args, |index, _| {
@@ -117,21 +125,25 @@ impl Engine {
         }
         let footprint = match (command.key_shape, args.hashed_key()) {
             (KeyShape::One(_), Some(hash)) => self.keyspace.footprint(hash),
-            _ => self.footprint(command, args)?,
+            _ => self.footprint(command, shell.db(), args)?,
         };
         let mut access = self.open(footprint, now)?;
+        if !executor.touch {
+            access.set_touch(false);
+        }
         let db = shell.db();
         let result = self.run(executor, &mut access, command, args, now, shell, reply);
         if let Ok(Logged::Verbatim) = result
             && !access.has_expired()
             && executor.effects.is_empty()
+            && let Some(raw) = args.raw()
         {
-            shell.log().append(db, &[args.raw()]);
+            shell.log().append(db, &[raw]);
             return Ok(());
         }
         self.log_expired(executor, &mut access, shell);
         if let Ok(Logged::Verbatim) = result {
-            executor.effects.push_encoded(db, args.raw());
+            executor.effects.push_request(db, args);
         }
         executor.effects.append_to(shell.log());
         result.map(|_| ())
@@ -161,7 +173,7 @@ impl Engine {
         let result = self.run(executor, access, command, args, now, shell, reply);
         shell.count(command, result.is_err());
         if matches!(result, Ok(Logged::Verbatim)) {
-            executor.effects.push_encoded(db, args.raw());
+            executor.effects.push_request(db, args);
         }
         result.map(|_| ())
     }
@@ -177,7 +189,7 @@ impl Engine {
         reply: &mut Reply<'_>,
     ) -> Result<Logged, CommandError> {
         let db = shell.db();
-        let start = reply.mark();
+        let start = reply.len();
         let result = match command.spec.run {
             Run::Read(read) => {
                 let mut context = ReadContext {
@@ -213,7 +225,7 @@ impl Engine {
             Run::Container => Err(CommandError::Arity(command.full_name.clone())),
         };
         if result.is_err() {
-            reply.rewind(start);
+            reply.truncate(start);
         }
         result
     }

@@ -162,6 +162,17 @@ impl Registry {
         }
     }
 
+    /// The command or subcommand with this [`Command::id`].
+    pub fn by_id(&self, id: usize) -> Option<&Command> {
+        // Ids rise in the order of declaration, a container's before those of its subcommands.
+        let after = self.commands.partition_point(|command| command.id <= id);
+        let command = self.commands.get(after.checked_sub(1)?)?;
+        match id - command.id {
+            0 => Some(command),
+            sub => command.subcommands.get(sub - 1),
+        }
+    }
+
     /// All commands, in the order of their declaration; subcommands are inside their containers.
     pub fn commands(&self) -> &[Command] {
         &self.commands

@@ -22,6 +22,8 @@ pub struct CommandSpec {
     pub complexity: &'static str,
     /// Its arguments after the name. Arity and key positions follow from them.
     pub syntax: &'static [Arg],
+    /// More arguments than the syntax has are accepted and ignored (`QUIT`).
+    pub ignores_more: bool,
     /// Its behaviour.
     pub flags: Flags,
     /// ACL categories that follow neither from `flags` nor from `group`.
@@ -47,6 +49,7 @@ impl CommandSpec {
         summary: "",
         complexity: "O(1)",
         syntax: &[],
+        ignores_more: false,
         flags: Flags::NONE,
         acl: &[],
         tips: &[],
@@ -512,5 +515,61 @@ impl Arg {
         self.multiple = true;
         self.multiple_token = true;
         self
+    }
+}
+
+impl std::fmt::Display for Arg {
+    /// As documents show it: `key [EX seconds|PX milliseconds] [arg ...]`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.optional {
+            f.write_str("[")?;
+        }
+        self.write_once(f)?;
+        if self.multiple {
+            f.write_str(" [")?;
+            if self.multiple_token || self.token.is_none() {
+                self.write_once(f)?;
+            } else {
+                self.write_value(f)?;
+            }
+            f.write_str(" ...]")?;
+        }
+        if self.optional {
+            f.write_str("]")?;
+        }
+        Ok(())
+    }
+}
+
+impl Arg {
+    fn write_once(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(token) = self.token {
+            f.write_str(token)?;
+            if matches!(self.kind, ArgKind::Token) {
+                return Ok(());
+            }
+            f.write_str(" ")?;
+        }
+        self.write_value(f)
+    }
+
+    fn write_value(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (args, separator) = match self.kind {
+            ArgKind::OneOf(args) => (args, "|"),
+            ArgKind::Block(args) => (args, " "),
+            _ => return f.write_str(self.name),
+        };
+        for (index, arg) in args.iter().enumerate() {
+            if index > 0 {
+                f.write_str(separator)?;
+            }
+            // Inside a choice nothing is optional: the choice is.
+            let arg = Arg {
+                optional: arg.optional && separator == " ",
+                ..*arg
+            };
+            write!(f, "{arg}")?;
+        }
+        Ok(())
     }
 }

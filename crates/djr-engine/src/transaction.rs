@@ -18,7 +18,7 @@ impl Queue {
     /// Adds a command, copying its request.
     pub fn push(&mut self, command: &'static Command, args: &Args<'_>) {
         let request = OwnedRequest::new(args);
-        self.bytes += request.raw().len();
+        self.bytes += request.bytes_len();
         self.commands.push((command, request));
     }
 
@@ -63,7 +63,7 @@ impl Engine {
         let mut footprint = watched;
         for (command, args) in queue.commands() {
             // A request whose keys can't be found says so when it runs.
-            let Ok(keys) = self.footprint(command, &args) else {
+            let Ok(keys) = self.footprint(command, shell.db(), &args) else {
                 continue;
             };
             footprint = footprint.union(keys);

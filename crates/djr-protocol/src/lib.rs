@@ -1,130 +1,76 @@
-//! RESP2 and RESP3 codec, sans-IO (temporary cut).
+//! RESP2 and RESP3, the protocols of Redis, as pure functions from bytes to values and back.
+//!
+//! Nothing here opens a socket, waits or starts a thread: the caller owns the buffers and the IO, so the
+//! codec serves blocking code, `mio`, `tokio` and tests alike.
+//!
+//! | you write a … | you read with | you write with |
+//! |---|---|---|
+//! | server, proxy | [`RequestDecoder`] into a [`Batch`] of [`Request`]s | [`ReplyEncoder`] |
+//! | client | [`ReplyDecoder`], yielding [`Value`]s | [`CommandEncoder`], [`encode_command`] |
+//!
+//! What comes from the other side is not trusted: every length is compared with [`Limits`] before it is
+//! used, no memory is reserved because a header asks for it, and wrong input is a typed error, never a panic.
+//!
+//! # A server in a few lines
+//!
+//! ```
+//! use djr_protocol::{Batch, Limits, ReplyEncoder, RequestDecoder, RespVersion};
+//!
+//! /// Answers all whole requests in `input`; returns how many of its bytes are done with.
+//! fn serve(decoder: &mut RequestDecoder, batch: &mut Batch, input: &[u8], output: &mut Vec<u8>) -> usize {
+//!     batch.clear();
+//!     let decoded = decoder.decode(input, &Limits::default(), batch);
+//!     let mut reply = ReplyEncoder::new(output, RespVersion::V2);
+//!     for request in batch.iter(input) {
+//!         match (request.name().to_ascii_uppercase().as_slice(), request.len()) {
+//!             (b"PING", 1) => reply.simple("PONG"),
+//!             (b"ECHO", 2) => reply.bulk(request.args(1)),
+//!             _ => reply.error("ERR unknown command or wrong number of arguments"),
+//!         }
+//!     }
+//!     decoded.unwrap_or_else(|error| {
+//!         reply.protocol_error(&error); // and then close the connection
+//!         input.len()
+//!     })
+//! }
+//!
+//! let mut output = Vec::new();
+//! let taken = serve(&mut RequestDecoder::new(), &mut Batch::new(), b"PING\r\n*2\r\n$4\r\nECHO\r\n$2\r\nhi\r\n", &mut output);
+//! assert_eq!(taken, 28);
+//! assert_eq!(output, b"+PONG\r\n$2\r\nhi\r\n");
+//! ```
+//!
+//! # A client in a few lines
+//!
+//! ```
+//! use djr_protocol::{Limits, ReplyDecoder, Value, encode_command};
+//!
+//! let mut request = Vec::new();
+//! encode_command(&mut request, &[b"INCR", b"visits"]);
+//! // … send `request`, receive into `input` …
+//! let mut input = bytes::BytesMut::from(&b":1\r\n"[..]);
+//! let reply = ReplyDecoder::new().decode(&mut input, &Limits::default())?;
+//! assert_eq!(reply, Some(Value::Integer(1)));
+//! # Ok::<(), djr_protocol::ReplyError>(())
+//! ```
+
 #![forbid(unsafe_code)]
-#![allow(missing_docs)]
+#![deny(missing_docs)]
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RespVersion {
-    V2,
-    V3,
-}
+mod command;
+mod limits;
+mod number;
+mod reply;
+mod request;
+mod wire;
 
-pub type ArgRange = std::ops::Range<u32>;
+pub use command::{CommandEncoder, encode_command};
+pub use limits::{Limits, UNAUTHENTICATED_ARGS_MAX, UNAUTHENTICATED_BULK_LEN_MAX};
+pub use number::{format_double, format_integer, parse_integer};
+pub use reply::{Mark, ReplyDecoder, ReplyEncoder, ReplyError, RespVersion, Value};
+pub use request::{Args, Batch, ProtocolError, Request, RequestBuf, RequestDecoder};
 
-#[derive(Clone, Copy)]
-pub struct Request<'a> {
-    bytes: &'a [u8],
-    args: &'a [(u32, u32)],
-    raw: (u32, u32),
-}
-impl<'a> Request<'a> {
-    pub fn new(bytes: &'a [u8], args: &'a [(u32, u32)]) -> Self {
-        Self {
-            bytes,
-            args,
-            raw: (0, bytes.len() as u32),
-        }
-    }
-    pub fn len(&self) -> usize {
-        self.args.len()
-    }
-    pub fn get(&self, i: usize) -> Option<&'a [u8]> {
-        let (a, b) = self.args.get(i)?;
-        self.bytes.get(*a as usize..*b as usize)
-    }
-    pub fn raw(&self) -> &'a [u8] {
-        &self.bytes[self.raw.0 as usize..self.raw.1 as usize]
-    }
-}
-
-pub fn encode_command(out: &mut Vec<u8>, args: &[&[u8]]) {
-    out.extend_from_slice(format!("*{}\r\n", args.len()).as_bytes());
-    for a in args {
-        out.extend_from_slice(format!("${}\r\n", a.len()).as_bytes());
-        out.extend_from_slice(a);
-        out.extend_from_slice(b"\r\n");
-    }
-}
-
-pub struct ReplyEncoder<'a> {
-    out: &'a mut Vec<u8>,
-    version: RespVersion,
-}
-pub struct Mark(usize);
-impl<'a> ReplyEncoder<'a> {
-    pub fn new(out: &'a mut Vec<u8>, version: RespVersion) -> Self {
-        Self { out, version }
-    }
-    pub fn version(&self) -> RespVersion {
-        self.version
-    }
-    pub fn mark(&self) -> Mark {
-        Mark(self.out.len())
-    }
-    pub fn rewind(&mut self, m: Mark) {
-        self.out.truncate(m.0)
-    }
-    pub fn ok(&mut self) {
-        self.simple("OK")
-    }
-    pub fn simple(&mut self, s: &str) {
-        self.out.extend_from_slice(format!("+{s}\r\n").as_bytes())
-    }
-    pub fn error(&mut self, s: &str) {
-        self.out.extend_from_slice(format!("-{s}\r\n").as_bytes())
-    }
-    pub fn integer(&mut self, i: i64) {
-        self.out.extend_from_slice(format!(":{i}\r\n").as_bytes())
-    }
-    pub fn bulk(&mut self, b: &[u8]) {
-        self.out
-            .extend_from_slice(format!("${}\r\n", b.len()).as_bytes());
-        self.out.extend_from_slice(b);
-        self.out.extend_from_slice(b"\r\n")
-    }
-    pub fn bulk_integer(&mut self, i: i64) {
-        let s = i.to_string();
-        self.bulk(s.as_bytes())
-    }
-    pub fn null(&mut self) {
-        self.out
-            .extend_from_slice(if self.version == RespVersion::V3 {
-                b"_\r\n"
-            } else {
-                b"$-1\r\n"
-            })
-    }
-    pub fn null_array(&mut self) {
-        self.out
-            .extend_from_slice(if self.version == RespVersion::V3 {
-                b"_\r\n"
-            } else {
-                b"*-1\r\n"
-            })
-    }
-    pub fn array(&mut self, n: usize) {
-        self.out.extend_from_slice(format!("*{n}\r\n").as_bytes())
-    }
-    pub fn map(&mut self, n: usize) {
-        if self.version == RespVersion::V3 {
-            self.out.extend_from_slice(format!("%{n}\r\n").as_bytes())
-        } else {
-            self.array(2 * n)
-        }
-    }
-}
-pub struct CommandEncoder<'a>(&'a mut Vec<u8>);
-impl<'a> CommandEncoder<'a> {
-    pub fn new(out: &'a mut Vec<u8>, n: usize) -> Self {
-        out.extend_from_slice(format!("*{n}\r\n").as_bytes());
-        Self(out)
-    }
-    pub fn arg(&mut self, a: &[u8]) -> (u32, u32) {
-        self.0
-            .extend_from_slice(format!("${}\r\n", a.len()).as_bytes());
-        let s = self.0.len() as u32;
-        self.0.extend_from_slice(a);
-        let e = self.0.len() as u32;
-        self.0.extend_from_slice(b"\r\n");
-        (s, e)
-    }
-}
+/// Runs the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

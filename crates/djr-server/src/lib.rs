@@ -1,3 +1,28 @@
-//! The DJR server: workers, sessions, configuration, administration.
+//! The DJR server as a library: `Server::start(config)`.
+//!
+//! - [`config`]: every directive, its parsing and its text.
+//! - `worker`: the threads that serve connections and execute what they send.
+//! - `session`: a client's state, and the checks before its commands run.
+//! - `commands`: the commands that concern sessions and the server.
+//! - `persistence`: recovery, the log's thread, compaction.
 
 #![forbid(unsafe_code)]
+
+mod clients;
+mod clock;
+mod commands;
+pub mod config;
+mod persistence;
+mod process;
+mod server;
+mod session;
+mod shared;
+mod stats;
+mod worker;
+
+/// The version of Redis whose commands and behaviour this server has.
+pub const REDIS_VERSION: &str = "7.4.0";
+
+pub use commands::registry;
+pub use config::Config;
+pub use server::{Server, StartError};

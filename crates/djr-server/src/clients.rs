@@ -1,0 +1,122 @@
+//! The directory of all clients: what `CLIENT LIST` and `CLIENT KILL` see across workers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+
+use parking_lot::Mutex;
+
+use crate::worker::Peer;
+
+/// What every worker may see of a client. Its own worker writes it, with plain stores.
+pub(crate) struct ClientInfo {
+    /// Never used twice.
+    pub(crate) id: u64,
+    /// The worker that serves it.
+    pub(crate) worker: usize,
+    /// The connection's number there.
+    pub(crate) slot: usize,
+    pub(crate) fd: i32,
+    pub(crate) peer: Peer,
+    /// When it came, in milliseconds since 1970.
+    pub(crate) created_ms: i64,
+    /// When it last sent something, in milliseconds since 1970.
+    pub(crate) active_ms: AtomicU64,
+    pub(crate) db: AtomicU32,
+    /// The id of the last command's declaration ([`djr_engine::command::Command::id`]); `usize::MAX` if none yet.
+    pub(crate) last_command: AtomicUsize,
+    /// Commands so far.
+    pub(crate) commands: AtomicU64,
+    /// Bytes read and written so far.
+    pub(crate) bytes_in: AtomicU64,
+    pub(crate) bytes_out: AtomicU64,
+    /// Bytes of requests that are not whole yet, and of replies not written yet.
+    pub(crate) input_bytes: AtomicUsize,
+    pub(crate) output_bytes: AtomicUsize,
+    /// Commands queued by MULTI; -1 outside of it, as CLIENT LIST shows it.
+    pub(crate) multi: std::sync::atomic::AtomicI64,
+    pub(crate) watching: AtomicUsize,
+    pub(crate) resp3: AtomicBool,
+    pub(crate) no_evict: AtomicBool,
+    pub(crate) no_touch: AtomicBool,
+    pub(crate) names: Mutex<Names>,
+}
+
+/// What a client has said about itself.
+#[derive(Clone, Default)]
+pub(crate) struct Names {
+    /// `CLIENT SETNAME`.
+    pub(crate) name: String,
+    /// `CLIENT SETINFO`.
+    pub(crate) lib_name: String,
+    pub(crate) lib_version: String,
+    /// The ACL user.
+    pub(crate) user: String,
+}
+
+/// All clients, by id.
+#[derive(Default)]
+pub(crate) struct Clients {
+    by_id: Mutex<BTreeMap<u64, Arc<ClientInfo>>>,
+    next_id: AtomicU64,
+    count: AtomicUsize,
+}
+
+impl Clients {
+    /// The number of clients.
+    pub(crate) fn len(&self) -> usize {
+        self.count.load(Relaxed)
+    }
+
+    /// Adds a client; its id is new.
+    pub(crate) fn add(
+        &self,
+        worker: usize,
+        slot: usize,
+        fd: i32,
+        peer: Peer,
+        now_ms: i64,
+    ) -> Arc<ClientInfo> {
+        let id = self.next_id.fetch_add(1, Relaxed) + 1;
+        let info = Arc::new(ClientInfo {
+            id,
+            worker,
+            slot,
+            fd,
+            peer,
+            created_ms: now_ms,
+            active_ms: AtomicU64::new(now_ms as u64),
+            db: AtomicU32::new(0),
+            last_command: AtomicUsize::new(usize::MAX),
+            commands: AtomicU64::new(0),
+            bytes_in: AtomicU64::new(0),
+            bytes_out: AtomicU64::new(0),
+            input_bytes: AtomicUsize::new(0),
+            output_bytes: AtomicUsize::new(0),
+            multi: std::sync::atomic::AtomicI64::new(-1),
+            watching: AtomicUsize::new(0),
+            resp3: AtomicBool::new(false),
+            no_evict: AtomicBool::new(false),
+            no_touch: AtomicBool::new(false),
+            names: Mutex::new(Names {
+                user: "default".into(),
+                ..Names::default()
+            }),
+        });
+        self.by_id.lock().insert(id, info.clone());
+        self.count.fetch_add(1, Relaxed);
+        info
+    }
+
+    /// Removes a client that has gone.
+    pub(crate) fn remove(&self, id: u64) {
+        if self.by_id.lock().remove(&id).is_some() {
+            self.count.fetch_sub(1, Relaxed);
+        }
+    }
+
+    /// All clients, oldest first.
+    pub(crate) fn all(&self) -> Vec<Arc<ClientInfo>> {
+        self.by_id.lock().values().cloned().collect()
+    }
+}

@@ -1,0 +1,346 @@
+//! What each section of INFO says. A field is true, or it is absent.
+
+use std::collections::BTreeMap;
+use std::fmt::{Display, Write};
+use std::sync::atomic::Ordering::Relaxed;
+
+use djr_engine::stats::Counter;
+use djr_storage::aof::FsyncPolicy;
+
+use crate::clock;
+use crate::commands::Context;
+use crate::process;
+use crate::shared::{Gate, Shared};
+use crate::stats::WorkerStats;
+
+/// The text being written.
+pub(super) struct Report<'a> {
+    text: String,
+    shared: &'a Shared,
+    changes: u64,
+}
+
+impl<'a> Report<'a> {
+    pub(super) fn new(context: &'a Context<'_>) -> Self {
+        Self {
+            text: String::with_capacity(4096),
+            shared: &context.core.shared,
+            changes: context.core.log.changes,
+        }
+    }
+
+    pub(super) fn begin(&mut self, section: &str) {
+        if !self.text.is_empty() {
+            self.text.push_str("\r\n");
+        }
+        let (first, rest) = section.split_at(1);
+        match section {
+            "cpu" => self.line("# CPU"),
+            _ => self.line(format_args!("# {}{rest}", first.to_uppercase())),
+        }
+    }
+
+    pub(super) fn finish(self) -> String {
+        self.text
+    }
+
+    fn line(&mut self, line: impl Display) {
+        let result = write!(self.text, "{line}\r\n");
+        debug_assert!(result.is_ok(), "writing to a string does not fail");
+    }
+
+    fn field(&mut self, name: &str, value: impl Display) {
+        self.line(format_args!("{name}:{value}"));
+    }
+
+    fn sum(&self, counter: impl Fn(&WorkerStats) -> &Counter) -> u64 {
+        self.shared
+            .workers
+            .iter()
+            .map(|worker| counter(&worker.stats).get())
+            .sum()
+    }
+}
+
+pub(super) fn server(report: &mut Report<'_>) {
+    let shared = report.shared;
+    let uptime = shared.started.elapsed().as_secs();
+    report.field("redis_version", crate::REDIS_VERSION);
+    report.field("server_name", "djr");
+    report.field("djr_version", env!("CARGO_PKG_VERSION"));
+    report.field("redis_mode", "standalone");
+    report.field("server_mode", "standalone");
+    report.field("os", process::os());
+    report.field("arch_bits", usize::BITS);
+    report.field("multiplexing_api", "mio");
+    report.field("process_id", std::process::id());
+    report.field("run_id", &shared.run_id);
+    report.field("tcp_port", shared.port);
+    report.field("server_time_usec", clock::unix_micros());
+    report.field("uptime_in_seconds", uptime);
+    report.field("uptime_in_days", uptime / 86_400);
+    report.field("io_threads_active", u8::from(shared.workers.len() > 1));
+    report.field("worker_threads", shared.workers.len());
+    if let Ok(path) = std::env::current_exe() {
+        report.field("executable", path.display());
+    }
+    report.field("config_file", shared.config.file());
+}
+
+pub(super) fn clients(report: &mut Report<'_>) {
+    let shared = report.shared;
+    let clients = shared.clients.all();
+    let watching = clients
+        .iter()
+        .filter(|client| client.watching.load(Relaxed) > 0);
+    report.field("connected_clients", clients.len());
+    report.field("maxclients", shared.config.maxclients());
+    report.field(
+        "client_recent_max_input_buffer",
+        clients
+            .iter()
+            .map(|client| client.input_bytes.load(Relaxed))
+            .max()
+            .unwrap_or(0),
+    );
+    report.field(
+        "client_recent_max_output_buffer",
+        clients
+            .iter()
+            .map(|client| client.output_bytes.load(Relaxed))
+            .max()
+            .unwrap_or(0),
+    );
+    report.field("blocked_clients", 0);
+    report.field("tracking_clients", 0);
+    report.field("pubsub_clients", 0);
+    report.field("watching_clients", watching.clone().count());
+    report.field(
+        "total_watched_keys",
+        watching
+            .map(|client| client.watching.load(Relaxed))
+            .sum::<usize>(),
+    );
+}
+
+pub(super) fn memory(report: &mut Report<'_>) {
+    let shared = report.shared;
+    let used = shared.engine.keyspace.used_bytes() as u64;
+    let peak = shared.peak_memory.fetch_max(used, Relaxed).max(used);
+    let rss = process::resident_bytes();
+    report.field("used_memory", used);
+    report.field("used_memory_human", human(used));
+    if let Some(rss) = rss {
+        report.field("used_memory_rss", rss);
+        report.field("used_memory_rss_human", human(rss));
+    }
+    report.field("used_memory_peak", peak);
+    report.field("used_memory_peak_human", human(peak));
+    report.field("used_memory_dataset", used);
+    if let Some(total) = process::total_memory_bytes() {
+        report.field("total_system_memory", total);
+        report.field("total_system_memory_human", human(total));
+    }
+    report.field("maxmemory", shared.config.maxmemory());
+    report.field("maxmemory_human", human(shared.config.maxmemory()));
+    report.field("maxmemory_policy", shared.config.maxmemory_policy());
+    if let Some(rss) = rss {
+        report.field(
+            "mem_fragmentation_ratio",
+            format_args!("{:.2}", rss as f64 / used.max(1) as f64),
+        );
+        report.field("mem_fragmentation_bytes", rss as i64 - used as i64);
+    }
+    report.field("mem_allocator", "djr-arena");
+}
+
+pub(super) fn persistence(report: &mut Report<'_>) {
+    let shared = report.shared;
+    let log = shared.log();
+    report.field("loading", u8::from(shared.gate.bits() & Gate::LOADING != 0));
+    report.field("async_loading", 0);
+    report.field("rdb_changes_since_last_save", report.changes);
+    report.field("rdb_bgsave_in_progress", 0);
+    report.field("rdb_last_save_time", shared.started_ms / 1000);
+    report.field("rdb_last_bgsave_status", "ok");
+    report.field("aof_enabled", u8::from(log.is_some()));
+    report.field(
+        "aof_rewrite_in_progress",
+        u8::from(shared.persistence.is_rewriting()),
+    );
+    report.field("aof_rewrite_scheduled", 0);
+    report.field(
+        "aof_last_bgrewrite_status",
+        shared.persistence.last_rewrite_status(),
+    );
+    let failed = log.as_ref().is_some_and(|log| log.poisoned().is_some());
+    report.field("aof_last_write_status", if failed { "err" } else { "ok" });
+    if let Some(log) = log {
+        let sizes = log.sizes();
+        report.field("aof_current_size", sizes.current);
+        report.field("aof_base_size", sizes.at_rewrite);
+        report.field("aof_pending_rewrite", 0);
+        report.field("aof_buffer_length", log.pending_bytes());
+        report.field("aof_log_offset", log.end());
+        report.field("aof_durable_offset", log.durable());
+        report.field(
+            "aof_fsync",
+            match log.policy() {
+                FsyncPolicy::Always => "always",
+                FsyncPolicy::EverySec => "everysec",
+                FsyncPolicy::No => "no",
+            },
+        );
+    }
+}
+
+pub(super) fn stats(report: &mut Report<'_>) {
+    let commands: u64 = report
+        .shared
+        .workers
+        .iter()
+        .flat_map(|worker| worker.stats.commands.iter())
+        .map(|command| command.calls.get())
+        .sum();
+    let expired =
+        report.sum(|stats| &stats.lookups.expired) + report.sum(|stats| &stats.expired_active);
+    report.field(
+        "total_connections_received",
+        report.sum(|stats| &stats.connections_received),
+    );
+    report.field("total_commands_processed", commands);
+    report.field("total_net_input_bytes", report.sum(|stats| &stats.bytes_in));
+    report.field(
+        "total_net_output_bytes",
+        report.sum(|stats| &stats.bytes_out),
+    );
+    report.field(
+        "rejected_connections",
+        report.sum(|stats| &stats.connections_rejected),
+    );
+    report.field("expired_keys", expired);
+    report.field("evicted_keys", 0);
+    report.field("keyspace_hits", report.sum(|stats| &stats.lookups.hits));
+    report.field("keyspace_misses", report.sum(|stats| &stats.lookups.misses));
+    report.field("pubsub_channels", 0);
+    report.field("pubsub_patterns", 0);
+    report.field("latest_fork_usec", 0);
+    report.field("total_forks", 0);
+    report.field("total_error_replies", report.sum(|stats| &stats.errors));
+    report.field(
+        "client_output_buffer_limit_disconnections",
+        report.sum(|stats| &stats.limit_disconnections),
+    );
+    report.field("total_reads_processed", report.sum(|stats| &stats.reads));
+    report.field("total_writes_processed", report.sum(|stats| &stats.writes));
+    report.field("worker_turns", report.sum(|stats| &stats.turns));
+}
+
+pub(super) fn replication(report: &mut Report<'_>) {
+    report.field("role", "master");
+    report.field("connected_slaves", 0);
+    report.field("master_failover_state", "no-failover");
+    report.field("master_replid", &report.shared.run_id.clone());
+    report.field(
+        "master_repl_offset",
+        report.shared.log().map_or(0, |log| log.end()),
+    );
+    report.field("repl_backlog_active", 0);
+}
+
+pub(super) fn cpu(report: &mut Report<'_>) {
+    if let Some((user, system)) = process::cpu_seconds() {
+        report.field("used_cpu_sys", format_args!("{system:.6}"));
+        report.field("used_cpu_user", format_args!("{user:.6}"));
+    }
+}
+
+/// There are none; the section's title is what clients look for.
+pub(super) fn modules(_: &mut Report<'_>) {}
+
+pub(super) fn commandstats(report: &mut Report<'_>) {
+    let shared = report.shared;
+    for id in 0..shared.engine.registry.id_count() {
+        let sum = |counter: fn(&crate::stats::CommandStats) -> &Counter| -> u64 {
+            shared
+                .workers
+                .iter()
+                .map(|worker| counter(&worker.stats.commands[id]).get())
+                .sum()
+        };
+        let (calls, rejected) = (sum(|stats| &stats.calls), sum(|stats| &stats.rejected));
+        let Some(command) = shared.engine.registry.by_id(id) else {
+            continue;
+        };
+        if calls == 0 && rejected == 0 {
+            continue;
+        }
+        let micros = sum(|stats| &stats.nanos) / 1000;
+        report.line(format_args!(
+            "cmdstat_{}:calls={calls},usec={micros},usec_per_call={:.2},rejected_calls={rejected},failed_calls={}",
+            command.full_name,
+            micros as f64 / calls.max(1) as f64,
+            sum(|stats| &stats.failed),
+        ));
+    }
+}
+
+pub(super) fn errorstats(report: &mut Report<'_>) {
+    let mut codes: BTreeMap<String, u64> = BTreeMap::new();
+    for worker in &report.shared.workers {
+        for (code, count) in worker.stats.error_codes.lock().iter() {
+            *codes.entry(code.clone()).or_default() += count;
+        }
+    }
+    for (code, count) in codes {
+        report.line(format_args!("errorstat_{code}:count={count}"));
+    }
+}
+
+pub(super) fn cluster(report: &mut Report<'_>) {
+    report.field("cluster_enabled", 0);
+}
+
+pub(super) fn keyspace(report: &mut Report<'_>) {
+    let keyspace = &report.shared.engine.keyspace;
+    for db in 0..keyspace.dbs() {
+        let keys = keyspace.len(db);
+        if keys > 0 {
+            let expires = keyspace.expires_len(db);
+            report.line(format_args!(
+                "db{db}:keys={keys},expires={expires},avg_ttl=0,subexpiry=0"
+            ));
+        }
+    }
+}
+
+/// Bytes as people read them: `1.50M`.
+fn human(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["K", "M", "G", "T", "P"];
+    if bytes < 1024 {
+        return format!("{bytes}B");
+    }
+    let mut size = bytes as f64;
+    let mut unit = "";
+    for next in UNITS {
+        if size < 1024.0 {
+            break;
+        }
+        size /= 1024.0;
+        unit = next;
+    }
+    format!("{size:.2}{unit}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::human;
+
+    #[test]
+    fn sizes_are_written_as_redis_writes_them() {
+        assert_eq!(human(0), "0B");
+        assert_eq!(human(1023), "1023B");
+        assert_eq!(human(1536), "1.50K");
+        assert_eq!(human(64 << 20), "64.00M");
+    }
+}

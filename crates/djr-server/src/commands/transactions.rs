@@ -1,0 +1,217 @@
+//! MULTI, EXEC, DISCARD, WATCH key [key ...], UNWATCH
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use djr_engine::spec::{Access, Arg, CommandSpec, Flags, Group, Run};
+use djr_engine::{Args, CommandError, Engine, Executor, Reply};
+use djr_storage::keyspace::{Footprint, UnixMillis};
+
+use super::{Context, Entry, Result, ServerRun};
+use crate::session::{Multi, Session, SessionShell, Watch};
+
+const FLAGS: Flags = Flags::NO_SCRIPT
+    .with(Flags::LOADING)
+    .with(Flags::STALE)
+    .with(Flags::ALLOW_BUSY);
+
+static MULTI: CommandSpec = CommandSpec {
+    name: "multi",
+    since: "1.2.0",
+    group: Group::Transactions,
+    summary: "Begins a transaction: the commands that follow are queued.",
+    flags: FLAGS.with(Flags::FAST).with(Flags::NO_MULTI),
+    run: Run::Shell,
+    ..CommandSpec::DEFAULT
+};
+
+static EXEC: CommandSpec = CommandSpec {
+    name: "exec",
+    summary: "Executes the queued commands as one unit.",
+    complexity: "Depends on the commands in the transaction",
+    flags: Flags::NO_SCRIPT
+        .with(Flags::LOADING)
+        .with(Flags::STALE)
+        .with(Flags::SKIP_SLOWLOG),
+    ..MULTI
+};
+
+static DISCARD: CommandSpec = CommandSpec {
+    name: "discard",
+    since: "2.0.0",
+    summary: "Forgets the queued commands.",
+    complexity: "O(N) in the number of queued commands",
+    flags: FLAGS.with(Flags::FAST),
+    ..MULTI
+};
+
+static WATCH: CommandSpec = CommandSpec {
+    name: "watch",
+    since: "2.2.0",
+    summary: "Makes the next EXEC fail if one of these keys changes before it.",
+    complexity: "O(1) for every key",
+    syntax: &[Arg::key("key", Access::RO).multiple()],
+    flags: FLAGS.with(Flags::FAST).with(Flags::NO_MULTI),
+    ..MULTI
+};
+
+static UNWATCH: CommandSpec = CommandSpec {
+    name: "unwatch",
+    since: "2.2.0",
+    summary: "Forgets the keys that are watched.",
+    flags: FLAGS.with(Flags::FAST),
+    ..MULTI
+};
+
+pub(super) static COMMANDS: &[&CommandSpec] = &[&MULTI, &EXEC, &DISCARD, &WATCH, &UNWATCH];
+
+pub(super) static RUNS: &[&[Entry]] = &[&[
+    (&MULTI, ServerRun::Plain(multi)),
+    (&EXEC, ServerRun::TopLevel(exec)),
+    (&DISCARD, ServerRun::TopLevel(discard)),
+    (&WATCH, ServerRun::TopLevel(watch)),
+    (&UNWATCH, ServerRun::Plain(unwatch)),
+]];
+
+fn multi(context: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result {
+    if context.session.multi.is_some() {
+        return Err(CommandError::text("ERR MULTI calls can not be nested"));
+    }
+    context.session.multi = Some(Multi::default());
+    context.session.info.multi.store(0, Relaxed);
+    reply.ok();
+    Ok(())
+}
+
+fn exec(
+    context: &mut Context<'_>,
+    executor: &mut Executor,
+    _: &Args<'_>,
+    reply: &mut Reply<'_>,
+) -> Result {
+    let Some(multi) = context.session.multi.take() else {
+        return Err(CommandError::text("ERR EXEC without MULTI"));
+    };
+    context.session.info.multi.store(-1, Relaxed);
+    let shared = context.core.shared.clone();
+    let engine = &shared.engine;
+    let now = context.core.now;
+    let watches = std::mem::take(&mut context.session.watches);
+    let flag = std::mem::take(&mut context.session.watch_flag);
+    context.session.info.watching.store(0, Relaxed);
+    if multi.refused {
+        forget(engine, &watches, &flag, now);
+        return Err(CommandError::text(
+            "EXECABORT Transaction discarded because of previous errors.",
+        ));
+    }
+    let footprint = footprint(engine, &watches);
+    let mut shell = SessionShell {
+        session: context.session,
+        core: context.core,
+    };
+    let result = engine.execute_transaction(
+        executor,
+        &multi.queue,
+        footprint,
+        &mut |access| !crate::session::watches_broken(&watches, &flag, access),
+        now,
+        &mut shell,
+        reply,
+    );
+    // Not before: a change between the end of the watch and the transaction must be seen.
+    forget(engine, &watches, &flag, now);
+    result
+}
+
+fn discard(
+    context: &mut Context<'_>,
+    _: &mut Executor,
+    _: &Args<'_>,
+    reply: &mut Reply<'_>,
+) -> Result {
+    if context.session.multi.take().is_none() {
+        return Err(CommandError::text("ERR DISCARD without MULTI"));
+    }
+    context.session.info.multi.store(-1, Relaxed);
+    reset_watches(context);
+    reply.ok();
+    Ok(())
+}
+
+fn watch(
+    context: &mut Context<'_>,
+    _: &mut Executor,
+    args: &Args<'_>,
+    reply: &mut Reply<'_>,
+) -> Result {
+    if context.session.multi.is_some() {
+        return Err(CommandError::text("ERR WATCH inside MULTI is not allowed"));
+    }
+    let shared = context.core.shared.clone();
+    let keyspace = &shared.engine.keyspace;
+    let session = &mut *context.session;
+    for bytes in args.from(1) {
+        let known = |watch: &Watch| watch.db == session.db && *watch.key == *bytes;
+        if session.watches.iter().any(known) {
+            continue;
+        }
+        let key = keyspace.key(bytes);
+        let mut access = keyspace.open(keyspace.footprint(key.hash), context.core.now);
+        let was_expired = access.db(session.db).is_expired(key);
+        access.db_mut(session.db).watch(key, &session.watch_flag);
+        session.watches.push(Watch {
+            db: session.db,
+            key: bytes.into(),
+            was_expired,
+        });
+    }
+    session.info.watching.store(session.watches.len(), Relaxed);
+    reply.ok();
+    Ok(())
+}
+
+/// Inside a transaction there is nothing left to forget: EXEC has ended the watches.
+fn unwatch(context: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result {
+    reset_watches(context);
+    reply.ok();
+    Ok(())
+}
+
+/// Ends all watches of a session.
+pub(crate) fn reset_watches(context: &mut Context<'_>) {
+    unwatch_all(
+        &context.core.shared.engine,
+        context.session,
+        context.core.now,
+    );
+    context.session.watches.clear();
+    context.session.watch_flag.clear();
+    context.session.info.watching.store(0, Relaxed);
+}
+
+/// Takes a session's watches out of the keyspace.
+pub(crate) fn unwatch_all(engine: &Engine, session: &Session, now: UnixMillis) {
+    forget(engine, &session.watches, &session.watch_flag, now);
+}
+
+fn forget(
+    engine: &Engine,
+    watches: &[Watch],
+    flag: &djr_storage::keyspace::WatchFlag,
+    now: UnixMillis,
+) {
+    for watch in watches {
+        let key = engine.keyspace.key(&watch.key);
+        let mut access = engine
+            .keyspace
+            .open(engine.keyspace.footprint(key.hash), now);
+        access.db_mut(watch.db).unwatch(key, flag);
+    }
+}
+
+fn footprint(engine: &Engine, watches: &[Watch]) -> Footprint {
+    watches.iter().fold(Footprint::NONE, |sum, watch| {
+        let key = engine.keyspace.key(&watch.key);
+        sum.union(engine.keyspace.footprint(key.hash))
+    })
+}

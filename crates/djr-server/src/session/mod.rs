@@ -1,0 +1,118 @@
+//! What the server knows of a client between its requests.
+
+mod dispatch;
+mod shell;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use djr_engine::transaction::Queue;
+use djr_protocol::RespVersion;
+use djr_storage::keyspace::{Access, WatchFlag};
+
+use crate::clients::ClientInfo;
+
+pub(crate) use dispatch::Requests;
+pub(crate) use shell::SessionShell;
+
+/// The logical state of one client. Its worker's alone; what others may see of it is in [`ClientInfo`].
+pub(crate) struct Session {
+    /// What the other workers see of this client.
+    pub(crate) info: Arc<ClientInfo>,
+    pub(crate) version: RespVersion,
+    /// The selected db.
+    pub(crate) db: u32,
+    /// May run commands: has given the password, or none is needed.
+    pub(crate) authenticated: bool,
+    /// Between MULTI and EXEC.
+    pub(crate) multi: Option<Multi>,
+    /// Keys under WATCH.
+    pub(crate) watches: Vec<Watch>,
+    /// Set when one of them was changed.
+    pub(crate) watch_flag: WatchFlag,
+    /// What becomes of its replies.
+    pub(crate) replies: Replies,
+    /// `CLIENT NO-TOUCH`.
+    pub(crate) no_touch: bool,
+    /// The connection ends once the replies so far are out.
+    pub(crate) close: bool,
+    /// The request must wait: it and all behind it stay in the connection's input.
+    pub(crate) postponed: bool,
+}
+
+/// A transaction being put together.
+#[derive(Default)]
+pub(crate) struct Multi {
+    pub(crate) queue: Queue,
+    /// A command was refused: EXEC will be, too.
+    pub(crate) refused: bool,
+}
+
+/// A key under WATCH.
+pub(crate) struct Watch {
+    pub(crate) db: u32,
+    pub(crate) key: Box<[u8]>,
+    /// It was past its deadline already when WATCH came: its removal is no change.
+    pub(crate) was_expired: bool,
+}
+
+/// `CLIENT REPLY`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Replies {
+    On,
+    Off,
+    /// Off for the command that says so and the next one: counts down.
+    Skip(u8),
+}
+
+impl Session {
+    pub(crate) fn new(info: Arc<ClientInfo>, authenticated: bool) -> Self {
+        Self {
+            info,
+            version: RespVersion::V2,
+            db: 0,
+            authenticated,
+            multi: None,
+            watches: Vec::new(),
+            watch_flag: WatchFlag::new(),
+            replies: Replies::On,
+            no_touch: false,
+            close: false,
+            postponed: false,
+        }
+    }
+
+    /// Whether its data commands need no look at the session before they run.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.authenticated && self.multi.is_none() && self.replies == Replies::On && !self.no_touch
+    }
+
+    /// `RESET`: as when the connection was new. The watches have been taken out of the keyspace before.
+    pub(crate) fn reset(&mut self, authenticated: bool) {
+        let info = self.info.clone();
+        *info.names.lock() = Default::default();
+        info.names.lock().user = "default".into();
+        info.multi.store(-1, Relaxed);
+        info.resp3.store(false, Relaxed);
+        info.no_evict.store(false, Relaxed);
+        info.no_touch.store(false, Relaxed);
+        *self = Self::new(info, authenticated);
+        self.select(0);
+    }
+
+    /// `SELECT`. The number has been checked.
+    pub(crate) fn select(&mut self, db: u32) {
+        self.db = db;
+        self.info.db.store(db, Relaxed);
+    }
+}
+
+/// Whether a watched key has changed, or has expired since.
+pub(crate) fn watches_broken(watches: &[Watch], flag: &WatchFlag, access: &Access<'_>) -> bool {
+    flag.is_set()
+        || watches.iter().any(|watch| {
+            let db = access.db(watch.db);
+            !watch.was_expired && db.is_expired(db.key(&watch.key))
+        })
+}

@@ -1,0 +1,74 @@
+//! The session as the engine sees it.
+
+use djr_engine::command::Command;
+use djr_engine::{Args, CommandError, EffectLog, Reply, Shell};
+
+use super::Session;
+use crate::commands::{Context, ServerRun};
+use crate::worker::Core;
+
+/// A session at work: lent to the engine while a command of this client runs.
+pub(crate) struct SessionShell<'a> {
+    pub(crate) session: &'a mut Session,
+    pub(crate) core: &'a mut Core,
+}
+
+impl Shell for SessionShell<'_> {
+    #[inline]
+    fn db(&self) -> u32 {
+        self.session.db
+    }
+
+    fn select(&mut self, db: u32) {
+        self.session.select(db);
+    }
+
+    fn run(
+        &mut self,
+        command: &'static Command,
+        args: &Args<'_>,
+        reply: &mut Reply<'_>,
+    ) -> Result<(), CommandError> {
+        match self.core.shared.server_run(command) {
+            Some(ServerRun::Plain(run)) => run(
+                &mut Context {
+                    session: self.session,
+                    core: self.core,
+                },
+                args,
+                reply,
+            ),
+            // They open the keyspace, which is open already.
+            Some(ServerRun::TopLevel(_)) => {
+                Err(CommandError::text("ERR This command is not allowed here"))
+            }
+            None => Err(CommandError::Arity(command.full_name.clone())),
+        }
+    }
+
+    fn permit(&mut self, command: &'static Command, _args: &Args<'_>) -> Result<(), CommandError> {
+        super::dispatch::check_state(self.core, command)
+    }
+
+    #[inline]
+    fn log(&mut self) -> &mut dyn EffectLog {
+        &mut self.core.log
+    }
+
+    fn count(&mut self, command: &'static Command, failed: bool) {
+        let stats = &self.core.stats.commands[command.id];
+        stats.calls.add(1);
+        if failed {
+            stats.failed.add(1);
+        }
+    }
+
+    fn script_log(&mut self, level: u8, line: &[u8]) {
+        let line = String::from_utf8_lossy(line);
+        match level {
+            0 => tracing::debug!(target: "script", "{line}"),
+            1 | 2 => tracing::info!(target: "script", "{line}"),
+            _ => tracing::warn!(target: "script", "{line}"),
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! What all threads of a server share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::time::Instant;
+
+use djr_engine::Engine;
+use djr_engine::command::Command;
+use djr_storage::aof::Log;
+use parking_lot::Mutex;
+
+use crate::clients::Clients;
+use crate::commands::ServerRun;
+use crate::config::Config;
+use crate::persistence::Persistence;
+use crate::stats::WorkerStats;
+use crate::worker::Mailbox;
+
+/// Everything that is one per server.
+pub(crate) struct Shared {
+    pub(crate) engine: Engine,
+    /// What runs each of the server's own commands, by [`Command::id`].
+    pub(crate) server_commands: Vec<Option<ServerRun>>,
+    pub(crate) config: Config,
+    pub(crate) persistence: Persistence,
+    pub(crate) clients: Clients,
+    pub(crate) gate: Gate,
+    pub(crate) workers: Vec<WorkerHandle>,
+    pub(crate) started: Instant,
+    pub(crate) started_ms: i64,
+    /// 40 hexadecimal digits, new at each start.
+    pub(crate) run_id: String,
+    pub(crate) shutdown: Shutdown,
+    /// The port that is listened on; 0 for none.
+    pub(crate) port: u16,
+    /// `CLIENT PAUSE`: until when (milliseconds since 1970), and whether reads go on.
+    pub(crate) pause_until_ms: AtomicI64,
+    pub(crate) pause_writes_only: AtomicBool,
+    /// Whether `DEBUG SET-ACTIVE-EXPIRE` has left the active expiry on.
+    pub(crate) active_expire: AtomicBool,
+    /// The most clients there were at once, and bytes of keyspace, for INFO.
+    pub(crate) peak_memory: AtomicU64,
+}
+
+/// How the other threads reach a worker.
+pub(crate) struct WorkerHandle {
+    pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) stats: Arc<WorkerStats>,
+    pub(crate) connections: AtomicU32,
+}
+
+/// Reasons for looking twice before a command runs. While no bit is set, plain sessions run their data commands at once.
+#[derive(Default)]
+pub(crate) struct Gate(AtomicU32);
+
+impl Gate {
+    /// The data set is being loaded.
+    pub(crate) const LOADING: u32 = 1;
+    /// The log has failed: writes are refused.
+    pub(crate) const MISCONF: u32 = 2;
+    /// `CLIENT PAUSE`.
+    pub(crate) const PAUSED: u32 = 4;
+    /// A script runs too long.
+    pub(crate) const BUSY: u32 = 8;
+
+    /// The bits that are set.
+    #[inline]
+    pub(crate) fn bits(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set(&self, bit: u32) {
+        self.0.fetch_or(bit, Ordering::SeqCst);
+    }
+
+    pub(crate) fn clear(&self, bit: u32) {
+        self.0.fetch_and(!bit, Ordering::SeqCst);
+    }
+}
+
+/// How the server comes to its end.
+#[derive(Default)]
+pub(crate) struct Shutdown {
+    requested: AtomicBool,
+    /// The thread that waits for the end.
+    waiter: Mutex<Option<std::thread::Thread>>,
+}
+
+impl Shutdown {
+    /// Whether workers should stop.
+    #[inline]
+    pub(crate) fn is_requested(&self) -> bool {
+        self.requested.load(Ordering::Acquire)
+    }
+
+    /// Asks the server to end. Workers finish their turn.
+    pub(crate) fn request(&self) {
+        self.requested.store(true, Ordering::Release);
+        if let Some(thread) = self.waiter.lock().as_ref() {
+            thread.unpark();
+        }
+    }
+
+    /// Blocks until the end is asked for.
+    pub(crate) fn wait(&self) {
+        *self.waiter.lock() = Some(std::thread::current());
+        while !self.is_requested() {
+            std::thread::park_timeout(std::time::Duration::from_secs(1));
+        }
+    }
+}
+
+impl Shared {
+    /// The function of one of the server's own commands.
+    pub(crate) fn server_run(&self, command: &Command) -> Option<ServerRun> {
+        self.server_commands.get(command.id).copied().flatten()
+    }
+
+    /// The append-only log, if there is one.
+    pub(crate) fn log(&self) -> Option<Arc<Log>> {
+        self.persistence.log()
+    }
+
+    /// Wakes every worker.
+    pub(crate) fn wake_workers(&self) {
+        self.workers.iter().for_each(|worker| worker.mailbox.wake());
+    }
+}

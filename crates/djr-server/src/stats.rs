@@ -1,0 +1,68 @@
+//! What workers count. Each writes its own; INFO adds them up.
+
+use djr_engine::stats::Counter;
+
+/// The counters of one worker.
+pub(crate) struct WorkerStats {
+    /// By [`djr_engine::command::Command::id`].
+    pub(crate) commands: Box<[CommandStats]>,
+    pub(crate) connections_received: Counter,
+    pub(crate) connections_rejected: Counter,
+    pub(crate) bytes_in: Counter,
+    pub(crate) bytes_out: Counter,
+    /// Keys removed by the active expiry.
+    pub(crate) expired_active: Counter,
+    /// Error replies.
+    pub(crate) errors: Counter,
+    pub(crate) reads: Counter,
+    pub(crate) writes: Counter,
+    pub(crate) turns: Counter,
+    /// Connections closed because their output buffer or query buffer grew past its limit.
+    pub(crate) limit_disconnections: Counter,
+    pub(crate) lookups: std::sync::Arc<djr_engine::stats::Lookups>,
+    /// Error replies by their code (the first word).
+    pub(crate) error_codes: parking_lot::Mutex<std::collections::BTreeMap<String, u64>>,
+}
+
+/// What is counted of each command.
+#[derive(Debug, Default)]
+pub(crate) struct CommandStats {
+    pub(crate) calls: Counter,
+    pub(crate) nanos: Counter,
+    /// Refused before they ran.
+    pub(crate) rejected: Counter,
+    /// Answered with an error.
+    pub(crate) failed: Counter,
+}
+
+impl WorkerStats {
+    pub(crate) fn new(commands: usize) -> Self {
+        Self {
+            commands: (0..commands).map(|_| CommandStats::default()).collect(),
+            connections_received: Counter::default(),
+            connections_rejected: Counter::default(),
+            bytes_in: Counter::default(),
+            bytes_out: Counter::default(),
+            expired_active: Counter::default(),
+            errors: Counter::default(),
+            reads: Counter::default(),
+            writes: Counter::default(),
+            turns: Counter::default(),
+            limit_disconnections: Counter::default(),
+            lookups: Default::default(),
+            error_codes: Default::default(),
+        }
+    }
+
+    /// Counts an error reply by its code.
+    #[cold]
+    pub(crate) fn count_error(&self, text: &str) {
+        self.errors.add(1);
+        let code = text.split(' ').next().unwrap_or_default();
+        let mut codes = self.error_codes.lock();
+        // Redis keeps so many, lest scripts make up new ones without end.
+        if codes.len() < 128 || codes.contains_key(code) {
+            *codes.entry(code.to_owned()).or_default() += 1;
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Waiting, reading and writing: all that a worker asks of the operating system's sockets.
+//!
+//! The rest of the worker sees only this interface, so that another way of doing it (io_uring) can stand beside it.
+
+use std::io::{self, Read, Write};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use mio::{Events, Interest, Poll, Token, Waker};
+
+/// Sockets and the waker of one worker.
+pub(crate) struct Driver {
+    poll: Poll,
+    events: Events,
+    waker: Arc<Waker>,
+}
+
+/// What became ready.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ready {
+    /// Whose it is: the number it was registered with.
+    pub(crate) id: usize,
+    pub(crate) readable: bool,
+    pub(crate) writable: bool,
+}
+
+/// The number of the waker's own events.
+const WAKER: Token = Token(usize::MAX);
+/// Events taken from the kernel at once.
+const EVENTS_MAX: usize = 1024;
+
+impl Driver {
+    pub(crate) fn new() -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        Ok(Self {
+            poll,
+            events: Events::with_capacity(EVENTS_MAX),
+            waker,
+        })
+    }
+
+    /// Ends the waiting of this driver from any thread.
+    pub(crate) fn waker(&self) -> Arc<Waker> {
+        self.waker.clone()
+    }
+
+    /// Waits until something is ready, the waker was used or the time is over; puts what is ready into `ready`.
+    pub(crate) fn wait(
+        &mut self,
+        timeout: Option<Duration>,
+        ready: &mut Vec<Ready>,
+    ) -> io::Result<()> {
+        ready.clear();
+        match self.poll.poll(&mut self.events, timeout) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            result => result?,
+        }
+        ready.extend(
+            self.events
+                .iter()
+                .filter(|event| event.token() != WAKER)
+                .map(|event| Ready {
+                    id: event.token().0,
+                    readable: event.is_readable() || event.is_read_closed() || event.is_error(),
+                    writable: event.is_writable(),
+                }),
+        );
+        Ok(())
+    }
+
+    /// Has a stream's events reported under `id`, from now on. Edge-triggered: a stream is reported again only after a read
+    /// that did not fill its buffer, or a write that could not be finished.
+    pub(crate) fn add_stream(&self, stream: &mut Stream, id: usize) -> io::Result<()> {
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        match stream {
+            Stream::Tcp(stream) => self.poll.registry().register(stream, Token(id), interest),
+            Stream::Unix(stream) => self.poll.registry().register(stream, Token(id), interest),
+        }
+    }
+
+    /// Has a listener's new connections reported under `id`.
+    pub(crate) fn add_listener(&self, listener: &mut Listener, id: usize) -> io::Result<()> {
+        match listener {
+            Listener::Tcp(listener) => {
+                self.poll
+                    .registry()
+                    .register(listener, Token(id), Interest::READABLE)
+            }
+            Listener::Unix { listener, .. } => {
+                self.poll
+                    .registry()
+                    .register(listener, Token(id), Interest::READABLE)
+            }
+        }
+    }
+}
+
+/// A connected socket.
+pub(crate) enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Stream::Tcp(stream) => stream.read(buffer),
+            Stream::Unix(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Stream::Tcp(stream) => stream.write(bytes),
+            Stream::Unix(stream) => stream.write(bytes),
+        }
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl std::os::fd::AsRawFd for Stream {
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        match self {
+            Stream::Tcp(stream) => stream.as_raw_fd(),
+            Stream::Unix(stream) => stream.as_raw_fd(),
+        }
+    }
+}
+
+/// A socket that takes connections.
+pub(crate) enum Listener {
+    Tcp(TcpListener),
+    Unix {
+        listener: UnixListener,
+        path: String,
+    },
+}
+
+/// A new connection and who it is.
+pub(crate) struct Accepted {
+    pub(crate) stream: Stream,
+    pub(crate) peer: Peer,
+}
+
+/// The two ends of a connection.
+#[derive(Clone, Debug)]
+pub(crate) enum Peer {
+    Tcp {
+        remote: SocketAddr,
+        local: SocketAddr,
+    },
+    Unix {
+        path: String,
+    },
+}
+
+impl Peer {
+    /// The peer's address as `CLIENT LIST` shows it.
+    pub(crate) fn remote(&self) -> String {
+        match self {
+            Peer::Tcp { remote, .. } => remote.to_string(),
+            Peer::Unix { path } => format!("{path}:0"),
+        }
+    }
+
+    /// Our address as `CLIENT LIST` shows it.
+    pub(crate) fn local(&self) -> String {
+        match self {
+            Peer::Tcp { local, .. } => local.to_string(),
+            Peer::Unix { path } => format!("{path}:0"),
+        }
+    }
+
+    /// Whether the peer is on this machine.
+    pub(crate) fn is_local(&self) -> bool {
+        match self {
+            Peer::Tcp { remote, .. } => remote.ip().to_canonical().is_loopback(),
+            Peer::Unix { .. } => true,
+        }
+    }
+}
+
+impl Listener {
+    /// The next waiting connection; `None` if there is none.
+    pub(crate) fn accept(&self) -> io::Result<Option<Accepted>> {
+        let result = match self {
+            Listener::Tcp(listener) => listener.accept().and_then(|(stream, remote)| {
+                stream.set_nodelay(true)?;
+                let peer = Peer::Tcp {
+                    remote,
+                    local: stream.local_addr()?,
+                };
+                Ok(Accepted {
+                    stream: Stream::Tcp(stream),
+                    peer,
+                })
+            }),
+            Listener::Unix { listener, path } => listener.accept().map(|(stream, _)| Accepted {
+                stream: Stream::Unix(stream),
+                peer: Peer::Unix { path: path.clone() },
+            }),
+        };
+        match result {
+            Ok(accepted) => Ok(Some(accepted)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,692 @@
+//! A worker: one thread that serves its connections and executes what they send.
+//!
+//! ```text
+//! turn:  wait ─► for each ready connection: read ─► decode ─► execute ─► (replies in memory)
+//!                                                                └─► log (in memory)
+//!        ─► hand the log to the operating system ─► write the replies ─► periodic work
+//! ```
+//!
+//! **Invariant:** a reply leaves only after the log of its command is with the operating system (`everysec`, `no`) or
+//! durable (`always`).
+
+mod connection;
+mod driver;
+mod mailbox;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use djr_engine::command::Command;
+use djr_engine::spec::Flags;
+use djr_engine::{EffectLog, Executor};
+use djr_protocol::Limits;
+use djr_storage::aof::{FsyncPolicy, Log, Offset};
+use djr_storage::keyspace::{Turn, UnixMillis};
+
+pub(crate) use connection::{Connection, ReadOutcome};
+pub(crate) use driver::{Accepted, Driver, Listener, Peer, Ready, Stream};
+pub(crate) use mailbox::{Mail, Mailbox};
+
+use crate::clock;
+use crate::session::{Requests, Session};
+use crate::shared::{Gate, Shared};
+use crate::stats::WorkerStats;
+
+/// One read takes at most so many bytes: what a socket usually holds.
+const READ_SIZE: usize = 128 << 10;
+/// A connection gets so many reads in one turn before the others have theirs.
+const READS_PER_TURN: usize = 4;
+/// How often periodic work is done.
+const TICK: Duration = Duration::from_millis(100);
+/// Listeners have the numbers from here on.
+const LISTENERS: usize = usize::MAX / 2;
+/// Buffers for replies that are kept for use by the next connection.
+const SPARE_BUFFERS_MAX: usize = 256;
+/// Steps of the active expiry between two looks at the clock, and the time it may take in a turn.
+const EXPIRE_STEPS: usize = 64;
+/// Steps of pending resizes of a shard's tables in a tick.
+const RESIZE_STEPS: u32 = 64;
+const EXPIRE_BUDGET: Duration = Duration::from_micros(500);
+
+/// A worker thread's own state.
+pub(crate) struct Worker {
+    /// The same as the core's: here, so that both can be lent at once.
+    shared: Arc<Shared>,
+    core: Core,
+    executor: Executor,
+    requests: Requests,
+    read_buffer: Box<[u8]>,
+    ready: Vec<Ready>,
+}
+
+/// The part of a worker that commands may need: everything but what executes them.
+pub(crate) struct Core {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) index: usize,
+    pub(crate) stats: Arc<WorkerStats>,
+    pub(crate) log: WorkerLog,
+    /// The time of day at the beginning of this turn.
+    pub(crate) now: UnixMillis,
+    /// The same moment by the clock that never goes back.
+    clock: Instant,
+    /// The reasons for looking twice ([`Gate`]) at the beginning of this turn.
+    pub(crate) gate: u32,
+    /// While requests are executed: keeps what prefetches look at.
+    pub(crate) turn: Option<Turn>,
+    driver: Driver,
+    listeners: Vec<Listener>,
+    connections: Vec<Option<Box<Connection>>>,
+    free: Vec<usize>,
+    /// Freed in this turn: used again only in the next, when no event speaks of them any more.
+    freed: Vec<usize>,
+    /// Connections with replies to write at the end of the turn.
+    queued: Vec<usize>,
+    /// Connections whose replies wait until the log is durable.
+    waiting: VecDeque<usize>,
+    /// Connections whose requests wait for the end of a pause.
+    paused: Vec<usize>,
+    /// Connections that had more to read than a turn gives them.
+    unread: Vec<usize>,
+    spare: Vec<Vec<u8>>,
+    next_tick: Instant,
+    /// Where the next connection goes (of the worker that accepts).
+    next_worker: usize,
+}
+
+/// The worker's way to the log.
+#[derive(Default)]
+pub(crate) struct WorkerLog {
+    log: Option<Arc<Log>>,
+    /// The end of what this worker has appended.
+    end: Offset,
+    /// Something was appended in this turn.
+    dirty: bool,
+    /// Changes of the data set so far, for `rdb_changes_since_last_save`.
+    pub(crate) changes: u64,
+}
+
+impl EffectLog for WorkerLog {
+    #[inline]
+    fn append(&mut self, db: u32, parts: &[&[u8]]) {
+        self.changes += 1;
+        if let Some(log) = &self.log {
+            self.end = log.append_parts(db, parts);
+            self.dirty = true;
+        }
+    }
+}
+
+impl Worker {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        index: usize,
+        driver: Driver,
+        mut listeners: Vec<Listener>,
+        executor: Executor,
+    ) -> std::io::Result<Self> {
+        for (number, listener) in listeners.iter_mut().enumerate() {
+            driver.add_listener(listener, LISTENERS + number)?;
+        }
+        let stats = shared.workers[index].stats.clone();
+        Ok(Self {
+            shared: shared.clone(),
+            core: Core {
+                log: WorkerLog {
+                    log: shared.log(),
+                    ..WorkerLog::default()
+                },
+                shared,
+                index,
+                stats,
+                now: clock::unix_millis(),
+                clock: clock::monotonic(),
+                gate: 0,
+                turn: None,
+                driver,
+                listeners,
+                connections: Vec::new(),
+                free: Vec::new(),
+                freed: Vec::new(),
+                queued: Vec::new(),
+                waiting: VecDeque::new(),
+                paused: Vec::new(),
+                unread: Vec::new(),
+                spare: Vec::new(),
+                next_tick: clock::monotonic() + TICK,
+                next_worker: 0,
+            },
+            executor,
+            requests: Requests::default(),
+            read_buffer: vec![0; READ_SIZE].into_boxed_slice(),
+            ready: Vec::new(),
+        })
+    }
+
+    /// Serves until the server ends.
+    pub(crate) fn run(mut self) {
+        while !self.core.shared.shutdown.is_requested() {
+            if let Err(error) = self.turn() {
+                tracing::error!("worker {}: {error}", self.core.index);
+                self.core.shared.shutdown.request();
+            }
+        }
+        self.core.end();
+    }
+
+    fn turn(&mut self) -> std::io::Result<()> {
+        let mut ready = std::mem::take(&mut self.ready);
+        let timeout = if self.core.unread.is_empty() {
+            // Counted from this turn's beginning: the next tick may be late by the length of a turn.
+            self.core
+                .next_tick
+                .saturating_duration_since(self.core.clock)
+        } else {
+            Duration::ZERO
+        };
+        self.core.driver.wait(Some(timeout), &mut ready)?;
+        self.core.begin_turn();
+        for mail in self.core.mails() {
+            match mail {
+                Mail::Connection(accepted) => self.core.add(accepted),
+                Mail::Kill(id) => self.core.kill(id),
+            }
+        }
+        let unread = std::mem::take(&mut self.core.unread);
+        for id in unread {
+            self.serve(id);
+        }
+        for event in &ready {
+            if event.id >= LISTENERS {
+                self.core.accept(event.id - LISTENERS);
+                continue;
+            }
+            if event.writable {
+                self.core.write_rest(event.id);
+            }
+            if event.readable {
+                self.serve(event.id);
+            }
+        }
+        self.ready = ready;
+        if self.core.clock >= self.core.next_tick {
+            self.tick();
+        }
+        self.core.end_turn();
+        Ok(())
+    }
+
+    /// Reads from a connection and executes what came.
+    fn serve(&mut self, id: usize) {
+        let Some(mut connection) = self.core.connections.get_mut(id).and_then(Option::take) else {
+            return;
+        };
+        let open = self.serve_taken(&mut connection, id);
+        self.core.put_back(id, connection, open);
+    }
+
+    /// `false`: the connection has ended.
+    fn serve_taken(&mut self, connection: &mut Connection, id: usize) -> bool {
+        if connection.closing || connection.session.postponed {
+            connection.readable = true;
+            return true;
+        }
+        for _ in 0..READS_PER_TURN {
+            let (count, more) = if connection.input.is_empty() {
+                match Connection::read(&mut connection.stream, &mut self.read_buffer) {
+                    ReadOutcome::Bytes(count, more) => (count, more),
+                    ReadOutcome::Later => return true,
+                    ReadOutcome::Closed => return false,
+                }
+            } else {
+                // The request that has begun goes on: right behind its beginning, with room for all of it that is known to come.
+                let start = connection.input.len();
+                let room = connection
+                    .decoder
+                    .missing()
+                    .clamp(READ_SIZE / 8, READ_SIZE * 8);
+                connection.input.resize(start + room, 0);
+                match Connection::read(&mut connection.stream, &mut connection.input[start..]) {
+                    ReadOutcome::Bytes(count, more) => {
+                        connection.input.truncate(start + count);
+                        (count, more)
+                    }
+                    ReadOutcome::Later => {
+                        connection.input.truncate(start);
+                        return true;
+                    }
+                    ReadOutcome::Closed => return false,
+                }
+            };
+            self.core.stats.reads.add(1);
+            self.core.stats.bytes_in.add(count as u64);
+            let info = &connection.session.info;
+            info.bytes_in
+                .store(info.bytes_in.load(Relaxed) + count as u64, Relaxed);
+            self.consume(connection, count);
+            self.core.queue(id, connection);
+            if connection.closing || connection.session.postponed {
+                connection.readable = more;
+                return true;
+            }
+            if !more {
+                return true;
+            }
+        }
+        self.core.unread.push(id);
+        true
+    }
+
+    /// Executes the whole requests among what has come; keeps the rest in the connection.
+    fn consume(&mut self, connection: &mut Connection, fresh: usize) {
+        let Connection {
+            session,
+            decoder,
+            input,
+            out,
+            ..
+        } = connection;
+        let mut kept = std::mem::take(input);
+        let bytes: &[u8] = if kept.is_empty() {
+            &self.read_buffer[..fresh]
+        } else {
+            &kept
+        };
+        if out.capacity() == 0
+            && let Some(spare) = self.core.spare.pop()
+        {
+            *out = spare;
+        }
+        let mut used = 0;
+        let failure = loop {
+            let rest = &bytes[used..];
+            self.requests.batch.clear();
+            let result = if session.authenticated {
+                decoder.decode(
+                    rest,
+                    &self.core.shared.config.request_limits(),
+                    &mut self.requests.batch,
+                )
+            } else {
+                decoder.decode_one(rest, &Limits::unauthenticated(), &mut self.requests.batch)
+            };
+            let count = self.requests.batch.len();
+            let done = self.requests.execute(
+                rest,
+                &self.shared.engine,
+                &mut self.core,
+                &mut self.executor,
+                session,
+                out,
+            );
+            if session.close {
+                break None;
+            }
+            if done < count {
+                // What was not executed is decoded again when the session goes on.
+                used += self.requests.batch.raw_range(done).start;
+                *decoder = djr_protocol::RequestDecoder::new();
+                break None;
+            }
+            match result {
+                Ok(taken) => {
+                    used += taken;
+                    if count == 0 || session.authenticated {
+                        break None;
+                    }
+                }
+                Err(error) => break Some(error),
+            }
+        };
+        if let Some(error) = failure {
+            let text = format!("ERR {error}");
+            self.core.stats.count_error(&text);
+            djr_engine::Reply::new(out, session.version).error(&text);
+            session.close = true;
+        }
+        if session.close {
+            connection.closing = true;
+            return;
+        }
+        let rest = bytes.len() - used;
+        if kept.is_empty() {
+            if rest > 0 {
+                kept.extend_from_slice(&self.read_buffer[used..fresh]);
+            }
+        } else {
+            kept.drain(..used);
+            if kept.is_empty() {
+                kept = Vec::new();
+            }
+        }
+        connection
+            .session
+            .info
+            .input_bytes
+            .store(kept.len(), Relaxed);
+        connection.input = kept;
+    }
+
+    /// Periodic work.
+    fn tick(&mut self) {
+        let core = &mut self.core;
+        core.next_tick = core.clock + TICK;
+        core.expire();
+        core.close_idle();
+        if core.shared.gate.bits() & Gate::PAUSED == 0 {
+            for id in std::mem::take(&mut core.paused) {
+                self.resume(id);
+            }
+        }
+    }
+
+    /// Goes on with the requests that waited for the end of a pause.
+    fn resume(&mut self, id: usize) {
+        let Some(mut connection) = self.core.connections.get_mut(id).and_then(Option::take) else {
+            return;
+        };
+        connection.session.postponed = false;
+        if !connection.input.is_empty() {
+            self.consume(&mut connection, 0);
+            self.core.queue(id, &mut connection);
+        }
+        let open =
+            !std::mem::take(&mut connection.readable) || self.serve_taken(&mut connection, id);
+        self.core.put_back(id, connection, open);
+    }
+}
+
+impl Core {
+    fn begin_turn(&mut self) {
+        self.now = clock::unix_millis();
+        self.clock = clock::monotonic();
+        // In this order: who sees that loading has ended sees the log, too.
+        self.gate = self.shared.gate.bits();
+        if self.log.log.is_none() {
+            self.log.log = self.shared.log();
+        }
+        self.turn = Some(self.shared.engine.keyspace.pin());
+        self.stats.turns.add(1);
+        self.free.append(&mut self.freed);
+    }
+
+    /// Hands the log to the operating system, then writes the replies.
+    fn end_turn(&mut self) {
+        self.turn = None;
+        if std::mem::take(&mut self.log.dirty)
+            && let Some(log) = &self.log.log
+            && log.flush().is_err()
+        {
+            self.shared.persistence.failed(&self.shared);
+        }
+        for id in std::mem::take(&mut self.queued) {
+            self.finish_replies(id);
+        }
+        while let Some(id) = self.waiting.pop_front() {
+            // In the order of their offsets, near enough: stop at the first that must go on waiting.
+            if !self.finish_replies(id) {
+                self.waiting.rotate_right(1);
+                break;
+            }
+        }
+    }
+
+    /// Writes a connection's replies if the log has come far enough; else they wait. `false`: they wait.
+    fn finish_replies(&mut self, id: usize) -> bool {
+        let Some(connection) = self.connections.get_mut(id).and_then(Option::as_mut) else {
+            return true;
+        };
+        connection.queued = false;
+        if let Some(log) = &self.log.log
+            && log.policy() == FsyncPolicy::Always
+            && connection.wait_for > log.durable()
+        {
+            if log.poisoned().is_some() {
+                // What was not made durable must not be acknowledged.
+                self.close(id);
+                return true;
+            }
+            connection.queued = true;
+            self.waiting.push_back(id);
+            return false;
+        }
+        self.write_rest(id);
+        true
+    }
+
+    /// Writes what a connection's socket takes.
+    fn write_rest(&mut self, id: usize) {
+        let Some(connection) = self.connections.get_mut(id).and_then(Option::as_mut) else {
+            return;
+        };
+        if connection.out_len() == 0 || connection.queued {
+            if connection.closing && !connection.queued {
+                self.close(id);
+            }
+            return;
+        }
+        let before = connection.out_len();
+        let result = connection.write(&mut self.spare);
+        let written = (before - connection.out_len()) as u64;
+        let info = &connection.session.info;
+        info.output_bytes.store(connection.out_len(), Relaxed);
+        info.bytes_out
+            .store(info.bytes_out.load(Relaxed) + written, Relaxed);
+        self.stats.writes.add(1);
+        self.stats.bytes_out.add(written);
+        self.spare.truncate(SPARE_BUFFERS_MAX);
+        let done = match result {
+            Ok(done) => done,
+            Err(_) => return self.close(id),
+        };
+        let limit = self.shared.config.output_limit();
+        if !done && limit > 0 && connection.out_len() as u64 > limit {
+            tracing::warn!(
+                client = connection.session.info.id,
+                "output buffer limit reached: connection closed"
+            );
+            self.stats.limit_disconnections.add(1);
+            return self.close(id);
+        }
+        if done && connection.closing {
+            self.close(id);
+        }
+    }
+
+    /// Notes that a connection has replies for the end of the turn.
+    fn queue(&mut self, id: usize, connection: &mut Connection) {
+        if self.log.end > connection.wait_for && self.log.dirty {
+            connection.wait_for = self.log.end;
+        }
+        if (!connection.out.is_empty() || connection.closing) && !connection.queued {
+            connection.queued = true;
+            self.queued.push(id);
+        }
+    }
+
+    fn put_back(&mut self, id: usize, connection: Box<Connection>, open: bool) {
+        if connection.session.postponed {
+            self.paused.push(id);
+        }
+        self.connections[id] = Some(connection);
+        if !open {
+            self.close(id);
+        }
+    }
+
+    fn mails(&mut self) -> Vec<Mail> {
+        self.shared.workers[self.index].mailbox.take()
+    }
+
+    fn accept(&mut self, listener: usize) {
+        loop {
+            let accepted = match self.listeners[listener].accept() {
+                Ok(Some(accepted)) => accepted,
+                Ok(None) => return,
+                Err(error) => {
+                    // Out of descriptors, or a peer that has gone already.
+                    tracing::warn!("accept: {error}");
+                    return;
+                }
+            };
+            let worker = self.next_worker % self.shared.workers.len();
+            self.next_worker += 1;
+            if worker == self.index {
+                self.add(accepted);
+            } else {
+                self.shared.workers[worker]
+                    .mailbox
+                    .send(Mail::Connection(accepted));
+            }
+        }
+    }
+
+    fn add(&mut self, mut accepted: Accepted) {
+        self.stats.connections_received.add(1);
+        if let Some(refusal) = self.refusal(&accepted.peer) {
+            // A courtesy: whether it arrives does not matter.
+            let _ = std::io::Write::write(&mut accepted.stream, refusal.as_bytes());
+            self.stats.connections_rejected.add(1);
+            return;
+        }
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.connections.push(None);
+            self.connections.len() - 1
+        });
+        if let Err(error) = self.driver.add_stream(&mut accepted.stream, slot) {
+            tracing::warn!("new connection: {error}");
+            self.free.push(slot);
+            return;
+        }
+        self.shared.config.configure_socket(&accepted.stream);
+        let fd = std::os::fd::AsRawFd::as_raw_fd(&accepted.stream);
+        let info = self
+            .shared
+            .clients
+            .add(self.index, slot, fd, accepted.peer.clone(), self.now);
+        let session = Session::new(info, !self.shared.config.needs_password());
+        self.connections[slot] = Some(Box::new(Connection::new(
+            accepted.stream,
+            accepted.peer,
+            session,
+        )));
+    }
+
+    fn refusal(&self, peer: &Peer) -> Option<String> {
+        let config = &self.shared.config;
+        if self.shared.clients.len() >= config.maxclients() {
+            return Some("-ERR max number of clients reached\r\n".into());
+        }
+        (config.is_protected() && !peer.is_local()).then(|| {
+            "-DENIED DJR is running in protected mode because protected mode is enabled and no password is set for the \
+             default user. In this mode connections are only accepted from the loopback interface. To connect from \
+             elsewhere, set a password (requirepass), or switch the mode off with 'CONFIG SET protected-mode no' from \
+             this machine or '--protected-mode no' at the start, if the network is trusted.\r\n"
+                .into()
+        })
+    }
+
+    /// Ends a connection now.
+    pub(crate) fn close(&mut self, id: usize) {
+        let Some(connection) = self.connections.get_mut(id).and_then(Option::take) else {
+            return;
+        };
+        self.shared.clients.remove(connection.session.info.id);
+        if !connection.session.watches.is_empty() {
+            crate::commands::unwatch_all(&self.shared.engine, &connection.session, self.now);
+        }
+        self.freed.push(id);
+    }
+
+    fn kill(&mut self, client: u64) {
+        let found = self.connections.iter().position(|connection| {
+            connection
+                .as_ref()
+                .is_some_and(|connection| connection.session.info.id == client)
+        });
+        if let Some(id) = found {
+            self.close(id);
+        }
+    }
+
+    /// Whether `CLIENT PAUSE` holds a command back.
+    pub(crate) fn must_pause(&self, session: &Session, command: &Command) -> bool {
+        let shared = &self.shared;
+        if self.gate & Gate::PAUSED == 0 {
+            return false;
+        }
+        if self.now >= shared.pause_until_ms.load(Relaxed) {
+            shared.gate.clear(Gate::PAUSED);
+            return false;
+        }
+        if command.flags.has(Flags::NO_AUTH)
+            || command.spec.name == "client"
+            || command.full_name.starts_with("client|")
+        {
+            return false;
+        }
+        !shared.pause_writes_only.load(Relaxed)
+            || command.flags.has(Flags::WRITE)
+            || command.categories.contains(&"scripting")
+            || (command.spec.name == "exec"
+                && session.multi.as_ref().is_some_and(|multi| {
+                    multi
+                        .queue
+                        .commands()
+                        .any(|(command, _)| command.flags.has(Flags::WRITE))
+                }))
+    }
+
+    /// The active expiry: each worker has its share of the shards.
+    fn expire(&mut self) {
+        let keyspace = &self.shared.engine.keyspace;
+        let workers = self.shared.workers.len() as u32;
+        let active = self.shared.active_expire.load(Relaxed);
+        let began = clock::monotonic();
+        for shard in (self.index as u32..keyspace.shards()).step_by(workers as usize) {
+            keyspace.idle_step(shard, RESIZE_STEPS);
+            while active {
+                let log = &mut self.log;
+                let mut encoded = Vec::new();
+                let progress =
+                    keyspace.expire_step(shard, self.now, EXPIRE_STEPS, &mut |db, key| {
+                        encoded.clear();
+                        djr_protocol::encode_command(&mut encoded, &[b"DEL", key]);
+                        log.append(db, &[&encoded]);
+                    });
+                self.stats.expired_active.add(progress.expired as u64);
+                if !progress.more {
+                    break;
+                }
+                if began.elapsed() > EXPIRE_BUDGET {
+                    // The next tick comes at once: others are served in between.
+                    self.next_tick = self.clock + Duration::from_millis(1);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// `timeout`: closes connections that have sent nothing for so long.
+    fn close_idle(&mut self) {
+        let timeout_ms = self.shared.config.timeout_ms();
+        if timeout_ms == 0 {
+            return;
+        }
+        let limit = (self.now as u64).saturating_sub(timeout_ms);
+        for id in 0..self.connections.len() {
+            let idle = self.connections[id]
+                .as_ref()
+                .is_some_and(|connection| connection.session.info.active_ms.load(Relaxed) < limit);
+            if idle {
+                self.close(id);
+            }
+        }
+    }
+
+    /// The server ends: replies that are ready go out.
+    fn end(&mut self) {
+        self.end_turn();
+    }
+}

@@ -1,0 +1,1 @@
+"""What the tests share: the server under test, waiting, recorded writes, a live Django site."""

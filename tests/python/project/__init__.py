@@ -1,0 +1,1 @@
+"""A small Django project as it is found in the wild: nothing in it knows which server it talks to."""

@@ -1,0 +1,402 @@
+//! The load generator: one thread, many connections, each with one pipeline under way at a time.
+//!
+//! It must be much cheaper than the servers: requests are encoded beforehand ([`Pipeline`]), replies
+//! only compared and counted ([`Replies`]), the clock is read once per pipeline.
+
+use super::interrupt::Interrupt;
+use super::reply::{Expected, Replies};
+use super::request::{Command, Keys, Pipeline};
+use super::usage::CpuUsage;
+use anyhow::{Context, Result, bail, ensure};
+use hdrhistogram::Histogram;
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token};
+use std::io::{ErrorKind, Read, Write};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// What to send, and for how long.
+pub(crate) struct Load {
+    pub(crate) command: Command,
+    pub(crate) reply: Expected,
+    pub(crate) keys: u64,
+    pub(crate) pipeline: usize,
+    pub(crate) connections: usize,
+    pub(crate) warm_up: Duration,
+    pub(crate) window: Duration,
+    pub(crate) seed: u64,
+}
+
+/// What happened in the measured window.
+pub(crate) struct Measurement {
+    pub(crate) requests: u64,
+    pub(crate) elapsed: Duration,
+    pub(crate) server: CpuUsage,
+    /// The generator's own.
+    pub(crate) generator: CpuUsage,
+    /// Nanoseconds from handing a pipeline to the kernel to having its last reply.
+    pub(crate) latency_ns: Histogram<u64>,
+}
+
+struct Connection {
+    stream: TcpStream,
+    /// Replies still to come of the pipeline under way.
+    outstanding: usize,
+    sent_at: Instant,
+    /// Requests which the socket did not take.
+    unsent: Vec<u8>,
+    /// The beginning of a reply.
+    partial: Vec<u8>,
+}
+
+/// How long a server may say nothing at all.
+const SILENCE_MAX: Duration = Duration::from_secs(20);
+const READ_BUFFER: usize = 256 * 1024;
+
+impl Load {
+    /// Runs the load against the server at `address`, whose process is `pid`.
+    pub(crate) fn run(
+        &self,
+        address: SocketAddr,
+        pid: u32,
+        interrupt: &Interrupt,
+    ) -> Result<Measurement> {
+        let mut run = Run {
+            replies: Replies::new(self.reply),
+            pipeline: Pipeline::new(self.command, self.pipeline),
+            depth: self.pipeline,
+            keys: Keys::random(self.keys, self.seed),
+            input: vec![0; READ_BUFFER],
+            requests: 0,
+            latency_ns: Histogram::new_with_bounds(1, 60_000_000_000, 3)?,
+            sending: true,
+        };
+        let mut poll = Poll::new()?;
+        let mut events = Events::with_capacity(self.connections.max(16));
+        let mut connections = Vec::with_capacity(self.connections);
+        for index in 0..self.connections {
+            // Connected while blocking, so that the measured loop has no such state.
+            let stream = std::net::TcpStream::connect(address).context("cannot connect")?;
+            stream.set_nodelay(true)?;
+            stream.set_nonblocking(true)?;
+            let mut stream = TcpStream::from_std(stream);
+            poll.registry().register(
+                &mut stream,
+                Token(index),
+                Interest::READABLE | Interest::WRITABLE,
+            )?;
+            connections.push(Connection {
+                stream,
+                outstanding: 0,
+                sent_at: Instant::now(),
+                unsent: Vec::new(),
+                partial: Vec::new(),
+            });
+        }
+        for connection in &mut connections {
+            run.send(connection, Instant::now())?;
+        }
+
+        run.turn_until(
+            Instant::now() + self.warm_up,
+            &mut poll,
+            &mut events,
+            &mut connections,
+            interrupt,
+        )?;
+        run.requests = 0;
+        run.latency_ns.clear();
+        let own = std::process::id();
+        let (server, generator, begin) = (CpuUsage::of(pid)?, CpuUsage::of(own)?, Instant::now());
+        run.turn_until(
+            begin + self.window,
+            &mut poll,
+            &mut events,
+            &mut connections,
+            interrupt,
+        )?;
+        let elapsed = begin.elapsed();
+        let server = CpuUsage::of(pid)?.since(server);
+        let measurement = Measurement {
+            requests: run.requests,
+            elapsed,
+            server,
+            generator: CpuUsage::of(own)?.since(generator),
+            latency_ns: run.latency_ns.clone(),
+        };
+
+        // Let the server finish, so that the next load does not pay for it.
+        run.sending = false;
+        let deadline = Instant::now() + SILENCE_MAX;
+        while connections
+            .iter()
+            .any(|connection| connection.outstanding > 0)
+        {
+            ensure!(
+                Instant::now() < deadline,
+                "the server left requests without a reply"
+            );
+            run.turn(&mut poll, &mut events, &mut connections, interrupt)?;
+        }
+        Ok(measurement)
+    }
+}
+
+struct Run {
+    replies: Replies,
+    pipeline: Pipeline,
+    depth: usize,
+    keys: Keys,
+    input: Vec<u8>,
+    requests: u64,
+    latency_ns: Histogram<u64>,
+    sending: bool,
+}
+
+impl Run {
+    fn turn_until(
+        &mut self,
+        end: Instant,
+        poll: &mut Poll,
+        events: &mut Events,
+        connections: &mut [Connection],
+        interrupt: &Interrupt,
+    ) -> Result<()> {
+        let mut last_reply = (self.requests, Instant::now());
+        loop {
+            let now = self.turn(poll, events, connections, interrupt)?;
+            if now >= end {
+                return Ok(());
+            }
+            if self.requests != last_reply.0 {
+                last_reply = (self.requests, now);
+            }
+            ensure!(
+                now - last_reply.1 < SILENCE_MAX,
+                "the server has stopped replying"
+            );
+        }
+    }
+
+    /// Waits for sockets and serves them; returns the time.
+    fn turn(
+        &mut self,
+        poll: &mut Poll,
+        events: &mut Events,
+        connections: &mut [Connection],
+        interrupt: &Interrupt,
+    ) -> Result<Instant> {
+        interrupt.check()?;
+        match poll.poll(events, Some(Duration::from_millis(50))) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            other => other?,
+        }
+        let mut now = Instant::now();
+        for event in events.iter() {
+            let Some(connection) = connections.get_mut(event.token().0) else {
+                continue;
+            };
+            if event.is_writable() && !connection.unsent.is_empty() {
+                let unsent = std::mem::take(&mut connection.unsent);
+                connection.write(&unsent)?;
+            }
+            if event.is_readable() || event.is_error() {
+                now = self.read(connection)?;
+            }
+        }
+        Ok(now)
+    }
+
+    /// Reads all there is. When the pipeline is complete, its latency is recorded and the next one sent.
+    fn read(&mut self, connection: &mut Connection) -> Result<Instant> {
+        loop {
+            let kept = connection.partial.len();
+            self.input[..kept].copy_from_slice(&connection.partial);
+            let len = match connection.stream.read(&mut self.input[kept..]) {
+                Ok(0) => bail!("the server closed a connection"),
+                Ok(len) => len,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Instant::now()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error).context("cannot read from the server"),
+            };
+            let filled = kept + len;
+            let (used, count) = self.replies.count(&self.input[..filled])?;
+            connection.partial.clear();
+            connection
+                .partial
+                .extend_from_slice(&self.input[used..filled]);
+            ensure!(
+                connection.partial.len() < READ_BUFFER / 2,
+                "a reply is too long for the load generator"
+            );
+            ensure!(
+                count <= connection.outstanding,
+                "the server sent more replies than requests"
+            );
+            connection.outstanding -= count;
+            self.requests += count as u64;
+            let now = Instant::now();
+            if connection.outstanding == 0 {
+                self.latency_ns
+                    .saturating_record((now - connection.sent_at).as_nanos() as u64);
+                if self.sending {
+                    self.send(connection, now)?;
+                }
+            }
+            // Edge-triggered: a read that does not fill the buffer has emptied the socket.
+            if filled < self.input.len() {
+                return Ok(now);
+            }
+        }
+    }
+
+    fn send(&mut self, connection: &mut Connection, now: Instant) -> Result<()> {
+        connection.outstanding = self.depth;
+        connection.sent_at = now;
+        connection.write(self.pipeline.with_next_keys(&mut self.keys))
+    }
+}
+
+impl Connection {
+    /// Writes, and keeps what the socket does not take.
+    fn write(&mut self, mut bytes: &[u8]) -> Result<()> {
+        while !bytes.is_empty() {
+            match self.stream.write(bytes) {
+                Ok(len) => bytes = &bytes[len..],
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.unsent.extend_from_slice(bytes);
+                    break;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error).context("cannot write to the server"),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Gives the server its keys `0..keys`: one connection, long pipelines.
+pub(crate) fn fill(
+    address: SocketAddr,
+    command: Command,
+    keys: u64,
+    interrupt: &Interrupt,
+) -> Result<()> {
+    const DEPTH: u64 = 1_000;
+    let mut stream = std::net::TcpStream::connect(address).context("cannot connect")?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(SILENCE_MAX))?;
+    let replies = Replies::new(Expected::Ok);
+    let mut source = Keys::Sequential { next: 0 };
+    let mut input = vec![0; READ_BUFFER];
+    let mut filled = 0;
+    while filled < keys {
+        interrupt.check()?;
+        let depth = DEPTH.min(keys - filled);
+        let mut pipeline = Pipeline::new(command, depth as usize);
+        // The same pipeline serves until the last, shorter one.
+        while keys - filled >= depth {
+            interrupt.check()?;
+            stream.write_all(pipeline.with_next_keys(&mut source))?;
+            let (mut outstanding, mut kept) = (depth as usize, 0);
+            while outstanding > 0 {
+                let len = stream
+                    .read(&mut input[kept..])
+                    .context("no reply while filling")?;
+                ensure!(
+                    len > 0,
+                    "the server closed the connection while it was being filled"
+                );
+                let (used, count) = replies.count(&input[..kept + len])?;
+                input.copy_within(used..kept + len, 0);
+                kept = kept + len - used;
+                outstanding = outstanding.saturating_sub(count);
+            }
+            filled += depth;
+            if filled == keys {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::null;
+    use super::super::request::Arg;
+    use super::*;
+    use std::net::{Ipv4Addr, TcpListener};
+
+    /// A null server with this reply, until the test process ends.
+    fn null_server(reply: &[u8]) -> SocketAddr {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        drop(listener);
+        let args = null::Args {
+            port: address.port(),
+            reply: null::escape(reply),
+        };
+        std::thread::spawn(move || null::run(&args));
+        while std::net::TcpStream::connect(address).is_err() {
+            std::thread::yield_now();
+        }
+        address
+    }
+
+    fn load(reply: Expected, pipeline: usize) -> Load {
+        Load {
+            command: &[Arg::Text("SET"), Arg::Key, Arg::Value],
+            reply,
+            keys: 1_000,
+            pipeline,
+            connections: 7,
+            warm_up: Duration::from_millis(5),
+            window: Duration::from_millis(20),
+            seed: 1,
+        }
+    }
+
+    #[test]
+    fn requests_and_latencies_are_counted() {
+        let address = null_server(&Expected::Value.bytes().expect("a canned reply"));
+        // At the last depth neither requests nor replies fit into the sockets' buffers at once.
+        for pipeline in [1, 100, 150_000] {
+            let measured = load(Expected::Value, pipeline)
+                .run(address, std::process::id(), &Interrupt::never())
+                .unwrap_or_else(|error| panic!("pipeline {pipeline}: {error:#}"));
+            assert!(measured.requests > 0, "pipeline {pipeline}");
+            let recorded = measured.latency_ns.len() * pipeline as u64;
+            // Pipelines under way at either end of the window are in one count and not in the other.
+            assert!(
+                recorded.abs_diff(measured.requests) <= 7 * pipeline as u64,
+                "pipeline {pipeline}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_wrong_reply_stops_the_load() {
+        let address = null_server(b"-LOADING wait\r\n");
+        let outcome =
+            load(Expected::Value, 16).run(address, std::process::id(), &Interrupt::never());
+        assert_eq!(
+            outcome.err().map(|error| error.to_string()).as_deref(),
+            Some("unexpected reply: -LOADING wait")
+        );
+    }
+
+    #[test]
+    fn filling_ends_for_any_number_of_keys() {
+        let address = null_server(b"+OK\r\n");
+        for keys in [1, 999, 1_000, 2_500] {
+            fill(
+                address,
+                &[Arg::Text("SET"), Arg::Key, Arg::Value],
+                keys,
+                &Interrupt::never(),
+            )
+            .unwrap_or_else(|error| panic!("{keys} keys: {error:#}"));
+        }
+    }
+}
