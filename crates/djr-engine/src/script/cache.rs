@@ -50,7 +50,9 @@ impl Sha {
 
 impl std::fmt::Display for Sha {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.hex().iter().try_for_each(|digit| write!(f, "{}", char::from(*digit)))
+        self.hex()
+            .iter()
+            .try_for_each(|digit| write!(f, "{}", char::from(*digit)))
     }
 }
 
@@ -110,11 +112,19 @@ impl Scripts {
     pub fn add(&self, script: Script) -> Arc<Script> {
         let now = self.additions.fetch_add(1, Relaxed) + 1;
         let mut cached = self.cached.write();
-        let script = cached.entry(script.sha).or_insert_with(|| Arc::new(script)).clone();
+        let script = cached
+            .entry(script.sha)
+            .or_insert_with(|| Arc::new(script))
+            .clone();
         script.used.store(now, Relaxed);
         let unloaded = |script: &&Arc<Script>| !script.loaded.load(Relaxed);
-        if cached.len() > EVAL_SCRIPTS_MAX && cached.values().filter(unloaded).count() > EVAL_SCRIPTS_MAX {
-            let oldest = cached.values().filter(unloaded).min_by_key(|script| script.used.load(Relaxed));
+        if cached.len() > EVAL_SCRIPTS_MAX
+            && cached.values().filter(unloaded).count() > EVAL_SCRIPTS_MAX
+        {
+            let oldest = cached
+                .values()
+                .filter(unloaded)
+                .min_by_key(|script| script.used.load(Relaxed));
             if let Some(sha) = oldest.map(|script| script.sha)
                 && let Some(oldest) = cached.remove(&sha)
             {
@@ -140,7 +150,9 @@ impl Scripts {
     /// Forgets every script.
     pub fn flush(&self) {
         let dropped = std::mem::take(&mut *self.cached.write());
-        dropped.values().for_each(|script| script.dropped.store(true, Relaxed));
+        dropped
+            .values()
+            .for_each(|script| script.dropped.store(true, Relaxed));
         self.drops.fetch_add(1, Relaxed);
     }
 
@@ -161,7 +173,11 @@ impl Scripts {
 
     /// About how much memory the cached texts take (`used_memory_scripts_eval`), in bytes.
     pub fn bytes(&self) -> usize {
-        self.cached.read().values().map(|script| script.text.len() + SCRIPT_OVERHEAD_BYTES).sum()
+        self.cached
+            .read()
+            .values()
+            .map(|script| script.text.len() + SCRIPT_OVERHEAD_BYTES)
+            .sum()
     }
 
     /// The script that is running and for how long.
@@ -228,8 +244,9 @@ impl Running {
     }
 }
 
-pub(crate) const BUSY: CommandError =
-    CommandError::text("BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.");
+pub(crate) const BUSY: CommandError = CommandError::text(
+    "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",
+);
 const NOT_BUSY: CommandError = CommandError::text("NOTBUSY No scripts in execution right now.");
 const UNKILLABLE: CommandError = CommandError::text(
     "UNKILLABLE Sorry the script already executed write commands against the dataset. You can either wait the script \

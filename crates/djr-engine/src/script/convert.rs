@@ -91,14 +91,21 @@ impl<'a> Parser<'a> {
     }
 
     fn line(&mut self) -> mlua::Result<&'a [u8]> {
-        let end = self.rest.iter().position(|byte| *byte == b'\r').ok_or_else(broken)?;
+        let end = self
+            .rest
+            .iter()
+            .position(|byte| *byte == b'\r')
+            .ok_or_else(broken)?;
         let line = &self.rest[..end];
         self.rest = self.rest.get(end + 2..).ok_or_else(broken)?;
         Ok(line)
     }
 
     fn bytes(&mut self, len: &[u8]) -> mlua::Result<&'a [u8]> {
-        let (bytes, rest) = self.rest.split_at_checked(length(len)?).ok_or_else(broken)?;
+        let (bytes, rest) = self
+            .rest
+            .split_at_checked(length(len)?)
+            .ok_or_else(broken)?;
         self.rest = rest.get(2..).ok_or_else(broken)?;
         Ok(bytes)
     }
@@ -132,7 +139,11 @@ fn wrap(lua: &Lua, name: &str, value: Value) -> mlua::Result<Value> {
 /// A table whose elements are still being written.
 enum Open {
     /// An array, and how many of its elements are still to come.
-    Array { table: Table, next: usize, left: usize },
+    Array {
+        table: Table,
+        next: usize,
+        left: usize,
+    },
     /// Keys and values (of a map), or keys only (of a set), in the order that they are written.
     Values(std::vec::IntoIter<Value>),
 }
@@ -172,7 +183,12 @@ pub(super) fn lua_to_reply(value: Value, resp3: bool, reply: &mut Reply<'_>) -> 
 }
 
 /// Writes a value or, of an aggregate, its head: then its elements are returned, to be written next.
-fn write(value: Value, resp3: bool, depth: usize, reply: &mut Reply<'_>) -> mlua::Result<Option<Open>> {
+fn write(
+    value: Value,
+    resp3: bool,
+    depth: usize,
+    reply: &mut Reply<'_>,
+) -> mlua::Result<Option<Open>> {
     match value {
         Value::String(text) => reply.bulk(&text.as_bytes()),
         Value::Integer(integer) => reply.integer(integer),
@@ -192,11 +208,11 @@ fn write_table(table: Table, depth: usize, reply: &mut Reply<'_>) -> mlua::Resul
     }
     let field = |name: &str| table.raw_get::<Value>(name);
     if let Value::String(text) = field("err")? {
-        reply.error(&one_line(&text.as_bytes()));
+        reply.error_bytes(&text.as_bytes());
         return Ok(None);
     }
     if let Value::String(text) = field("ok")? {
-        reply.simple(&one_line(&text.as_bytes()));
+        reply.simple_bytes(&text.as_bytes());
         return Ok(None);
     }
     match field("double")? {
@@ -229,16 +245,16 @@ fn write_table(table: Table, depth: usize, reply: &mut Reply<'_>) -> mlua::Resul
         return Ok(Some(Open::Values(values.into_iter())));
     }
     if let Value::String(digits) = field("big_number")? {
-        reply.big_number(one_line(&digits.as_bytes()).as_bytes());
+        reply.big_number(&one_line(&digits.as_bytes()));
         return Ok(None);
     }
     if let Value::Table(verbatim) = field("verbatim_string")?
-        && let (Value::String(format), Value::String(text)) =
-            (verbatim.raw_get::<Value>("format")?, verbatim.raw_get::<Value>("string")?)
+        && let (Value::String(format), Value::String(text)) = (
+            verbatim.raw_get::<Value>("format")?,
+            verbatim.raw_get::<Value>("string")?,
+        )
     {
-        let mut name = [b' '; 3];
-        name.iter_mut().zip(format.as_bytes().iter()).for_each(|(to, from)| *to = *from);
-        reply.verbatim(name, &text.as_bytes());
+        reply.verbatim(&format.to_string_lossy(), &text.as_bytes());
         return Ok(None);
     }
     // The array ends at the first nil. Where Lua's border is not the first one, it is searched for.
@@ -250,13 +266,21 @@ fn write_table(table: Table, depth: usize, reply: &mut Reply<'_>) -> mlua::Resul
         }
     }
     reply.array(left);
-    Ok(Some(Open::Array { table, next: 0, left }))
+    Ok(Some(Open::Array {
+        table,
+        next: 0,
+        left,
+    }))
 }
 
 /// A number as an integer, the way that a processor truncates it: what does not fit is the least integer.
 fn truncate(number: f64) -> i64 {
     const LIMIT: f64 = 9_223_372_036_854_775_808.0;
-    if (-LIMIT..LIMIT).contains(&number) { number as i64 } else { i64::MIN }
+    if (-LIMIT..LIMIT).contains(&number) {
+        number as i64
+    } else {
+        i64::MIN
+    }
 }
 
 /// A text that fits a line: line ends become blanks.
@@ -266,5 +290,9 @@ pub(super) fn one_line(text: &[u8]) -> String {
 
 /// The version of a number.
 pub(super) const fn version(resp3: bool) -> RespVersion {
-    if resp3 { RespVersion::V3 } else { RespVersion::V2 }
+    if resp3 {
+        RespVersion::V3
+    } else {
+        RespVersion::V2
+    }
 }

@@ -48,12 +48,26 @@ pub(super) struct ErrorReply {
 impl ErrorReply {
     /// An error of the API's own.
     pub(super) const fn api(text: &'static str) -> Self {
-        Self { text: Cow::Borrowed(text.as_bytes()), counted: false }
+        Self {
+            text: Cow::Borrowed(text.as_bytes()),
+            counted: false,
+        }
+    }
+
+    /// An error of the call of a command, whose text is known when compiling.
+    pub(super) const fn api_counted(text: &'static str) -> Self {
+        Self {
+            text: Cow::Borrowed(text.as_bytes()),
+            counted: true,
+        }
     }
 
     /// A command's error.
     pub(super) fn command(text: impl Into<Vec<u8>>) -> Self {
-        Self { text: Cow::Owned(text.into()), counted: true }
+        Self {
+            text: Cow::Owned(text.into()),
+            counted: true,
+        }
     }
 
     /// The table that stands for it.
@@ -78,8 +92,15 @@ pub(super) enum Raised {
 
 impl std::fmt::Display for Raised {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (Self::Reply(ErrorReply { text: Cow::Owned(text), .. }) | Self::Text(text)) = self else {
-            let Self::Reply(reply) = self else { return Ok(()) };
+        let (Self::Reply(ErrorReply {
+            text: Cow::Owned(text),
+            ..
+        })
+        | Self::Text(text)) = self
+        else {
+            let Self::Reply(reply) = self else {
+                return Ok(());
+            };
             return f.write_str(&String::from_utf8_lossy(&reply.text));
         };
         f.write_str(&String::from_utf8_lossy(text))
@@ -96,20 +117,43 @@ impl From<ErrorReply> for mlua::Error {
 
 /// A string error that begins with the place of the call, as Lua's own functions raise it.
 pub(super) fn error_at_call(lua: &Lua, text: impl Into<Vec<u8>>) -> mlua::Error {
-    let mut located = lua.inspect_stack(1, |frame| Place::of(frame).prefix()).unwrap_or_default().into_bytes();
+    let mut located = lua
+        .inspect_stack(1, |frame| Place::of(frame).prefix())
+        .unwrap_or_default()
+        .into_bytes();
     located.extend(text.into());
     mlua::Error::external(Raised::Text(located))
 }
 
 /// Lua's error for an argument that does not fit.
 pub(super) fn bad_argument(lua: &Lua, index: usize, function: &str, why: &str) -> mlua::Error {
-    error_at_call(lua, format!("bad argument #{index} to '{function}' ({why})"))
+    error_at_call(
+        lua,
+        format!("bad argument #{index} to '{function}' ({why})"),
+    )
 }
 
 /// The same, where the type is wrong.
-pub(super) fn wrong_type(lua: &Lua, index: usize, function: &str, wanted: &str, got: Option<&Value>) -> mlua::Error {
+pub(super) fn wrong_type(
+    lua: &Lua,
+    index: usize,
+    function: &str,
+    wanted: &str,
+    got: Option<&Value>,
+) -> mlua::Error {
     let got = got.map_or("no value", type_name);
-    bad_argument(lua, index, function, &format!("{wanted} expected, got {got}"))
+    bad_argument(
+        lua,
+        index,
+        function,
+        &format!("{wanted} expected, got {got}"),
+    )
+}
+
+/// What ends a script that was killed.
+#[cold]
+pub(super) fn killed() -> mlua::Error {
+    ErrorReply::api("ERR Script killed by user with SCRIPT KILL...").into()
 }
 
 /// A type's name in Lua.
@@ -165,12 +209,25 @@ pub(super) const SANDBOX_SOURCE: &str = "=sandbox";
 pub(super) const SCRIPT_SOURCE: &str = "@user_script";
 
 impl Place {
+    /// A line of a source.
+    pub(super) fn new(source: String, line: i64) -> Self {
+        Self {
+            source,
+            short: String::new(),
+            line,
+            is_native: false,
+        }
+    }
+
     pub(super) fn of(frame: &mlua::Debug<'_>) -> Self {
         let source = frame.source();
         Self {
             source: source.source.unwrap_or_default().into_owned(),
             short: source.short_src.unwrap_or_default().into_owned(),
-            line: frame.current_line().and_then(|line| i64::try_from(line).ok()).unwrap_or(-1),
+            line: frame
+                .current_line()
+                .and_then(|line| i64::try_from(line).ok())
+                .unwrap_or(-1),
             is_native: source.what == "C",
         }
     }
@@ -179,7 +236,8 @@ impl Place {
     pub(super) fn of_error(lua: &Lua) -> Self {
         // 0 is the present function, 1 the handler, 2 what raised the error.
         let at = |level| lua.inspect_stack(level, Self::of);
-        let is_inner = |place: &Self| place.is_native || place.source == SANDBOX_SOURCE || place.line < 0;
+        let is_inner =
+            |place: &Self| place.is_native || place.source == SANDBOX_SOURCE || place.line < 0;
         let mut place = at(2);
         for level in 3..12 {
             match &place {
@@ -187,11 +245,16 @@ impl Place {
                 _ => break,
             }
         }
-        place.unwrap_or(Self { source: SCRIPT_SOURCE.into(), short: String::new(), line: 1, is_native: false })
+        // A script whose call was a tail call of one of the sandbox's functions has left the stack.
+        place.unwrap_or_else(|| Self::new(SCRIPT_SOURCE.into(), 1))
     }
 
     /// What Lua puts before messages: nothing where the line is unknown.
     fn prefix(&self) -> String {
-        if self.line > 0 { format!("{}:{}: ", self.short, self.line) } else { String::new() }
+        if self.line > 0 {
+            format!("{}:{}: ", self.short, self.line)
+        } else {
+            String::new()
+        }
     }
 }

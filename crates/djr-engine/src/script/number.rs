@@ -13,7 +13,10 @@ pub(super) fn general(number: f64, precision: usize) -> String {
         let (first, rest) = digits.split_at(1);
         let point = if rest.is_empty() { "" } else { "." };
         let exponent_sign = if exponent < 0 { '-' } else { '+' };
-        return format!("{sign}{first}{point}{rest}e{exponent_sign}{:02}", exponent.abs());
+        return format!(
+            "{sign}{first}{point}{rest}e{exponent_sign}{:02}",
+            exponent.abs()
+        );
     }
     format!("{sign}{}", positional(digits, exponent))
 }
@@ -33,12 +36,19 @@ pub(super) fn shortest(number: f64) -> String {
     let (first, rest) = digits.split_at(1);
     let point = if rest.is_empty() { "" } else { "." };
     let exponent_sign = if exponent < 0 { '-' } else { '+' };
-    format!("{sign}{first}{point}{rest}e{exponent_sign}{}", exponent.abs())
+    format!(
+        "{sign}{first}{point}{rest}e{exponent_sign}{}",
+        exponent.abs()
+    )
 }
 
 fn not_finite(number: f64) -> Option<&'static str> {
     if number.is_nan() {
-        Some(if number.is_sign_negative() { "-nan" } else { "nan" })
+        Some(if number.is_sign_negative() {
+            "-nan"
+        } else {
+            "nan"
+        })
     } else if number.is_infinite() {
         Some(if number < 0.0 { "-inf" } else { "inf" })
     } else {

@@ -57,7 +57,9 @@ pub(super) fn parse(script: &[u8]) -> Result<Option<Flags>, CommandError> {
             continue;
         }
         for name in names.split(|byte| *byte == b',') {
-            flags.set(name).ok_or_else(|| named("Unexpected flag in script shebang", name))?;
+            flags
+                .set(name)
+                .ok_or_else(|| named("Unexpected flag in script shebang", name))?;
         }
     }
     Ok(Some(flags))
@@ -110,7 +112,10 @@ mod tests {
     #[case("return 1", "None")]
     #[case("#!lua\nreturn 1", "none")]
     #[case("#!lua flags=no-writes,allow-stale\nx", "no_writes allow_stale")]
-    #[case("#!lua  'flags=allow-oom' flags=no-cluster \r\nx", "allow_oom no_cluster")]
+    #[case(
+        "#!lua  'flags=allow-oom' flags=no-cluster \r\nx",
+        "allow_oom no_cluster"
+    )]
     #[case("#!lua flags=\nx", "none")]
     #[case("#!lua", "ERR Invalid script shebang")]
     #[case("#!js\n", "ERR Unexpected engine in script shebang: #!js")]
@@ -129,7 +134,11 @@ mod tests {
                     .split(", ")
                     .filter_map(|field| field.trim_end_matches(" }").strip_suffix(": true"))
                     .collect();
-                if set.is_empty() { "none".into() } else { set.join(" ") }
+                if set.is_empty() {
+                    "none".into()
+                } else {
+                    set.join(" ")
+                }
             }
         };
         assert_eq!(got, expected, "{script:?}");
