@@ -153,11 +153,15 @@ impl Engine {
     }
 
     /// Opens shards; refuses where a script that runs too long keeps them.
+    #[inline]
     pub(crate) fn open(
         &self,
         footprint: Footprint,
         now: UnixMillis,
     ) -> Result<Access<'_>, CommandError> {
+        if self.scripts.running().is_busy() && footprint != Footprint::NONE {
+            return Err(crate::script::BUSY);
+        }
         Ok(self.keyspace.open(footprint, now))
     }
 
