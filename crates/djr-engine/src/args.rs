@@ -75,6 +75,15 @@ impl<'a> Args<'a> {
         parse_integer(self.get(index)).ok_or(CommandError::NotAnInteger)
     }
 
+    /// Argument `index` as a signed 32-bit integer: the number of a db.
+    pub fn integer32(&self, index: usize) -> Result<i32, CommandError> {
+        i32::try_from(self.integer(index)?).map_err(|_| {
+            CommandError::text(
+                "ERR value is out of range, value must between -2147483648 and 2147483647",
+            )
+        })
+    }
+
     /// Whether argument `index` is this word, in any case.
     #[inline]
     pub fn is(&self, index: usize, word: &str) -> bool {

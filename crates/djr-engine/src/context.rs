@@ -38,6 +38,14 @@ impl<'a> ReadContext<'a> {
         entry
     }
 
+    /// The entry of a key, counted as a hit or a miss, but not as an access that would keep it from being evicted.
+    #[inline]
+    pub fn peek(&self, key: Key<'_>) -> Option<EntryRef<'a>> {
+        let entry = self.db.peek(key);
+        self.lookups.count(entry.is_some());
+        entry
+    }
+
     /// The string of a key, counted as a hit or a miss.
     #[inline]
     pub fn string(&self, key: Key<'_>) -> Result<Option<StringRef<'a>>, CommandError> {
@@ -86,6 +94,14 @@ impl WriteContext<'_, '_> {
         self.lookups.count(hit);
     }
 
+    /// The string of a key, counted as a hit or a miss.
+    #[inline]
+    pub fn counted_string(&self, key: Key<'_>) -> Result<Option<StringRef<'_>>, CommandError> {
+        let entry = self.db_read().get(key);
+        self.lookups.count(entry.is_some());
+        entry.map(as_string).transpose()
+    }
+
     /// Says what to log instead of the request: one command, in its deterministic form. May be
     /// called several times. Then return [`Effect::Rewritten`](crate::Effect::Rewritten).
     pub fn rewrite(&mut self, args: &[&[u8]]) -> Rewritten {
@@ -102,12 +118,12 @@ impl WriteContext<'_, '_> {
 
 /// The string of an entry, or the error that it is of another type.
 #[inline]
-pub fn as_string(entry: EntryRef<'_>) -> Result<StringRef<'_>, CommandError> {
+pub(crate) fn as_string(entry: EntryRef<'_>) -> Result<StringRef<'_>, CommandError> {
     string_of(entry.value())
 }
 
 /// The string in a value, or the error that it is of another type.
 #[inline]
-pub fn string_of(value: ValueRef<'_>) -> Result<StringRef<'_>, CommandError> {
+pub(crate) fn string_of(value: ValueRef<'_>) -> Result<StringRef<'_>, CommandError> {
     value.as_string().ok_or(CommandError::WrongType)
 }

@@ -88,11 +88,16 @@ impl Engine {
         Prepared { command, key }
     }
 
-    /// The shards that a command opens. Errors where its keys can't be found, as in `EVAL … numkeys` out of range.
-    pub fn footprint(&self, command: &Command, args: &Args<'_>) -> Result<Footprint, CommandError> {
+    /// The shards that a command opens in a session of `db`. Errors where its keys can't be found, as in `EVAL … numkeys` out of range.
+    pub fn footprint(
+        &self,
+        command: &Command,
+        db: u32,
+        args: &Args<'_>,
+    ) -> Result<Footprint, CommandError> {
         match command.spec.reach {
             _ if command.opens_all() => Ok(Footprint::ALL),
-            Reach::Cursor => Ok(crate::commands::scan_footprint(&self.keyspace, args)),
+            Reach::Cursor => Ok(crate::commands::scan_footprint(&self.keyspace, db, args)),
             _ => {
                 let mut footprint = Footprint::NONE;
                 each_key(command, args, |index, _| {
@@ -120,7 +125,7 @@ impl Engine {
         }
         let footprint = match (command.key_shape, args.hashed_key()) {
             (KeyShape::One(_), Some(hash)) => self.keyspace.footprint(hash),
-            _ => self.footprint(command, args)?,
+            _ => self.footprint(command, shell.db(), args)?,
         };
         let mut access = self.open(footprint, now)?;
         if !executor.touch {

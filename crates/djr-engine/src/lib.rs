@@ -15,6 +15,7 @@
 pub mod command;
 pub mod commands;
 pub mod engine;
+pub mod glob;
 pub mod keys;
 pub mod registry;
 pub mod script;
@@ -28,9 +29,10 @@ mod args;
 mod context;
 mod effect;
 mod error;
+mod long_double;
 mod rng;
-#[cfg(test)]
-mod testkit;
+#[cfg(any(test, feature = "testkit"))]
+pub mod testkit;
 
 pub use args::{Args, OwnedRequest};
 pub use context::{ReadContext, WriteContext};

@@ -1,10 +1,13 @@
 //! Runs scripts of commands against an engine in memory: `check("SET k v | GET k", "OK | v")`.
+//!
+//! Other crates' tests get it through the feature `testkit`.
 
 use std::sync::OnceLock;
 
 use bytes::BytesMut;
 use djr_protocol::{Limits, ReplyDecoder, RespVersion, Value};
-use djr_storage::keyspace::{Keyspace, KeyspaceOptions, UnixMillis};
+use djr_storage::keyspace::{Footprint, Keyspace, KeyspaceOptions, UnixMillis};
+use djr_storage::value::StringRef;
 
 use crate::command::Command;
 use crate::registry::{Registry, Resolved};
@@ -12,31 +15,38 @@ use crate::transaction::Queue;
 use crate::{Args, CommandError, EffectLog, Engine, Executor, OwnedRequest, Reply, Shell};
 
 /// All data commands.
-pub(crate) fn registry() -> &'static Registry {
+pub fn registry() -> &'static Registry {
     static REGISTRY: OnceLock<&'static Registry> = OnceLock::new();
     REGISTRY.get_or_init(|| Registry::leak(crate::commands::FAMILIES))
 }
 
 /// An engine with one session, its log in memory, and a clock that only moves when told to.
-pub(crate) struct Bench {
-    pub(crate) engine: Engine,
-    pub(crate) executor: Executor,
-    pub(crate) shell: TestShell,
-    pub(crate) now: UnixMillis,
-    pub(crate) version: RespVersion,
+pub struct Bench {
+    /// The engine, empty at first.
+    pub engine: Engine,
+    /// What its one worker has.
+    pub executor: Executor,
+    /// The session.
+    pub shell: TestShell,
+    /// The time of the next command.
+    pub now: UnixMillis,
+    /// What replies are written in.
+    pub version: RespVersion,
     queue: Option<Queue>,
 }
 
 /// A session that permits everything and knows SELECT only.
 #[derive(Default)]
-pub(crate) struct TestShell {
-    db: u32,
-    pub(crate) log: MemoryLog,
+pub struct TestShell {
+    /// The selected db.
+    pub db: u32,
+    /// What was logged.
+    pub log: MemoryLog,
 }
 
 /// Every batch, with its db.
 #[derive(Default)]
-pub(crate) struct MemoryLog(pub(crate) Vec<(u32, Vec<u8>)>);
+pub struct MemoryLog(pub Vec<(u32, Vec<u8>)>);
 
 impl EffectLog for MemoryLog {
     fn append(&mut self, db: u32, parts: &[&[u8]]) {
@@ -70,8 +80,26 @@ impl Shell for TestShell {
     }
 }
 
+/// A key as a comparison of keyspaces sees it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KeyState {
+    db: u32,
+    key: String,
+    value: String,
+    expire_at: Option<UnixMillis>,
+    /// None where the log does not tell it: an integer that INCRBYFLOAT made is logged as a plain SET.
+    encoding: Option<&'static str>,
+}
+
+impl Default for Bench {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Bench {
-    pub(crate) fn new() -> Self {
+    /// An empty engine. Its clock stands at a round number of seconds.
+    pub fn new() -> Self {
         Self {
             engine: Engine {
                 keyspace: Keyspace::new(KeyspaceOptions::default()),
@@ -89,7 +117,7 @@ impl Bench {
 
     /// Runs one command line and returns its reply as text. Beside the commands: `@wait MS` moves the clock, `SELECT n`,
     /// `MULTI` and `EXEC` (without WATCH), `@resp 3`.
-    pub(crate) fn line(&mut self, line: &str) -> String {
+    pub fn line(&mut self, line: &str) -> String {
         let words = split(line);
         let name = words[0].to_ascii_lowercase();
         let number = |index: usize| -> i64 {
@@ -129,7 +157,7 @@ impl Bench {
     }
 
     /// Runs one command and returns its reply in RESP.
-    pub(crate) fn run(&mut self, words: &[&[u8]]) -> Vec<u8> {
+    pub fn run(&mut self, words: &[&[u8]]) -> Vec<u8> {
         let request = OwnedRequest::from_args(words.iter().copied());
         let args = request.args();
         let mut out = Vec::new();
@@ -184,27 +212,114 @@ impl Bench {
         out
     }
 
+    /// The log so far: the db of each batch and the words of its commands.
+    pub fn log(&self) -> Vec<(u32, Vec<Vec<Vec<u8>>>)> {
+        let words = |value| match value {
+            Value::Array(words) => words
+                .iter()
+                .map(|word| word.as_bytes().expect("a word").to_vec())
+                .collect(),
+            value => panic!("not a command: {value:?}"),
+        };
+        let commands = |batch: &[u8]| {
+            let mut rest = BytesMut::from(batch);
+            let mut decoder = ReplyDecoder::new();
+            std::iter::from_fn(|| {
+                (!rest.is_empty()).then(|| {
+                    let value = decoder.decode(&mut rest, &Limits::default());
+                    words(value.expect("the log is RESP").expect("a whole command"))
+                })
+            })
+            .collect()
+        };
+        let batches = self.shell.log.0.iter();
+        batches.map(|(db, batch)| (*db, commands(batch))).collect()
+    }
+
     /// The log so far, as command lines; SELECTs are made where Redis would see them.
-    pub(crate) fn log_text(&self) -> String {
+    pub fn log_text(&self) -> String {
         let mut lines = Vec::new();
         let mut db = 0;
-        for (batch_db, batch) in &self.shell.log.0 {
-            if *batch_db != db {
-                db = *batch_db;
+        for (batch_db, batch) in self.log() {
+            if batch_db != db {
+                db = batch_db;
                 lines.push(format!("SELECT {db}"));
             }
-            let mut decoder = ReplyDecoder::new();
-            let mut rest = BytesMut::from(batch.as_slice());
-            let limits = Limits::default();
-            while let Some(value) = decoder.decode(&mut rest, &limits).expect("the log is RESP") {
-                let Value::Array(words) = value else {
-                    panic!("not a command: {value:?}")
-                };
-                let words: Vec<_> = words.iter().map(show).collect();
+            for words in batch {
+                let words: Vec<_> = words
+                    .iter()
+                    .map(|word| String::from_utf8_lossy(word).into_owned())
+                    .collect();
                 lines.push(words.join(" "));
             }
         }
         lines.join(" | ")
+    }
+
+    /// Every key that lives at `now`, sorted.
+    pub fn contents(&self, now: UnixMillis) -> Vec<KeyState> {
+        let access = self.engine.keyspace.open(Footprint::ALL, now);
+        let mut keys = Vec::new();
+        for db in 0..self.engine.keyspace.dbs() {
+            access.db(db).for_each(|entry| {
+                let string = entry.value().as_string();
+                keys.push(KeyState {
+                    db,
+                    key: entry.key().escape_ascii().to_string(),
+                    value: match string {
+                        Some(string) => string.to_vec().escape_ascii().to_string(),
+                        None => format!("{:?}", entry.value()),
+                    },
+                    expire_at: entry.expire_at(),
+                    encoding: match string.and_then(StringRef::as_integer) {
+                        Some(_) => None,
+                        None => Some(entry.encoding().name()),
+                    },
+                });
+            });
+        }
+        keys.sort();
+        keys
+    }
+
+    /// A fresh engine with the log applied to it, as recovery does: at a time before every deadline, so that a key lives until
+    /// the log says otherwise.
+    pub fn replayed(&self) -> Self {
+        let mut bench = Self::new();
+        bench.now = 0;
+        for (db, batch) in self.log() {
+            bench.shell.db = db;
+            for words in batch {
+                let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
+                match words[0] {
+                    b"MULTI" | b"EXEC" => {}
+                    b"SELECT" => {
+                        let text = String::from_utf8_lossy(words[1]);
+                        bench.shell.db = text.parse().expect("a db");
+                    }
+                    _ => {
+                        let reply = bench.run(&words);
+                        assert!(!reply.starts_with(b"-"), "{}", show(&decode(&reply)));
+                    }
+                }
+            }
+            assert_eq!(
+                bench.shell.db, db,
+                "a batch ends in the db that it began in"
+            );
+        }
+        bench
+    }
+
+    /// Panics if the log, applied to an empty engine, does not make the same keyspace.
+    #[track_caller]
+    pub fn check_log(&self) {
+        assert_eq!(
+            self.replayed().contents(self.now),
+            self.contents(self.now),
+            "replayed and original keyspace after: {}",
+            self.log_text()
+        );
     }
 }
 
@@ -220,7 +335,7 @@ fn decode(reply: &[u8]) -> Value {
 }
 
 /// A reply in one line: `(nil)`, text and numbers as they are, errors as their text, `[a b]`, `{k: v}`, `~{a}`, `#t`.
-pub(crate) fn show(value: &Value) -> String {
+pub fn show(value: &Value) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let list = |values: &[Value]| values.iter().map(show).collect::<Vec<_>>().join(" ");
     match value {
@@ -290,18 +405,32 @@ fn split(line: &str) -> Vec<Vec<u8>> {
 
 /// Runs the commands (separated by `|`) on a fresh engine and compares their replies.
 #[track_caller]
-pub(crate) fn check(script: &str, replies: &str) {
-    let mut bench = Bench::new();
+pub fn check(script: &str, replies: &str) {
+    check_on(Bench::new(), script, replies);
+}
+
+/// The same where `proto-max-bulk-len` is `len`.
+#[track_caller]
+pub fn check_with_string_len_max(len: u64, script: &str, replies: &str) {
+    let bench = Bench::new();
+    bench.engine.settings.string_len_max.set(len);
+    check_on(bench, script, replies);
+}
+
+#[track_caller]
+fn check_on(mut bench: Bench, script: &str, replies: &str) {
     let got: Vec<_> = script.split(" | ").map(|line| bench.line(line)).collect();
     assert_eq!(got.join(" | "), replies, "after: {script}");
+    bench.check_log();
 }
 
 /// Runs the commands and compares what the log got. Then replays the log and compares the keyspaces.
 #[track_caller]
-pub(crate) fn check_effects(script: &str, log: &str) {
+pub fn check_effects(script: &str, log: &str) {
     let mut bench = Bench::new();
     script.split(" | ").for_each(|line| {
         bench.line(line);
     });
     assert_eq!(bench.log_text(), log, "after: {script}");
+    bench.check_log();
 }

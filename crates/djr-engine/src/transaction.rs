@@ -63,7 +63,7 @@ impl Engine {
         let mut footprint = watched;
         for (command, args) in queue.commands() {
             // A request whose keys can't be found says so when it runs.
-            let Ok(keys) = self.footprint(command, &args) else {
+            let Ok(keys) = self.footprint(command, shell.db(), &args) else {
                 continue;
             };
             footprint = footprint.union(keys);

@@ -3,6 +3,7 @@
 pub mod generic;
 pub mod string;
 
+mod expiration;
 mod prelude;
 
 pub(crate) use generic::scan_footprint;

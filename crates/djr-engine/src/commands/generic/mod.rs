@@ -1,17 +1,52 @@
-//! Keys, whatever they hold.
+//! Keys, whatever they hold, and dbs as a whole.
 
-use djr_storage::keyspace::{Footprint, Keyspace};
+mod copy;
+mod dbsize;
+mod del;
+mod exists;
+mod expire;
+mod flush;
+mod keys;
+mod r#move;
+mod object;
+mod persist;
+mod randomkey;
+mod rename;
+mod scan;
+mod swapdb;
+mod ttl;
+mod r#type;
 
-use crate::Args;
+pub(crate) use scan::scan_footprint;
+
 use crate::spec::CommandSpec;
 
 /// The commands of this family.
-pub static COMMANDS: &[&CommandSpec] = &[];
-
-/// The shard that the cursor of a SCAN points into; none if it is no cursor.
-pub(crate) fn scan_footprint(keyspace: &Keyspace, args: &Args<'_>) -> Footprint {
-    let cursor = std::str::from_utf8(args.get(1))
-        .ok()
-        .and_then(|text| text.parse().ok());
-    cursor.map_or(Footprint::NONE, |cursor| keyspace.scan_footprint(cursor))
-}
+pub static COMMANDS: &[&CommandSpec] = &[
+    &copy::SPEC,
+    &dbsize::SPEC,
+    &del::DEL,
+    &del::UNLINK,
+    &exists::EXISTS,
+    &exists::TOUCH,
+    &expire::EXPIRE,
+    &expire::EXPIREAT,
+    &expire::PEXPIRE,
+    &expire::PEXPIREAT,
+    &flush::FLUSHALL,
+    &flush::FLUSHDB,
+    &keys::SPEC,
+    &r#move::SPEC,
+    &object::SPEC,
+    &persist::SPEC,
+    &randomkey::SPEC,
+    &rename::RENAME,
+    &rename::RENAMENX,
+    &scan::SPEC,
+    &swapdb::SPEC,
+    &ttl::TTL,
+    &ttl::PTTL,
+    &ttl::EXPIRETIME,
+    &ttl::PEXPIRETIME,
+    &r#type::SPEC,
+];

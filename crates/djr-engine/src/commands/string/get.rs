@@ -18,8 +18,7 @@ fn get(
     reply: &mut Reply<'_>,
 ) -> Result<(), CommandError> {
     match context.string(context.key(args, 1))? {
-        Some(StringRef::Bytes(bytes)) => reply.bulk(bytes),
-        Some(StringRef::Int(integer)) => reply.bulk_integer(integer),
+        Some(string) => reply_string(reply, string),
         None => reply.null(),
     }
     Ok(())
