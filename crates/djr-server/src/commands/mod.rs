@@ -1,6 +1,7 @@
 //! The server's own commands: what concerns sessions and the server, not the keyspace.
 
 mod connection;
+mod server;
 mod transactions;
 
 use djr_engine::command::Command;
@@ -36,6 +37,7 @@ pub(crate) type Entry = (&'static CommandSpec, ServerRun);
 /// The families of this crate: the commands, and what runs them and their subcommands.
 static FAMILIES: &[(&[&CommandSpec], &[&[Entry]])] = &[
     (connection::COMMANDS, connection::RUNS),
+    (server::COMMANDS, server::RUNS),
     (transactions::COMMANDS, transactions::RUNS),
 ];
 

@@ -346,6 +346,19 @@ impl Worker {
                 kept = Vec::new();
             }
         }
+        // What is postponed is whole already.
+        if kept.len() > self.core.shared.config.query_buffer_limit()
+            && !connection.session.postponed
+        {
+            tracing::warn!(
+                client = connection.session.info.id,
+                "Closing client that reached max query buffer length"
+            );
+            self.core.stats.limit_disconnections.add(1);
+            connection.out.clear();
+            connection.closing = true;
+            return;
+        }
         connection
             .session
             .info
@@ -465,8 +478,8 @@ impl Core {
             Ok(done) => done,
             Err(_) => return self.close(id),
         };
-        let limit = self.shared.config.output_limit();
-        if !done && limit > 0 && connection.out_len() as u64 > limit {
+        let limit = self.shared.config.output_limit().hard;
+        if !done && limit > 0 && connection.out_len() as u64 >= limit {
             tracing::warn!(
                 client = connection.session.info.id,
                 "output buffer limit reached: connection closed"
