@@ -1,5 +1,7 @@
 //! A client against a server that plays a script: what it expects to read, and what it answers.
 
+#![allow(clippy::unwrap_used)]
+
 use std::time::Duration;
 
 use djr_client::{Client, ClientError, Options, Pipeline, Protocol, Reconnect, RespVersion, Value};
