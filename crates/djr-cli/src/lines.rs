@@ -81,7 +81,7 @@ impl Shell {
         } else if is("clear") {
             write("\x1b[H\x1b[2J");
         } else if is("restart") {
-            self.session.connect().await;
+            say("Use 'restart' only in Lua debugging mode.");
         } else if let [_, host, port] = command
             && is("connect")
         {

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{CommandFactory, Parser};
-use djr_client::Address;
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser};
+use djr_client::{Address, UrlError};
 
 use crate::format::{Output, Style};
 
@@ -241,8 +241,11 @@ pub(crate) fn read() -> Result<Settings, Instead> {
 }
 
 fn parse(words: impl IntoIterator<Item = OsString>, has_tty: bool) -> Result<Settings, Instead> {
-    let arguments =
-        Arguments::try_parse_from(words).map_err(|error| Instead::Fail(line(&error)))?;
+    let failed = |error| Instead::Fail(line(&error));
+    let matches = Arguments::command()
+        .try_get_matches_from(words)
+        .map_err(failed)?;
+    let mut arguments = Arguments::from_arg_matches(&matches).map_err(failed)?;
     if arguments.help || arguments.host == Some(None) {
         let help = Arguments::command().render_help().to_string();
         return Err(Instead::Print(help));
@@ -256,26 +259,48 @@ fn parse(words: impl IntoIterator<Item = OsString>, has_tty: bool) -> Result<Set
     {
         return fail(unknown(&word.to_string_lossy()));
     }
-    settings(arguments, has_tty)
+    let url = match arguments.url.as_deref().map(str::parse) {
+        Some(Err(error)) => return fail(UrlError::to_string(&error)),
+        Some(Ok(options)) => {
+            forget_overridden(&mut arguments, &matches, &options);
+            options
+        }
+        None => djr_client::Options::default(),
+    };
+    settings(arguments, url, has_tty)
 }
 
-fn settings(arguments: Arguments, has_tty: bool) -> Result<Settings, Instead> {
-    let mut has_password = arguments.pass.is_some();
-    let mut address = Address::default();
-    let mut user = arguments.user;
-    let mut password = arguments.pass.map(OsString::into_vec);
-    let mut db = 0;
-    if let Some(url) = &arguments.url {
-        let options: djr_client::Options = match url.parse() {
-            Ok(options) => options,
-            Err(error) => return fail(error.to_string()),
-        };
-        has_password |= options.password.is_some();
-        address = options.address;
-        user = user.or(options.username);
-        password = password.or(options.password);
-        db = i64::from(options.db);
+/// Of a URL and the options that say the same, the last counts: forgets those that the URL comes after.
+fn forget_overridden(arguments: &mut Arguments, matches: &ArgMatches, url: &djr_client::Options) {
+    let place = matches.index_of("url");
+    let is_before = |name| matches.index_of(name) < place;
+    if is_before("host") {
+        arguments.host = None;
     }
+    if is_before("port") {
+        arguments.port = None;
+    }
+    if url.db != 0 && is_before("db") {
+        arguments.db = None;
+    }
+    if url.username.is_some() && is_before("user") {
+        arguments.user = None;
+    }
+    if url.password.is_some() && is_before("pass") {
+        arguments.pass = None;
+    }
+}
+
+fn settings(
+    arguments: Arguments,
+    url: djr_client::Options,
+    has_tty: bool,
+) -> Result<Settings, Instead> {
+    let mut has_password = arguments.pass.is_some() || url.password.is_some();
+    let mut address = url.address;
+    let user = arguments.user.or(url.username);
+    let mut password = arguments.pass.map(OsString::into_vec).or(url.password);
+    let db = arguments.db.unwrap_or(i64::from(url.db));
     if arguments.host.is_some() || arguments.port.is_some() {
         let (host, port) = match address {
             Address::Tcp(host, port) => (host, port),
@@ -335,7 +360,7 @@ fn settings(arguments: Arguments, has_tty: bool) -> Result<Settings, Instead> {
         address,
         user,
         password,
-        db: arguments.db.unwrap_or(db),
+        db,
         protocol,
         repeat: arguments.repeat.unwrap_or(1),
         interval,
@@ -424,6 +449,8 @@ mod tests {
     #[case("-s /run/x", "/run/x", 0)]
     #[case("-u redis://h:2/3", "h:2", 3)]
     #[case("-u redis://h:2/3 -p 4 -n 5", "h:4", 5)]
+    #[case("-p 4 -n 5 -u redis://h:2/3", "h:2", 3)]
+    #[case("-n 5 -u redis://h:2", "h:2", 5)]
     #[case("-h ::1", "::1:6379", 0)]
     fn finds_the_server(#[case] line: &str, #[case] address: &str, #[case] db: i64) {
         let settings = from(line).unwrap();

@@ -133,6 +133,8 @@ impl Session {
         for (reply, label) in client.run(&pipeline).await?.into_iter().zip(labels) {
             if let (Err(error), Some(label)) = (reply, label) {
                 eprintln!("{label} failed: {error}");
+                // What else was refused follows from this.
+                break;
             }
         }
         Ok(())

@@ -73,11 +73,20 @@ fn write_indented(value: &Value, indent: usize, out: &mut Vec<u8>) {
     out.push(b'\n');
 }
 
-/// Whether a value has lines of its own and so doesn't begin on the line of its key.
+/// Whether a value has more than one element, however deep, and so doesn't begin on the line of its key. (Keys don't
+/// count, as in redis-cli.)
 fn is_tall(value: &Value) -> bool {
     match value {
-        Value::Array(items) | Value::Set(items) | Value::Push(items) => !items.is_empty(),
-        Value::Map(pairs) => !pairs.is_empty(),
+        Value::Array(items) | Value::Set(items) | Value::Push(items) => match items.as_slice() {
+            [] => false,
+            [item] => is_tall(item),
+            _ => true,
+        },
+        Value::Map(pairs) => match pairs.as_slice() {
+            [] => false,
+            [(_, value)] => is_tall(value),
+            _ => true,
+        },
         Value::Attributed { value, .. } => is_tall(value),
         _ => false,
     }

@@ -1,5 +1,7 @@
 //! A server that gives the same answer to everything, and what a program does when it talks to it.
 
+#![allow(dead_code)] // Each test file uses a part of it.
+
 use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -18,14 +20,14 @@ const PATIENCE: Duration = Duration::from_secs(60);
 type Log = Arc<Mutex<Vec<String>>>;
 
 /// A server on a port of its own, which ends with the test.
-pub struct FakeServer {
-    pub port: u16,
+pub(crate) struct FakeServer {
+    pub(crate) port: u16,
     log: Log,
 }
 
 impl FakeServer {
     /// Answers each request with `reply`, also `AUTH` and the like unless `logs_in`.
-    pub fn start(reply: &[u8], logs_in: bool) -> FakeServer {
+    pub(crate) fn start(reply: &[u8], logs_in: bool) -> FakeServer {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let log = Log::default();
@@ -40,7 +42,7 @@ impl FakeServer {
     }
 
     /// What was asked since the last call. Prompts ask for `COMMAND DOCS` when they like; that is left out.
-    pub fn take_log(&self) -> Vec<String> {
+    pub(crate) fn take_log(&self) -> Vec<String> {
         let mut lines = std::mem::take(&mut *self.log.lock().unwrap());
         lines.retain(|line| !line.starts_with("COMMAND"));
         lines
@@ -80,10 +82,10 @@ fn serve(mut stream: TcpStream, reply: &[u8], logs_in: bool, log: &Log) {
 
 /// What came out of a program.
 #[derive(PartialEq, Eq)]
-pub struct Outcome {
-    pub stdout: Vec<u8>,
-    pub stderr: Vec<u8>,
-    pub status: Option<i32>,
+pub(crate) struct Outcome {
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: Vec<u8>,
+    pub(crate) status: Option<i32>,
 }
 
 impl std::fmt::Debug for Outcome {
@@ -95,7 +97,7 @@ impl std::fmt::Debug for Outcome {
 }
 
 /// Runs a program to its end, in an environment without the settings of whoever runs the tests.
-pub fn run<S: AsRef<OsStr>>(
+pub(crate) fn run<S: AsRef<OsStr>>(
     program: impl AsRef<OsStr>,
     args: &[S],
     env: &[(&str, &str)],
@@ -147,7 +149,7 @@ fn drain(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<Vec<u8>> {
 
 /// The programs to be compared with: those in `DJR_REDIS_CLI` (separated by colons), or `redis-cli` on the path.
 /// Without any, says so; where `CI=true`, fails.
-pub fn peers() -> Vec<PathBuf> {
+pub(crate) fn peers() -> Vec<PathBuf> {
     let found: Vec<PathBuf> = match std::env::var_os("DJR_REDIS_CLI") {
         Some(paths) => std::env::split_paths(&paths).collect(),
         None => {
