@@ -61,6 +61,7 @@ const REPLIES: &[&[u8]] = &[
     b"%2\r\n*1\r\n+a\r\n:1\r\n-E\"r\r\n:3\r\n",
     b"%3\r\n:1\r\n_\r\n#t\r\n:1\r\n,1.50\r\n$-1\r\n",
     b"%1\r\n=7\r\ntxt:a\"b\r\n=4\r\ntxt:\r\n",
+    b"%1\r\n_\r\n:1\r\n",
     b"%10\r\n:1\r\n:1\r\n:2\r\n:1\r\n:3\r\n:1\r\n:4\r\n:1\r\n:5\r\n:1\r\n:6\r\n:1\r\n:7\r\n:1\r\n:8\r\n:1\r\n:9\r\n:1\r\n:10\r\n*1\r\n:2\r\n",
     b">2\r\n+invalidate\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n:1\r\n",
     b">3\r\n+message\r\n+a\r\n$1\r\nb\r\n>2\r\n+invalidate\r\n_\r\n:1\r\n",

@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -35,7 +35,7 @@ impl Server {
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = free.local_addr().unwrap().port();
         drop(free);
-        let mut child = Command::new(program)
+        let child = Command::new(program)
             .args(["--port", &port.to_string(), "--dir"])
             .arg(dir.path())
             .stdin(Stdio::null())
@@ -43,15 +43,24 @@ impl Server {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert_eq!(child.try_wait().unwrap(), None, "the server has ended");
-            thread::sleep(Duration::from_millis(10));
-        }
-        Some(Server {
+        let server = Server {
             child,
             port: port.to_string(),
             _dir: dir,
-        })
+        };
+        server.wait_until_ready();
+        Some(server)
+    }
+
+    /// Until it listens and has loaded its data.
+    fn wait_until_ready(&self) {
+        for _ in 0..3000 {
+            if self.cli(&["ping"], b"").stdout == b"PONG\n" {
+                return;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        panic!("the server does not become ready");
     }
 
     fn cli(&self, args: &[&str], stdin: &[u8]) -> Outcome {

@@ -47,7 +47,7 @@ pub(super) fn write(value: &Value, is_ascii: bool, out: &mut Vec<u8>) {
     }
 }
 
-/// Keys are strings in JSON: another value becomes one that holds its JSON.
+/// Keys are strings in JSON: another value gets quotes around its JSON, whose own are not escaped, as in redis-cli.
 fn write_key(key: &Value, is_ascii: bool, out: &mut Vec<u8>) {
     match key {
         Value::Error(_) | Value::Simple(_) | Value::Bulk(_) | Value::Verbatim { .. } => {
@@ -55,9 +55,9 @@ fn write_key(key: &Value, is_ascii: bool, out: &mut Vec<u8>) {
         }
         Value::Attributed { value, .. } => write_key(value, is_ascii, out),
         other => {
-            let mut text = Vec::new();
-            write(other, is_ascii, &mut text);
-            string(&text, is_ascii, out);
+            out.push(b'"');
+            write(other, is_ascii, out);
+            out.push(b'"');
         }
     }
 }
