@@ -3,8 +3,15 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod ci;
+mod commands;
+mod fuzz;
+mod new_command;
 mod paths;
 mod peers;
+mod run;
+mod test;
+mod tidy;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -19,6 +26,13 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
+    Test(test::Args),
+    Ci(ci::Args),
+    Tidy(tidy::Args),
+    Commands(commands::Args),
+    NewCommand(new_command::Args),
+    Fuzz(fuzz::Args),
+    Smoke(fuzz::SmokeArgs),
     Bench(bench::Args),
     #[command(hide = true)]
     NullServer(bench::null::Args),
@@ -27,6 +41,13 @@ enum Verb {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().verb {
+        Verb::Test(args) => test::run(&args),
+        Verb::Ci(args) => ci::run(&args),
+        Verb::Tidy(args) => tidy::run(&args),
+        Verb::Commands(args) => commands::run(&args),
+        Verb::NewCommand(args) => new_command::run(&args),
+        Verb::Fuzz(args) => fuzz::run(&args),
+        Verb::Smoke(args) => fuzz::smoke(&args),
         Verb::Bench(args) => bench::run(&args),
         Verb::NullServer(args) => bench::null::run(&args),
         Verb::Peers(args) => peers::run(&args),
