@@ -4,3 +4,5 @@
 
 pub mod commands_doc;
 pub mod facts;
+pub mod random_commands;
+pub mod reference;

@@ -323,7 +323,8 @@ impl Bench {
     }
 }
 
-fn decode(reply: &[u8]) -> Value {
+/// A reply of [`Bench::run`] as a value.
+pub fn decode(reply: &[u8]) -> Value {
     let mut rest = BytesMut::from(reply);
     match ReplyDecoder::new().decode(&mut rest, &Limits::default()) {
         Ok(Some(value)) if rest.is_empty() => value,

@@ -1,6 +1,8 @@
 //! The keyspace and the files of DJR: table, entries, expiry, append-only file, recovery.
 
 pub mod aof;
+mod arena;
 pub mod disk;
 pub mod keyspace;
+pub mod table;
 pub mod value;

@@ -69,13 +69,12 @@ impl Requests {
     pub(crate) fn execute(
         &mut self,
         input: &[u8],
+        engine: &Engine,
         core: &mut Core,
         executor: &mut Executor,
         session: &mut Session,
         out: &mut Vec<u8>,
     ) -> usize {
-        let shared = core.shared.clone();
-        let engine = &shared.engine;
         let count = self.batch.len();
         let mut stopwatch = Stopwatch::new();
         let mut done = 0;

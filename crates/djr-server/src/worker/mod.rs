@@ -46,10 +46,14 @@ const LISTENERS: usize = usize::MAX / 2;
 const SPARE_BUFFERS_MAX: usize = 256;
 /// Steps of the active expiry between two looks at the clock, and the time it may take in a turn.
 const EXPIRE_STEPS: usize = 64;
+/// Steps of pending resizes of a shard's tables in a tick.
+const RESIZE_STEPS: u32 = 64;
 const EXPIRE_BUDGET: Duration = Duration::from_micros(500);
 
 /// A worker thread's own state.
 pub(crate) struct Worker {
+    /// The same as the core's: here, so that both can be lent at once.
+    shared: Arc<Shared>,
     core: Core,
     executor: Executor,
     requests: Requests,
@@ -65,6 +69,8 @@ pub(crate) struct Core {
     pub(crate) log: WorkerLog,
     /// The time of day at the beginning of this turn.
     pub(crate) now: UnixMillis,
+    /// The same moment by the clock that never goes back.
+    clock: Instant,
     /// The reasons for looking twice ([`Gate`]) at the beginning of this turn.
     pub(crate) gate: u32,
     /// While requests are executed: keeps what prefetches look at.
@@ -125,6 +131,7 @@ impl Worker {
         }
         let stats = shared.workers[index].stats.clone();
         Ok(Self {
+            shared: shared.clone(),
             core: Core {
                 log: WorkerLog {
                     log: shared.log(),
@@ -134,6 +141,7 @@ impl Worker {
                 index,
                 stats,
                 now: clock::unix_millis(),
+                clock: clock::monotonic(),
                 gate: 0,
                 turn: None,
                 driver,
@@ -170,9 +178,10 @@ impl Worker {
     fn turn(&mut self) -> std::io::Result<()> {
         let mut ready = std::mem::take(&mut self.ready);
         let timeout = if self.core.unread.is_empty() {
+            // Counted from this turn's beginning: the next tick may be late by the length of a turn.
             self.core
                 .next_tick
-                .saturating_duration_since(clock::monotonic())
+                .saturating_duration_since(self.core.clock)
         } else {
             Duration::ZERO
         };
@@ -201,7 +210,7 @@ impl Worker {
             }
         }
         self.ready = ready;
-        if clock::monotonic() >= self.core.next_tick {
+        if self.core.clock >= self.core.next_tick {
             self.tick();
         }
         self.core.end_turn();
@@ -303,9 +312,14 @@ impl Worker {
                 decoder.decode_one(rest, &Limits::unauthenticated(), &mut self.requests.batch)
             };
             let count = self.requests.batch.len();
-            let done =
-                self.requests
-                    .execute(rest, &mut self.core, &mut self.executor, session, out);
+            let done = self.requests.execute(
+                rest,
+                &self.shared.engine,
+                &mut self.core,
+                &mut self.executor,
+                session,
+                out,
+            );
             if session.close {
                 break None;
             }
@@ -357,7 +371,7 @@ impl Worker {
     /// Periodic work.
     fn tick(&mut self) {
         let core = &mut self.core;
-        core.next_tick = clock::monotonic() + TICK;
+        core.next_tick = core.clock + TICK;
         core.expire();
         core.close_idle();
         if core.shared.gate.bits() & Gate::PAUSED == 0 {
@@ -386,6 +400,7 @@ impl Worker {
 impl Core {
     fn begin_turn(&mut self) {
         self.now = clock::unix_millis();
+        self.clock = clock::monotonic();
         // In this order: who sees that loading has ended sees the log, too.
         self.gate = self.shared.gate.bits();
         if self.log.log.is_none() {
@@ -630,7 +645,7 @@ impl Core {
         let active = self.shared.active_expire.load(Relaxed);
         let began = clock::monotonic();
         for shard in (self.index as u32..keyspace.shards()).step_by(workers as usize) {
-            keyspace.idle_step(shard, EXPIRE_STEPS);
+            keyspace.idle_step(shard, RESIZE_STEPS);
             while active {
                 let log = &mut self.log;
                 let mut encoded = Vec::new();
@@ -646,7 +661,7 @@ impl Core {
                 }
                 if clock::monotonic() - began > EXPIRE_BUDGET {
                     // The next tick comes at once: others are served in between.
-                    self.next_tick = clock::monotonic() + Duration::from_millis(1);
+                    self.next_tick = self.clock + Duration::from_millis(1);
                     return;
                 }
             }

@@ -5,7 +5,8 @@ use std::marker::PhantomData;
 
 use super::db::{Db, DbMut};
 use super::hash::{Footprint, KeyHash, UnixMillis};
-use super::shard::{Keyspace, ShardState};
+use super::keyspace::Keyspace;
+use super::shard::ShardState;
 
 /// Shards opened (locked) until this is dropped. Made by [`Keyspace::open`].
 ///
@@ -15,7 +16,7 @@ pub struct Access<'k> {
     footprint: Footprint,
     now: UnixMillis,
     touch: Cell<bool>,
-    expired: RefCell<ExpiredKeys>,
+    expired: RefCell<Option<Box<ExpiredKeys>>>,
     // Locks belong to the thread that took them.
     _not_send: PhantomData<*const ()>,
 }
@@ -85,13 +86,15 @@ impl<'k> Access<'k> {
     /// Whether [`purge_expired`](Self::purge_expired) or [`take_expired`](Self::take_expired) would have something to do.
     #[inline]
     pub fn has_expired(&self) -> bool {
-        let expired = self.expired.borrow();
-        !expired.noted.is_empty() || !expired.removed.is_empty()
+        self.expired.borrow().is_some()
     }
 
     /// Removes the keys that reading look-ups found expired, so that [`take_expired`](Self::take_expired) tells them.
     pub fn purge_expired(&mut self) {
-        for (db, hash, bytes) in std::mem::take(&mut self.expired.get_mut().noted) {
+        let Some(expired) = self.expired.get_mut() else {
+            return;
+        };
+        for (db, hash, bytes) in std::mem::take(&mut expired.noted) {
             self.db_mut(db).remove_if_expired(super::Key {
                 bytes: &bytes,
                 hash,
@@ -100,20 +103,32 @@ impl<'k> Access<'k> {
     }
 
     /// Tells every key (db, key) removed since the last call because it had expired, in order of removal, so that its `DEL` is logged.
+    /// Keys noted but not purged are forgotten: they are met again.
     pub fn take_expired(&mut self, told: &mut dyn FnMut(u32, &[u8])) {
-        for (db, key) in std::mem::take(&mut self.expired.get_mut().removed) {
-            told(db, &key);
+        let Some(expired) = self.expired.get_mut().take() else {
+            return;
+        };
+        for (db, key) in &expired.removed {
+            told(*db, key);
         }
     }
 
     #[cold]
     pub(super) fn note_expired(&self, db: u32, hash: KeyHash, key: &[u8]) {
-        self.expired.borrow_mut().noted.push((db, hash, key.into()));
+        self.expired
+            .borrow_mut()
+            .get_or_insert_default()
+            .noted
+            .push((db, hash, key.into()));
     }
 
     #[cold]
     pub(super) fn note_removed(&self, db: u32, key: &[u8]) {
-        self.expired.borrow_mut().removed.push((db, key.into()));
+        self.expired
+            .borrow_mut()
+            .get_or_insert_default()
+            .removed
+            .push((db, key.into()));
     }
 
     /// Exchanges two dbs. Needs every shard ([`Footprint::ALL`]).
@@ -123,24 +138,34 @@ impl<'k> Access<'k> {
             "db out of range"
         );
         self.assert_all();
-        for shard in self.footprint.shards() {
-            let keyspace = self.keyspace;
-            keyspace.swap_dbs_of(shard, self.state_mut(shard), a, b);
+        if a == b {
+            return;
         }
+        for shard in self.footprint.shards() {
+            let (state, keyspace) = (self.state(shard), self.keyspace);
+            state.mark_watchers_of_existing(keyspace, &[a, b], &[a, b]);
+        }
+        self.keyspace.swap_places(a, b);
     }
 
     /// Removes every key of a db, or of all dbs, and returns how many there were. Needs every shard ([`Footprint::ALL`]).
     pub fn flush(&mut self, db: Option<u32>) -> usize {
+        assert!(
+            db.is_none_or(|db| db < self.keyspace.dbs()),
+            "db out of range"
+        );
         self.assert_all();
+        let dbs = match db {
+            Some(db) => db..db + 1,
+            None => 0..self.keyspace.dbs(),
+        };
         let mut removed = 0;
         for shard in self.footprint.shards() {
-            let dbs = match db {
-                Some(db) => db..db + 1,
-                None => 0..self.keyspace.dbs(),
-            };
-            for db in dbs {
-                let keyspace = self.keyspace;
-                removed += keyspace.flush_of(shard, self.state_mut(shard), db);
+            for db in dbs.clone() {
+                let (keyspace, place) = (self.keyspace, self.keyspace.place(db));
+                let state = self.state_mut(shard);
+                state.mark_watchers_of_existing(keyspace, &[db], &[db]);
+                removed += state.flush(keyspace.shard(shard), place);
             }
         }
         removed
@@ -187,7 +212,12 @@ impl<'k> Access<'k> {
 impl Drop for Access<'_> {
     fn drop(&mut self) {
         debug_assert!(
-            std::thread::panicking() || self.expired.get_mut().removed.is_empty(),
+            std::thread::panicking()
+                || self
+                    .expired
+                    .get_mut()
+                    .as_ref()
+                    .is_none_or(|expired| expired.removed.is_empty()),
             "expired keys were removed and nobody asked which: their DEL is not in the log"
         );
         for shard in self.footprint.shards() {

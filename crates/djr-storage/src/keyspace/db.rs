@@ -1,14 +1,16 @@
 //! One db as a command sees it: [`Db`] reads, [`DbMut`] also writes.
 
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use super::access::Access;
-use super::entry::{EntryRef, Node, OwnedEntry};
+use super::block::{Block, INLINE_SIZE_MAX, NewString, text_of};
+use super::entry::{EntryRef, OwnedEntry};
 use super::hash::{Key, KeyHash, UnixMillis};
+use super::part::Part;
 use super::shard::ShardState;
 use super::watch::WatchFlag;
-use crate::value::{INTEGER_TEXT_SIZE_MAX, StringValue, Value};
+use crate::table::Slot;
+use crate::value::{INTEGER_TEXT_SIZE_MAX, parse_integer};
 
 /// What becomes of a key's deadline when its value is replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,17 +34,39 @@ pub enum StringForm {
     Raw,
 }
 
-/// A db for reading. Only keys of the open shards may be asked for; another one's shard is a panic.
+impl StringForm {
+    #[inline]
+    fn of(self, bytes: &[u8]) -> NewString<'_> {
+        match self {
+            Self::Auto => match parse_integer(bytes) {
+                Some(integer) => NewString::Int(integer),
+                None => NewString::bytes(bytes, false),
+            },
+            Self::Text => NewString::bytes(bytes, false),
+            Self::Raw => NewString::bytes(bytes, true),
+        }
+    }
+}
+
+/// A db for reading. Only keys of the open shards may be asked for; asking for another one is a panic.
 #[derive(Clone, Copy)]
 pub struct Db<'a> {
     access: &'a Access<'a>,
     db: u32,
+    place: usize,
 }
 
+/// How often [`Db::random`] tries again when it meets an expired entry.
+const RANDOM_ATTEMPTS: u64 = 100;
+
 impl<'a> Db<'a> {
+    #[inline]
     pub(super) fn new(access: &'a Access<'a>, db: u32) -> Self {
-        assert!(db < access.keyspace.dbs(), "db out of range");
-        Self { access, db }
+        Self {
+            access,
+            db,
+            place: access.keyspace.place(db),
+        }
     }
 
     /// The number of this db.
@@ -63,31 +87,38 @@ impl<'a> Db<'a> {
     /// The entry of a key, which counts as an access to it. An expired one is absent, and noted.
     #[inline]
     pub fn get(&self, key: Key<'_>) -> Option<EntryRef<'a>> {
-        let entry = self.peek(key)?;
+        let state = self.state(key.hash);
+        let block = self.live(key, state.find(self.place, key)?)?;
         if self.access.touches() {
-            let clock = entry.node.clock.load(Relaxed);
-            let state = self.state(key.hash);
-            let touched = self
-                .access
-                .keyspace
-                .clock()
-                .touched(clock, self.now(), || state.random());
-            if touched != clock {
-                entry.node.clock.store(touched, Relaxed);
-            }
+            block.set_clock(self.access.keyspace.clock().touched(
+                block.clock(),
+                self.now(),
+                || state.random(),
+            ));
         }
-        Some(entry)
+        Some(EntryRef {
+            access: self.access,
+            block,
+        })
     }
 
     /// The entry of a key, without counting as an access to it. An expired one is absent, and noted.
     #[inline]
     pub fn peek(&self, key: Key<'_>) -> Option<EntryRef<'a>> {
-        let entry = self.find(key)?;
-        if is_past(entry.expire_at(), self.now()) {
+        let block = self.live(key, self.state(key.hash).find(self.place, key)?)?;
+        Some(EntryRef {
+            access: self.access,
+            block,
+        })
+    }
+
+    #[inline]
+    fn live(&self, key: Key<'_>, block: Block<'a>) -> Option<Block<'a>> {
+        if is_past(block.expire_at(), self.now()) {
             self.access.note_expired(self.db, key.hash, key.bytes);
             return None;
         }
-        Some(entry)
+        Some(block)
     }
 
     /// Whether the key exists. Does not count as an access.
@@ -97,8 +128,9 @@ impl<'a> Db<'a> {
 
     /// Whether the key is still there though its deadline has passed. For `EXEC`, which fails if a watched key is.
     pub fn is_expired(&self, key: Key<'_>) -> bool {
-        self.find(key)
-            .is_some_and(|entry| is_past(entry.expire_at(), self.now()))
+        self.state(key.hash)
+            .find(self.place, key)
+            .is_some_and(|block| is_past(block.expire_at(), self.now()))
     }
 
     /// Number of keys, expired ones included that are still there: what `DBSIZE` says. Also counts shards that are not open.
@@ -112,103 +144,83 @@ impl<'a> Db<'a> {
     }
 
     /// One step of a walk over the whole db: visits about `count` live entries from `cursor` on and returns the next cursor, 0 at the
-    /// end. Begin with 0. Every key that is there from the beginning to the end of the walk is visited at least once, whatever else
-    /// changes meanwhile.
+    /// end. Begin with 0. Every key that is there from the beginning to the end of the walk is visited exactly once, whatever else
+    /// changes meanwhile. Cursors are below 2^38; with one that was not returned by this, the walk begins somewhere.
     ///
     /// Only the shard that the cursor points into ([`Keyspace::scan_footprint`](super::Keyspace::scan_footprint)) must be open. If the
     /// following shards are open too the step goes on in them, else it ends early: go on with the returned cursor.
     /// Expired keys are skipped and noted.
-    pub fn scan(&self, mut cursor: u64, count: usize, mut visit: impl FnMut(EntryRef<'a>)) -> u64 {
-        let mut left = count.max(1);
-        loop {
-            let shard = self.access.keyspace.scan_shard(cursor);
-            let (visited, next) = self.scan_shard(shard, cursor, left, &mut visit);
-            left = left.saturating_sub(visited);
-            cursor = next;
-            if cursor == 0
-                || left == 0
+    pub fn scan(&self, cursor: u64, count: usize, mut visit: impl FnMut(EntryRef<'a>)) -> u64 {
+        let (keyspace, mut cursor, mut visited) = (self.access.keyspace, cursor, 0);
+        // Empty buckets count a little, so that the step is short in an empty table too.
+        for _ in 0..count.saturating_mul(10).max(1) {
+            if keyspace.scan_footprint(cursor).is_empty() {
+                return 0; // past the last shard
+            }
+            let shard = (cursor >> 32) as u32;
+            let next = self.access.state(shard).scan(
+                keyspace,
+                self.place,
+                cursor & u64::from(u32::MAX),
+                |block| {
+                    visited += 1;
+                    if let Some(entry) = self.live_entry(block) {
+                        visit(entry);
+                    }
+                },
+            );
+            cursor = if next == 0 {
+                u64::from(shard + 1) << 32
+            } else {
+                u64::from(shard) << 32 | next
+            };
+            if visited >= count
                 || !self
                     .access
                     .footprint()
-                    .covers(self.access.keyspace.scan_footprint(cursor))
+                    .covers(keyspace.scan_footprint(cursor))
             {
-                return cursor;
+                break;
             }
         }
-    }
-
-    fn scan_shard(
-        &self,
-        shard: u32,
-        cursor: u64,
-        count: usize,
-        visit: &mut impl FnMut(EntryRef<'a>),
-    ) -> (usize, u64) {
-        let mut found: Vec<_> = self.access.state(shard).dbs[self.db as usize]
-            .keys()
-            .map(|bytes| self.key(bytes))
-            .filter(|key| key.hash.0 >> 1 >= cursor)
-            .map(|key| (key.hash.0 >> 1, key.bytes))
-            .collect();
-        found.sort_unstable();
-        let end = found
-            .get(count - 1)
-            .map_or(u64::MAX, |(position, _)| *position);
-        found.retain(|(position, _)| *position <= end);
-        for (_, bytes) in &found {
-            if let Some(entry) = self.peek(self.key(bytes)) {
-                visit(entry);
-            }
-        }
-        let shard_step = 1 << 62 >> self.access.keyspace.shards().trailing_zeros() << 1;
-        let next = if end == u64::MAX {
-            (u64::from(shard) + 1).wrapping_mul(shard_step)
+        if keyspace.scan_footprint(cursor).is_empty() {
+            0
         } else {
-            end + 1
-        };
-        (found.len(), next & (u64::MAX >> 1))
+            cursor
+        }
     }
 
     /// A live entry drawn at random from the open shards, `None` if there is none or if luck met only expired ones (they are noted).
     /// `random` has 64 random bits. To draw from the whole db, open [`Keyspace::random_footprint`](super::Keyspace::random_footprint).
     pub fn random(&self, random: u64) -> Option<EntryRef<'a>> {
-        let mut live = Vec::new();
-        self.for_each(|entry| live.push(entry));
-        (!live.is_empty()).then(|| live[(random % live.len() as u64) as usize])
+        (0..RANDOM_ATTEMPTS).find_map(|attempt| {
+            let random = random.wrapping_add(attempt.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            let shard =
+                self.access
+                    .keyspace
+                    .random_shard(self.db, self.access.footprint(), random)?;
+            self.live_entry(self.access.state(shard).random_entry(self.place, random)?)
+        })
     }
 
     /// Visits every live entry of the open shards, in no order. Expired ones are skipped and noted.
     pub fn for_each(&self, mut visit: impl FnMut(EntryRef<'a>)) {
-        self.for_each_any(&mut |entry| {
-            if is_past(entry.expire_at(), self.now()) {
-                self.access
-                    .note_expired(self.db, self.key(entry.key()).hash, entry.key());
-            } else {
-                visit(entry);
-            }
-        });
-    }
-
-    /// Visits every entry of the open shards, whether expired or not.
-    pub(super) fn for_each_any(&self, visit: &mut dyn FnMut(EntryRef<'a>)) {
         for shard in self.access.footprint().shards() {
-            for (key, node) in &self.access.state(shard).dbs[self.db as usize] {
-                visit(EntryRef {
-                    access: self.access,
-                    key,
-                    node,
-                });
-            }
+            self.access
+                .state(shard)
+                .iter(self.place)
+                .filter_map(|block| self.live_entry(block))
+                .for_each(&mut visit);
         }
     }
 
-    #[inline]
-    fn find(&self, key: Key<'_>) -> Option<EntryRef<'a>> {
-        let (bytes, node) = self.state(key.hash).dbs[self.db as usize].get_key_value(key.bytes)?;
+    fn live_entry(&self, block: Block<'a>) -> Option<EntryRef<'a>> {
+        if is_past(block.expire_at(), self.now()) {
+            self.live(self.key(block.key()), block)?;
+        }
         Some(EntryRef {
             access: self.access,
-            key: bytes,
-            node,
+            block,
         })
     }
 
@@ -224,7 +236,7 @@ fn is_past(expire_at: Option<UnixMillis>, now: UnixMillis) -> bool {
     expire_at.is_some_and(|at| at < now)
 }
 
-/// A db for reading and writing: all that [`Db`] can ([`as_db`](Self::as_db)), and changes.
+/// A db for reading and writing: the reading view is [`as_db`](Self::as_db), the usual look-ups are here too.
 ///
 /// Every change goes through one place, which tells watchers (and later snapshots) before it happens. A writing look-up
 /// that meets an expired entry removes it at once.
@@ -234,6 +246,7 @@ pub struct DbMut<'a> {
 }
 
 impl<'a> DbMut<'a> {
+    #[inline]
     pub(super) fn new(access: &'a mut Access<'_>, db: u32) -> Self {
         Self {
             db: Db::new(access, db),
@@ -242,6 +255,7 @@ impl<'a> DbMut<'a> {
     }
 
     /// This db for reading.
+    #[inline]
     pub fn as_db(&self) -> Db<'_> {
         self.db
     }
@@ -288,25 +302,30 @@ impl<'a> DbMut<'a> {
 
     /// The entry of a key, for changing it. Counts as an access to it.
     pub fn get_mut(&mut self, key: Key<'_>) -> Option<EntryMut<'_>> {
-        self.remove_if_expired(key);
-        self.as_db().get(key)?;
-        let (db, access) = (self.db.db, self.db.access);
-        let shard = access.keyspace.shard_of(key.hash);
-        // The key inside the map outlives the borrow of the caller's.
-        let bytes = self.as_db().find(key)?.key.to_vec();
+        let access = self.db.access;
+        let (part, slot) = self.find_live(key);
+        let slot = slot?;
+        if access.touches() {
+            let block = part.block(slot);
+            block.set_clock(
+                access
+                    .keyspace
+                    .clock()
+                    .touched(block.clock(), part.now, || part.state.random()),
+            );
+        }
         Some(EntryMut {
-            db: DbMut {
-                db: Db { access, db },
-                _exclusive: PhantomData,
-            },
-            key: bytes,
-            shard,
+            access,
+            part,
+            slot,
+            hash: key.hash,
         })
     }
 
     /// Sets a key to a string, as `SET` keeps it. Returns whether the key was there before.
+    #[inline]
     pub fn set_string(&mut self, key: Key<'_>, bytes: &[u8], expire: Expire) -> bool {
-        self.set_string_as(key, bytes, StringForm::Auto, expire)
+        self.set(key, StringForm::Auto.of(bytes), expire)
     }
 
     /// Sets a key to a string kept in a certain form. Returns whether the key was there before.
@@ -317,58 +336,76 @@ impl<'a> DbMut<'a> {
         form: StringForm,
         expire: Expire,
     ) -> bool {
-        let value = match form {
-            StringForm::Auto => Value::string(bytes.to_vec()),
-            StringForm::Text => Value::String(StringValue::Bytes {
-                bytes: bytes.to_vec(),
-                raw: false,
-            }),
-            StringForm::Raw => Value::String(StringValue::Bytes {
-                bytes: bytes.to_vec(),
-                raw: true,
-            }),
-        };
-        self.set_value(key, value, expire)
+        self.set(key, form.of(bytes), expire)
     }
 
     /// Sets a key to the text of an integer. Returns whether the key was there before.
     pub fn set_integer(&mut self, key: Key<'_>, integer: i64, expire: Expire) -> bool {
-        self.set_value(key, Value::String(StringValue::Int(integer)), expire)
+        self.set(key, NewString::Int(integer), expire)
     }
 
-    fn set_value(&mut self, key: Key<'_>, value: Value, expire: Expire) -> bool {
-        self.remove_if_expired(key);
-        let old = self.as_db().find(key).map(|entry| entry.expire_at());
+    fn set(&mut self, key: Key<'_>, value: NewString<'_>, expire: Expire) -> bool {
+        let clocks = self.db.access.keyspace.clock();
+        let (mut part, slot) = self.find_live(key);
+        let Some(slot) = slot else {
+            let expire_at = if let Expire::At(at) = expire {
+                Some(at)
+            } else {
+                None
+            };
+            part.insert(key, clocks.fresh(part.now), expire_at, value);
+            return false;
+        };
+        let block = part.block(slot);
         let expire_at = match expire {
             Expire::Clear => None,
-            Expire::Keep => old.flatten(),
+            Expire::Keep => block.expire_at(),
             Expire::At(at) => Some(at),
         };
-        self.insert(key, OwnedEntry::new(value, expire_at));
-        old.is_some()
+        let clock = clocks.touched(block.clock(), part.now, || part.state.random());
+        part.rewrite(key.hash, slot, clock, expire_at, value);
+        true
     }
 
     /// Removes a key. Returns whether it was there.
     pub fn remove(&mut self, key: Key<'_>) -> bool {
-        self.take(key).is_some()
+        let (mut part, slot) = self.find_live(key);
+        slot.map(|slot| part.remove(slot)).is_some()
     }
 
     /// Takes an entry out of the db.
     pub fn take(&mut self, key: Key<'_>) -> Option<OwnedEntry> {
-        self.remove_if_expired(key);
-        self.take_any(key)
+        let (mut part, slot) = self.find_live(key);
+        let slot = slot?;
+        let (expire_at, clock) = (part.block(slot).expire_at(), part.block(slot).clock());
+        Some(OwnedEntry {
+            value: part.take(slot),
+            expire_at,
+            clock: Some(clock),
+        })
     }
 
     /// Puts an entry in under a key, in place of what was there. Returns whether something was.
-    pub fn put(&mut self, key: Key<'_>, entry: OwnedEntry) -> bool {
-        self.remove_if_expired(key);
-        self.insert(key, entry)
+    pub fn put(&mut self, key: Key<'_>, mut entry: OwnedEntry) -> bool {
+        let clocks = self.db.access.keyspace.clock();
+        let (mut part, slot) = self.find_live(key);
+        let clock = entry.clock.unwrap_or_else(|| clocks.fresh(part.now));
+        let value = NewString::of(&mut entry.value);
+        match slot {
+            Some(slot) => {
+                part.rewrite(key.hash, slot, clock, entry.expire_at, value);
+                true
+            }
+            None => {
+                part.insert(key, clock, entry.expire_at, value);
+                false
+            }
+        }
     }
 
     /// A copy of an entry, deadline included. Counts as an access.
     pub fn copy_value(&self, key: Key<'_>) -> Option<OwnedEntry> {
-        let entry = self.get(key)?;
-        Some(OwnedEntry::new(entry.node.value.clone(), entry.expire_at()))
+        Some(self.get(key)?.to_owned())
     }
 
     /// Sets or clears the deadline of a key. Returns whether the key is there. A deadline in the past is kept as it is: such a key
@@ -381,114 +418,91 @@ impl<'a> DbMut<'a> {
 
     /// Removes the key if its deadline has passed, and notes it for [`Access::take_expired`]. Returns whether it did.
     pub fn remove_if_expired(&mut self, key: Key<'_>) -> bool {
-        let expired = self.as_db().is_expired(key);
-        if expired {
-            self.take_any(key);
-            self.db.access.note_removed(self.db.db, key.bytes);
+        let was_expired = self.as_db().is_expired(key);
+        if was_expired {
+            self.find_live(key);
         }
-        expired
+        was_expired
     }
 
     /// Has `flag` set when the key changes: when it is set, removed, expires, or appears. A key that has expired is removed first.
     pub fn watch(&mut self, key: Key<'_>, flag: &WatchFlag) {
-        self.remove_if_expired(key);
-        let db = self.db.db;
-        self.shard(key.hash).watchers.add(db, key.bytes, flag);
+        let (part, _) = self.find_live(key);
+        part.state.watchers.add(part.db, key.bytes, flag);
     }
 
     /// Takes [`watch`](Self::watch) back.
     pub fn unwatch(&mut self, key: Key<'_>, flag: &WatchFlag) {
-        let db = self.db.db;
-        self.shard(key.hash).watchers.remove(db, key.bytes, flag);
+        let part = self.part(key.hash);
+        part.state.watchers.remove(part.db, key.bytes, flag);
     }
 
-    fn insert(&mut self, key: Key<'_>, entry: OwnedEntry) -> bool {
-        let (db, access) = (self.db.db, self.db.access);
-        let old = self.take_any(key);
-        let clock = entry
-            .clock
-            .unwrap_or_else(|| access.keyspace.clock().fresh(access.now()));
-        let node = Node {
-            clock: AtomicU32::new(clock),
-            value: entry.value,
-            expire_at: entry.expire_at,
+    /// The part that the key is in, and where, if it lives. An expired one is removed and noted.
+    #[inline]
+    fn find_live(&mut self, key: Key<'_>) -> (Part<'_>, Option<Slot>) {
+        let access = self.db.access;
+        let mut part = self.part(key.hash);
+        let Some((slot, block)) = part.find(key) else {
+            return (part, None);
         };
-        let memory = node.memory(key.bytes) as isize;
-        let expires = isize::from(node.expire_at.is_some());
-        self.shard(key.hash).dbs[db as usize].insert(key.bytes.into(), node);
-        access
-            .keyspace
-            .count(access.keyspace.shard_of(key.hash), db, 1, expires, memory);
-        old.is_some()
+        if is_past(block.expire_at(), part.now) {
+            part.remove(slot);
+            access.note_removed(part.db, key.bytes);
+            return (part, None);
+        }
+        (part, Some(slot))
     }
 
-    fn take_any(&mut self, key: Key<'_>) -> Option<OwnedEntry> {
-        let (db, access) = (self.db.db, self.db.access);
-        let state = self.shard(key.hash);
-        state.before_change(db, key.bytes);
-        let node = state.dbs[db as usize].remove(key.bytes)?;
-        let (memory, expires) = (
-            node.memory(key.bytes) as isize,
-            isize::from(node.expire_at.is_some()),
-        );
-        access.keyspace.count(
-            access.keyspace.shard_of(key.hash),
-            db,
-            -1,
-            -expires,
-            -memory,
-        );
-        Some(OwnedEntry {
-            value: node.value,
-            expire_at: node.expire_at,
-            clock: Some(node.clock.into_inner()),
-        })
+    #[inline]
+    fn part(&mut self, hash: KeyHash) -> Part<'_> {
+        self.part_at(self.db.access.keyspace.shard_of(hash))
     }
 
-    fn shard(&mut self, hash: KeyHash) -> &mut ShardState {
-        self.shard_at(self.db.access.keyspace.shard_of(hash))
-    }
-
+    #[inline]
     #[allow(unsafe_code)]
-    fn shard_at(&mut self, shard: u32) -> &mut ShardState {
-        // SAFETY: the access holds the shard's lock; this was made from a `&mut Access`, so what `&mut self` does not
-        // exclude (references from other views of the same access) does not exist.
-        unsafe { &mut *self.db.access.state_ptr(shard) }
+    pub(super) fn part_at(&mut self, shard: u32) -> Part<'_> {
+        let Db { access, db, place } = self.db;
+        // SAFETY: the access holds the shard's lock. This was made from a `&mut Access`, so there is no reference from other views
+        // of the same access; `&mut self` excludes those from this one.
+        let state = unsafe { &mut *access.state_ptr(shard) };
+        Part {
+            keyspace: access.keyspace,
+            shard: access.keyspace.shard(shard),
+            state,
+            db,
+            place,
+            now: access.now(),
+        }
     }
 }
 
-/// An entry for changing it. `&EntryMut` reads as [`EntryRef`] through [`entry`](Self::entry).
+/// An entry for changing it; [`entry`](Self::entry) reads it.
 pub struct EntryMut<'a> {
-    db: DbMut<'a>,
-    key: Vec<u8>,
-    shard: u32,
+    access: &'a Access<'a>,
+    part: Part<'a>,
+    slot: Slot,
+    hash: KeyHash,
 }
 
 impl EntryMut<'_> {
     /// The entry for reading.
     pub fn entry(&self) -> EntryRef<'_> {
-        let found = self.db.db.access.state(self.shard).dbs[self.db.db.db as usize]
-            .get_key_value(&*self.key);
-        let Some((key, node)) = found else {
-            unreachable!("nobody else removes it")
-        };
         EntryRef {
-            access: self.db.db.access,
-            key,
-            node,
+            access: self.access,
+            block: self.part.block(self.slot),
         }
     }
 
-    /// Appends to the string. Returns its new length. The caller has checked that it is a string, and the length's limit.
+    /// Appends to the string. Returns its new length. The caller has checked that it is a string, and the limit of its length.
     pub fn append(&mut self, bytes: &[u8]) -> usize {
-        self.modify_bytes(|string| string.extend_from_slice(bytes))
+        self.modify(|string| string.extend_from_slice(bytes))
     }
 
     /// Overwrites the string from `offset` on, zeros in between where it was shorter. Returns its new length. The caller has
-    /// checked that it is a string, and the length's limit.
+    /// checked that it is a string, and the limit of its length.
     pub fn set_range(&mut self, offset: usize, bytes: &[u8]) -> usize {
-        self.modify_bytes(|string| {
-            let end = offset + bytes.len();
+        self.modify(|string| {
+            let end = offset.saturating_add(bytes.len());
             if string.len() < end {
                 string.resize(end, 0);
             }
@@ -496,61 +510,52 @@ impl EntryMut<'_> {
         })
     }
 
+    fn modify(&mut self, change: impl Fn(&mut Vec<u8>)) -> usize {
+        let in_place = self.part.modify_heap(self.slot, |string| {
+            change(string);
+            string.len()
+        });
+        if let Some(len) = in_place {
+            return len;
+        }
+        let mut string = text_of(self.entry().value(), &mut [0; INTEGER_TEXT_SIZE_MAX]).to_vec();
+        change(&mut string);
+        let len = string.len();
+        if len <= INLINE_SIZE_MAX {
+            self.rewrite(NewString::Inline {
+                bytes: &string,
+                raw: true,
+            });
+        } else {
+            self.rewrite(NewString::Heap {
+                bytes: string,
+                raw: true,
+            });
+        }
+        len
+    }
+
     /// Replaces the value by the text of an integer; the deadline stays.
     pub fn set_integer(&mut self, integer: i64) {
-        self.modify(|node| node.value = Value::String(StringValue::Int(integer)));
+        self.rewrite(NewString::Int(integer));
     }
 
     /// Replaces the value by a string kept in a certain form; the deadline stays.
     pub fn set_string_as(&mut self, bytes: &[u8], form: StringForm) {
-        let key = self.key.clone();
-        let key = self.db.key(&key);
-        self.db.set_string_as(key, bytes, form, Expire::Keep);
+        self.rewrite(form.of(bytes));
     }
 
     /// Sets or clears the deadline.
     pub fn set_expire(&mut self, expire_at: Option<UnixMillis>) {
-        self.modify(|node| node.expire_at = expire_at);
+        let raw = self.part.set_expire_at(self.hash, self.slot, expire_at);
+        self.slot = self.part.found_at(self.hash, self.slot, raw);
     }
 
-    fn modify_bytes(&mut self, change: impl FnOnce(&mut Vec<u8>)) -> usize {
-        let mut len = 0;
-        self.modify(|node| {
-            let Value::String(string) = &mut node.value;
-            if let StringValue::Int(integer) = string {
-                let bytes = crate::value::format_integer(*integer, &mut [0; INTEGER_TEXT_SIZE_MAX])
-                    .to_vec();
-                *string = StringValue::Bytes { bytes, raw: true };
-            }
-            if let StringValue::Bytes { bytes, raw } = string {
-                change(bytes);
-                *raw = true;
-                len = bytes.len();
-            }
-        });
-        len
-    }
-
-    fn modify(&mut self, change: impl FnOnce(&mut Node)) {
-        let (db, shard, key) = (self.db.db.db, self.shard, self.key.clone());
-        let state = self.db.shard_at(shard);
-        state.before_change(db, &key);
-        let Some(node) = state.dbs[db as usize].get_mut(&*key) else {
-            return;
-        };
-        let before = (
-            node.memory(&key) as isize,
-            isize::from(node.expire_at.is_some()),
-        );
-        change(node);
-        let after = (
-            node.memory(&key) as isize,
-            isize::from(node.expire_at.is_some()),
-        );
-        self.db
-            .db
-            .access
-            .keyspace
-            .count(shard, db, 0, after.1 - before.1, after.0 - before.0);
+    fn rewrite(&mut self, value: NewString<'_>) {
+        let (clock, expire_at) = (self.entry().block.clock(), self.entry().expire_at());
+        let raw = self
+            .part
+            .rewrite(self.hash, self.slot, clock, expire_at, value);
+        self.slot = self.part.found_at(self.hash, self.slot, raw);
     }
 }

@@ -1,67 +1,44 @@
-//! Entries: key, value, deadline and access clock.
-
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+//! Entries as commands read them, and outside the keyspace.
 
 use super::access::Access;
+use super::block::Block;
 use super::hash::UnixMillis;
-use crate::value::{EMBSTR_SIZE_MAX, Encoding, Kind, StringValue, Value, ValueRef};
-
-pub(super) struct Node {
-    pub(super) clock: AtomicU32,
-    pub(super) value: Value,
-    pub(super) expire_at: Option<UnixMillis>,
-}
-
-impl Node {
-    pub(super) fn memory(&self, key: &[u8]) -> usize {
-        let heap = match &self.value {
-            Value::String(StringValue::Bytes { bytes, .. }) => bytes.capacity(),
-            Value::String(StringValue::Int(_)) => 0,
-        };
-        size_of::<Self>() + size_of::<Box<[u8]>>() + key.len() + heap
-    }
-}
+use crate::value::{Encoding, Kind, Value, ValueRef};
 
 /// A live entry, borrowed while the access is open.
 #[derive(Clone, Copy)]
 pub struct EntryRef<'a> {
     pub(super) access: &'a Access<'a>,
-    pub(super) key: &'a [u8],
-    pub(super) node: &'a Node,
+    pub(super) block: Block<'a>,
 }
 
 impl<'a> EntryRef<'a> {
     /// The key.
+    #[inline]
     pub fn key(&self) -> &'a [u8] {
-        self.key
+        self.block.key()
     }
 
     /// The value.
+    #[inline]
     pub fn value(&self) -> ValueRef<'a> {
-        self.node.value.as_ref()
+        self.block.value()
     }
 
     /// The deadline, if there is one.
+    #[inline]
     pub fn expire_at(&self) -> Option<UnixMillis> {
-        self.node.expire_at
+        self.block.expire_at()
     }
 
     /// The kind of the value.
     pub fn kind(&self) -> Kind {
-        self.value().kind()
+        self.block.kind()
     }
 
     /// How the value is kept, in Redis's words.
     pub fn encoding(&self) -> Encoding {
-        match &self.node.value {
-            Value::String(StringValue::Int(_)) => Encoding::Int,
-            Value::String(StringValue::Bytes { bytes, raw })
-                if *raw || bytes.len() > EMBSTR_SIZE_MAX =>
-            {
-                Encoding::Raw
-            }
-            Value::String(StringValue::Bytes { .. }) => Encoding::Embstr,
-        }
+        self.block.encoding()
     }
 
     /// Seconds since the last access. Meaningless under an LFU policy.
@@ -69,7 +46,7 @@ impl<'a> EntryRef<'a> {
         self.access
             .keyspace
             .clock()
-            .idle_seconds(self.node.clock.load(Relaxed), self.access.now())
+            .idle_seconds(self.block.clock(), self.access.now())
     }
 
     /// The logarithmic access counter, 0 to 255. Meaningless unless the policy is LFU.
@@ -77,12 +54,21 @@ impl<'a> EntryRef<'a> {
         self.access
             .keyspace
             .clock()
-            .frequency(self.node.clock.load(Relaxed), self.access.now()) as u8
+            .frequency(self.block.clock(), self.access.now()) as u8
     }
 
-    /// Bytes of memory that the entry takes, its slot in the table aside.
+    /// Bytes of memory that the entry takes, rounding included, its slot in the table aside.
     pub fn memory_bytes(&self) -> usize {
-        self.node.memory(self.key)
+        self.block.memory()
+    }
+
+    /// Copies it out of the keyspace.
+    pub fn to_owned(&self) -> OwnedEntry {
+        OwnedEntry {
+            value: self.block.to_value(),
+            expire_at: self.expire_at(),
+            clock: None,
+        }
     }
 }
 

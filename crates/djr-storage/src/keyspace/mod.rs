@@ -23,17 +23,24 @@
 //! - **No clock, no randomness.** `now` and random numbers come in as arguments.
 
 mod access;
+mod block;
 mod db;
 mod entry;
 mod hash;
+#[allow(clippy::module_inception)]
+mod keyspace;
 mod options;
+mod part;
 mod shard;
+#[cfg(test)]
+mod tests;
 mod watch;
+mod wheel;
 
 pub use access::Access;
 pub use db::{Db, DbMut, EntryMut, Expire, StringForm};
 pub use entry::{EntryRef, OwnedEntry};
 pub use hash::{Footprint, Key, KeyHash, UnixMillis};
+pub use keyspace::{ExpireProgress, Keyspace, Turn};
 pub use options::{AccessClock, KeyspaceOptions};
-pub use shard::{ExpireProgress, Keyspace, Turn};
 pub use watch::WatchFlag;

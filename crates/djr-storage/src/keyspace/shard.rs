@@ -1,73 +1,174 @@
-//! The keyspace as a set of shards, each behind one lock.
+//! A shard: one lock around its part of every db.
+#![allow(unsafe_code)]
 
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::ptr::NonNull;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use parking_lot::Mutex;
-use siphasher::sip::SipHasher13;
 
-use super::access::Access;
-use super::entry::Node;
-use super::hash::{Footprint, Key, KeyHash, UnixMillis};
-use super::options::{AccessClock, KeyspaceOptions};
+use super::block::{self, Block};
+use super::hash::Key;
+use super::keyspace::Keyspace;
 use super::watch::Watchers;
-
-/// All databases.
-pub struct Keyspace {
-    shards: Box<[Shard]>,
-    shard_bits: u32,
-    dbs: u32,
-    hasher: SipHasher13,
-    clock: AccessClock,
-}
-
-/// One worker's turn: while it lives, memory that a prefetch may look at is not given back.
-pub struct Turn {
-    _guard: crossbeam_epoch::Guard,
-}
-
-/// What a step of the active expiry did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ExpireProgress {
-    /// Keys removed.
-    pub expired: usize,
-    /// Pieces of work done; at most the limit.
-    pub steps: usize,
-    /// More is due: call again soon.
-    pub more: bool,
-    /// How long the oldest work that is still due has been due, in milliseconds.
-    pub behind_ms: u64,
-}
+use super::wheel::Wheel;
+use crate::arena::Arena;
+use crate::table::{Raw, Slot, Table, TableView};
 
 /// On cache lines of its own, so that neighbours do not slow each other.
 #[repr(align(128))]
 pub(super) struct Shard {
     lock: Mutex<ShardState>,
+    /// Per place; readable without the lock.
     counters: Box<[DbCounters]>,
+    /// Per place, once there is a key.
+    pub(super) views: Box<[OnceLock<TableView>]>,
 }
 
-/// What a shard holds of one db, readable without its lock. Written under the lock only.
+/// What a shard holds of one db. Written under the lock only, read by anyone.
 #[derive(Default)]
-struct DbCounters {
-    len: AtomicUsize,
-    expires: AtomicUsize,
-    bytes: AtomicUsize,
+pub(super) struct DbCounters {
+    pub(super) len: AtomicUsize,
+    pub(super) expires: AtomicUsize,
+    /// Bytes of entries.
+    pub(super) bytes: AtomicUsize,
+    /// Bytes of the table and the expiry index.
+    pub(super) index_bytes: AtomicUsize,
 }
 
+/// What the lock guards.
 pub(super) struct ShardState {
-    pub(super) dbs: Vec<HashMap<Box<[u8]>, Node>>,
+    pub(super) arena: Arena,
+    /// By place; as many as have been needed.
+    pub(super) dbs: Vec<DbShard>,
     pub(super) watchers: Watchers,
+    /// Spreads the sizes at which the shards' tables grow.
+    pub(super) phase: u32,
     random: Cell<u64>,
 }
 
-impl ShardState {
-    /// Every change of a key passes here before it takes place.
-    #[inline]
-    pub(super) fn before_change(&mut self, db: u32, key: &[u8]) {
-        if !self.watchers.is_empty() {
-            self.watchers.mark(db, key);
+/// A shard's part of a db.
+///
+/// **Invariant:** every element of the table is the address of a live block of the shard's arena, and in no other table.
+pub(super) struct DbShard {
+    pub(super) table: Table,
+    /// Made with the first deadline.
+    pub(super) wheel: Option<Box<Wheel>>,
+    /// The wheel was made anew, and entries from this cursor on are yet to be filed.
+    pub(super) refile_from: Option<u64>,
+}
+
+impl Shard {
+    pub(super) fn new(number: u32, shards: u32, dbs: u32) -> Self {
+        let phase = ((u64::from(number) << 32) / u64::from(shards)) as u32;
+        let state = ShardState {
+            arena: Arena::new(),
+            dbs: Vec::new(),
+            watchers: Watchers::default(),
+            phase,
+            random: Cell::new(u64::from(number) + 0x9e37_79b9_7f4a_7c15),
+        };
+        Self {
+            lock: Mutex::new(state),
+            counters: (0..dbs).map(|_| DbCounters::default()).collect(),
+            views: (0..dbs).map(|_| OnceLock::new()).collect(),
         }
+    }
+
+    #[inline]
+    pub(super) fn lock(&self) {
+        std::mem::forget(self.lock.lock());
+    }
+
+    /// Only for the access that locked it.
+    #[inline]
+    pub(super) fn unlock(&self) {
+        // SAFETY: `Access` locked it and forgot the guard; it unlocks once, when dropped.
+        unsafe { self.lock.force_unlock() }
+    }
+
+    #[inline]
+    pub(super) fn state(&self) -> *mut ShardState {
+        self.lock.data_ptr()
+    }
+
+    #[inline]
+    pub(super) fn counters(&self, place: usize) -> &DbCounters {
+        &self.counters[place]
+    }
+
+    #[inline]
+    pub(super) fn view(&self, place: usize) -> Option<&TableView> {
+        self.views[place].get()
+    }
+}
+
+/// The block behind an element of a table.
+///
+/// # Safety
+/// The element is in the table of an open shard, and nobody changes that shard during `'a`.
+#[inline]
+pub(super) unsafe fn block_of<'a>(raw: Raw) -> Block<'a> {
+    // SAFETY: tables hold live blocks only (invariant of `DbShard`).
+    unsafe { Block::new(base_of(raw)) }
+}
+
+#[inline]
+pub(super) fn base_of(raw: Raw) -> NonNull<u8> {
+    // SAFETY: a `Raw` is never null.
+    unsafe { NonNull::new_unchecked(raw.as_ptr()) }
+}
+
+impl ShardState {
+    #[inline]
+    pub(super) fn find(&self, place: usize, key: Key<'_>) -> Option<Block<'_>> {
+        let slot = self.find_slot(place, key)?;
+        // SAFETY: found in the table; `&self` keeps the shard unchanged.
+        Some(unsafe { block_of(slot.raw()) })
+    }
+
+    #[inline]
+    pub(super) fn find_slot(&self, place: usize, key: Key<'_>) -> Option<Slot> {
+        // SAFETY: elements of the table; `&self` keeps the shard unchanged.
+        self.dbs
+            .get(place)?
+            .table
+            .find(key.hash.0, |raw| unsafe { block_of(raw) }.key_is(key.bytes))
+    }
+
+    /// One step of a walk over the table, a bucket at a time.
+    pub(super) fn scan<'a>(
+        &'a self,
+        keyspace: &Keyspace,
+        place: usize,
+        cursor: u64,
+        mut visit: impl FnMut(Block<'a>),
+    ) -> u64 {
+        let Some(db) = self.dbs.get(place) else {
+            return 0;
+        };
+        // SAFETY: elements of the table; `&'a self` keeps the shard unchanged.
+        db.table.scan(
+            cursor,
+            &|raw| unsafe { keyspace.rehash(block_of(raw)) },
+            |raw| visit(unsafe { block_of(raw) }),
+        )
+    }
+
+    pub(super) fn iter(&self, place: usize) -> impl Iterator<Item = Block<'_>> {
+        // SAFETY: elements of the table; `&self` keeps the shard unchanged.
+        self.dbs
+            .get(place)
+            .into_iter()
+            .flat_map(|db| db.table.iter())
+            .map(|raw| unsafe { block_of(raw) })
+    }
+
+    pub(super) fn random_entry(&self, place: usize, random: u64) -> Option<Block<'_>> {
+        let raw = self.dbs.get(place)?.table.random(random)?;
+        // SAFETY: an element of the table; `&self` keeps the shard unchanged.
+        Some(unsafe { block_of(raw) })
     }
 
     /// Random enough for the frequency counter, and the same in every run (xorshift).
@@ -79,261 +180,93 @@ impl ShardState {
         self.random.set(x);
         (x >> 32) as u32
     }
-}
 
-#[allow(unsafe_code)]
-impl Shard {
-    pub(super) fn lock(&self) {
-        std::mem::forget(self.lock.lock());
-    }
-
-    /// Only for the access that locked it.
-    pub(super) fn unlock(&self) {
-        // SAFETY: `Access` locked it and forgot the guard; it unlocks once, when dropped.
-        unsafe { self.lock.force_unlock() }
-    }
-
-    pub(super) fn state(&self) -> *mut ShardState {
-        self.lock.data_ptr()
-    }
-}
-
-impl Keyspace {
-    /// An empty keyspace.
-    ///
-    /// # Panics
-    /// If the options are out of their bounds.
-    pub fn new(options: KeyspaceOptions) -> Self {
-        assert!(options.dbs > 0, "a keyspace has at least one db");
-        assert!(
-            options.shards.is_power_of_two() && options.shards <= 64,
-            "shards: a power of two, at most 64"
-        );
-        let shard = |index: u32| Shard {
-            lock: Mutex::new(ShardState {
-                dbs: (0..options.dbs).map(|_| HashMap::new()).collect(),
-                watchers: Watchers::default(),
-                random: Cell::new(u64::from(index) + 0x9e37_79b9_7f4a_7c15),
-            }),
-            counters: (0..options.dbs).map(|_| DbCounters::default()).collect(),
-        };
-        Self {
-            shards: (0..options.shards).map(shard).collect(),
-            shard_bits: options.shards.trailing_zeros(),
-            dbs: options.dbs,
-            hasher: SipHasher13::new_with_keys(options.hash_seed.0, options.hash_seed.1),
-            clock: AccessClock::default(),
-        }
-    }
-
-    /// Hashes a key.
-    #[inline]
-    pub fn key<'a>(&self, bytes: &'a [u8]) -> Key<'a> {
-        Key {
-            bytes,
-            hash: KeyHash(self.hasher.hash(bytes)),
-        }
-    }
-
-    /// The shard that keys of this hash live in.
-    #[inline]
-    pub fn footprint(&self, hash: KeyHash) -> Footprint {
-        Footprint::of(self.shard_of(hash))
-    }
-
-    /// Number of dbs.
-    pub fn dbs(&self) -> u32 {
-        self.dbs
-    }
-
-    /// Number of shards.
-    pub fn shards(&self) -> u32 {
-        1 << self.shard_bits
-    }
-
-    /// Number of keys in a db, expired ones that are still there included. Reads no lock: exact if nobody writes.
-    pub fn len(&self, db: u32) -> usize {
-        self.sum(db, |counters| &counters.len)
-    }
-
-    /// Whether a db has no key.
-    pub fn is_empty(&self, db: u32) -> bool {
-        self.len(db) == 0
-    }
-
-    /// Number of keys in a db that have a deadline.
-    pub fn expires_len(&self, db: u32) -> usize {
-        self.sum(db, |counters| &counters.expires)
-    }
-
-    /// Bytes that the keys and values of a db take, entry headers and rounding included, the tables aside.
-    pub fn entry_bytes(&self, db: u32) -> usize {
-        self.sum(db, |counters| &counters.bytes)
-    }
-
-    /// Bytes of memory in use for data: entries, tables and expiry indexes of all dbs.
-    pub fn used_bytes(&self) -> usize {
-        (0..self.dbs).map(|db| self.entry_bytes(db)).sum()
-    }
-
-    fn sum(&self, db: u32, figure: impl Fn(&DbCounters) -> &AtomicUsize) -> usize {
-        self.shards
-            .iter()
-            .filter_map(|shard| shard.counters.get(db as usize))
-            .map(|c| figure(c).load(Relaxed))
-            .sum()
-    }
-
-    /// How access clocks are kept.
-    pub fn clock(&self) -> &AccessClock {
-        &self.clock
-    }
-
-    /// Begins a turn, for prefetching.
-    pub fn pin(&self) -> Turn {
-        Turn {
-            _guard: crossbeam_epoch::pin(),
-        }
-    }
-
-    /// Starts loading the bucket in which a key would be found.
-    #[inline]
-    pub fn prefetch_bucket(&self, _turn: &Turn, _db: u32, _hash: KeyHash) {}
-
-    /// Starts loading the entry of a key, some time after [`prefetch_bucket`](Self::prefetch_bucket).
-    #[inline]
-    pub fn prefetch_entry(&self, _turn: &Turn, _db: u32, _hash: KeyHash) {}
-
-    /// Locks the shards of a footprint, in ascending order, until the access is dropped.
-    #[inline]
-    pub fn open(&self, footprint: Footprint, now: UnixMillis) -> Access<'_> {
-        Access::new(self, footprint, now)
-    }
-
-    /// The shard that a SCAN goes on in. See [`Db::scan`](super::Db::scan).
-    pub fn scan_footprint(&self, cursor: u64) -> Footprint {
-        Footprint::of(self.scan_shard(cursor))
-    }
-
-    /// A shard for [`Db::random`](super::Db::random), chosen by how many keys it holds, so that every key of the db is as likely.
-    pub fn random_footprint(&self, db: u32, random: u64) -> Footprint {
-        let total = self.len(db) as u64;
-        let mut nth = if total == 0 { 0 } else { random % total };
-        for shard in 0..self.shards() {
-            let len = self.shard_len(shard, db) as u64;
-            if nth < len {
-                return Footprint::of(shard);
-            }
-            nth -= len;
-        }
-        Footprint::of(0)
-    }
-
-    /// Removes keys of one shard whose deadline has passed, doing at most `limit` pieces of work. `on_expired` (db, key) is
-    /// called for each, under the shard's lock, so that its `DEL` gets into the log before any later change.
-    pub fn expire_step(
+    /// Marks who watches a key of the dbs `watched` that exists in one of the dbs `existing`.
+    pub(super) fn mark_watchers_of_existing(
         &self,
-        shard: u32,
-        now: UnixMillis,
-        limit: usize,
-        on_expired: &mut dyn FnMut(u32, &[u8]),
-    ) -> ExpireProgress {
-        let mut access = self.open(Footprint::of(shard), now);
-        let mut due = Vec::new();
-        for db in 0..self.dbs {
-            access.db(db).for_each_any(&mut |entry| {
-                if entry.expire_at().is_some_and(|at| at < now) && due.len() <= limit {
-                    due.push((db, entry.key().to_vec()));
-                }
-            });
-        }
-        let more = due.len() > limit;
-        due.truncate(limit);
-        for (db, key) in &due {
-            access.db_mut(*db).remove_if_expired(self.key(key));
-        }
-        access.take_expired(on_expired);
-        ExpireProgress {
-            expired: due.len(),
-            steps: due.len(),
-            more,
-            behind_ms: 0,
-        }
-    }
-
-    /// Does at most `limit` pieces of housekeeping (table resizing) in a shard while there is nothing else to do. Returns whether
-    /// there is more.
-    pub fn idle_step(&self, _shard: u32, _limit: usize) -> bool {
-        false
-    }
-
-    #[inline]
-    pub(super) fn shard_of(&self, hash: KeyHash) -> u32 {
-        // Two shifts: there may be but one shard.
-        (hash.0 >> 1 >> (63 - self.shard_bits)) as u32
-    }
-
-    pub(super) fn scan_shard(&self, cursor: u64) -> u32 {
-        (cursor >> 1 >> (62 - self.shard_bits)) as u32 & (self.shards() - 1)
-    }
-
-    pub(super) fn shard(&self, shard: u32) -> &Shard {
-        &self.shards[shard as usize]
-    }
-
-    pub(super) fn shard_len(&self, shard: u32, db: u32) -> usize {
-        self.shard(shard).counters[db as usize].len.load(Relaxed)
-    }
-
-    pub(super) fn all_shards(&self) -> Footprint {
-        (0..self.shards()).map(Footprint::of).collect()
-    }
-
-    /// Adds to the counters of a db in a shard. For whoever holds the shard's lock.
-    pub(super) fn count(&self, shard: u32, db: u32, len: isize, expires: isize, bytes: isize) {
-        let counters = &self.shard(shard).counters[db as usize];
-        for (counter, by) in [
-            (&counters.len, len),
-            (&counters.expires, expires),
-            (&counters.bytes, bytes),
-        ] {
-            // No read-modify-write: the lock keeps other writers away.
-            counter.store(counter.load(Relaxed).wrapping_add_signed(by), Relaxed);
-        }
-    }
-
-    pub(super) fn swap_dbs_of(&self, shard: u32, state: &mut ShardState, a: u32, b: u32) {
-        if a == b {
-            return;
-        }
-        let dbs = &state.dbs;
-        state.watchers.mark_where(|db, key| {
-            (db == a || db == b)
-                && (dbs[a as usize].contains_key(key) || dbs[b as usize].contains_key(key))
+        keyspace: &Keyspace,
+        watched: &[u32],
+        existing: &[u32],
+    ) {
+        self.watchers.mark_where(|db, bytes| {
+            let key = keyspace.key(bytes);
+            watched.contains(&db)
+                && existing
+                    .iter()
+                    .any(|&db| self.find(keyspace.place(db), key).is_some())
         });
-        state.dbs.swap(a as usize, b as usize);
-        let counters = &self.shard(shard).counters;
-        let (a, b) = (&counters[a as usize], &counters[b as usize]);
-        for (a, b) in [
-            (&a.len, &b.len),
-            (&a.expires, &b.expires),
-            (&a.bytes, &b.bytes),
-        ] {
-            let old = a.load(Relaxed);
-            a.store(b.load(Relaxed), Relaxed);
-            b.store(old, Relaxed);
-        }
     }
 
-    pub(super) fn flush_of(&self, shard: u32, state: &mut ShardState, db: u32) -> usize {
-        let map = std::mem::take(&mut state.dbs[db as usize]);
-        state
-            .watchers
-            .mark_where(|watched, key| watched == db && map.contains_key(key));
-        let counters = &self.shard(shard).counters[db as usize];
-        for counter in [&counters.len, &counters.expires, &counters.bytes] {
+    /// Removes every key of a db. The caller has told the watchers.
+    pub(super) fn flush(&mut self, shard: &Shard, place: usize) -> usize {
+        let Some(db) = self.dbs.get_mut(place) else {
+            return 0;
+        };
+        let len = db.table.len();
+        // SAFETY: the table hands over each block once, and forgets it.
+        db.table
+            .drain(|raw| unsafe { drop_block(&mut self.arena, raw) });
+        db.wheel = None;
+        db.refile_from = None;
+        let DbCounters {
+            len: keys,
+            expires,
+            bytes,
+            index_bytes,
+        } = shard.counters(place);
+        for counter in [keys, expires, bytes] {
             counter.store(0, Relaxed);
         }
-        map.len()
+        index_bytes.store(db.table.memory_bytes(), Relaxed);
+        len
+    }
+
+    /// Each deadline has an element in the expiry index that comes due no later; the table is in order.
+    #[cfg(test)]
+    pub(super) fn check_invariants(&self, keyspace: &Keyspace) {
+        for db in &self.dbs {
+            // SAFETY: elements of the table; `&self` keeps the shard unchanged.
+            let hash = |raw| unsafe { keyspace.rehash(block_of(raw)) };
+            db.table.check_invariants(&hash);
+            for raw in db.table.iter() {
+                // SAFETY: as above.
+                let Some(at) = unsafe { block_of(raw) }.expire_at() else {
+                    continue;
+                };
+                let hash = hash(raw) as u32;
+                let is_filed = db
+                    .wheel
+                    .as_ref()
+                    .is_some_and(|wheel| wheel.has_by(at, hash));
+                let is_to_be_filed = db
+                    .refile_from
+                    .is_some_and(|cursor| u64::from(hash) >= cursor);
+                assert!(
+                    is_filed || is_to_be_filed,
+                    "a deadline that nobody will notice"
+                );
+            }
+        }
+    }
+
+    pub(super) fn arena(&self) -> &Arena {
+        &self.arena
+    }
+}
+
+/// # Safety
+/// A live block of the arena that is in no table any more.
+unsafe fn drop_block(arena: &mut Arena, raw: Raw) {
+    // SAFETY: as promised by the caller.
+    unsafe { block::free(arena, base_of(raw)) };
+}
+
+impl Drop for ShardState {
+    fn drop(&mut self) {
+        for db in &mut self.dbs {
+            // SAFETY: the table hands over each block once, and forgets it.
+            db.table
+                .drain(|raw| unsafe { drop_block(&mut self.arena, raw) });
+        }
     }
 }

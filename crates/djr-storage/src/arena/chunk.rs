@@ -1,0 +1,155 @@
+//! The process-wide pool of slabs: anonymous maps, cut into chunks the size of a huge page, cut into slabs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ptr::NonNull;
+
+use parking_lot::Mutex;
+
+/// Size and alignment of a slab, in bytes.
+pub(super) const SLAB_SIZE: usize = 32 << 10;
+const CHUNK_SIZE: usize = 2 << 20;
+/// Chunks mapped at a time. Address space only: memory comes when a slab is used.
+const CHUNKS_PER_MAP: usize = if cfg!(miri) { 1 } else { 16 };
+const SLABS_PER_CHUNK: usize = CHUNK_SIZE / SLAB_SIZE;
+const ALL_FREE: u64 = u64::MAX >> (64 - SLABS_PER_CHUNK);
+/// Empty chunks that keep their memory.
+const IDLE_CHUNKS_MAX: usize = 1;
+
+static POOL: Mutex<Pool> = Mutex::new(Pool::new());
+
+/// Lends a slab, contents undefined. Aborts if the system has no memory.
+pub(super) fn take_slab() -> NonNull<u8> {
+    POOL.lock().take()
+}
+
+/// Takes a slab back. It came from [`take_slab`] and nobody uses it any more.
+pub(super) fn give_back_slab(slab: NonNull<u8>) {
+    POOL.lock().give_back(slab);
+}
+
+struct Pool {
+    /// Each chunk by its address.
+    chunks: BTreeMap<usize, Chunk>,
+    /// Chunks that have a free slab and hold memory. The lowest address is used first, so that the others can become empty.
+    roomy: BTreeSet<usize>,
+    /// Chunks without any memory behind them.
+    bare: BTreeSet<usize>,
+    /// Chunks in `roomy` that are empty.
+    idle: usize,
+}
+
+struct Chunk {
+    base: NonNull<u8>,
+    /// A bit for each free slab.
+    free: u64,
+}
+
+// SAFETY: the pool owns its maps; they are not tied to a thread.
+unsafe impl Send for Chunk {}
+
+impl Pool {
+    const fn new() -> Self {
+        Self {
+            chunks: BTreeMap::new(),
+            roomy: BTreeSet::new(),
+            bare: BTreeSet::new(),
+            idle: 0,
+        }
+    }
+
+    fn take(&mut self) -> NonNull<u8> {
+        loop {
+            if let Some(&address) = self.roomy.first()
+                && let Some(chunk) = self.chunks.get_mut(&address)
+            {
+                self.idle -= usize::from(chunk.free == ALL_FREE);
+                let index = chunk.free.trailing_zeros() as usize;
+                chunk.free &= chunk.free - 1;
+                if chunk.free == 0 {
+                    self.roomy.remove(&address);
+                }
+                // SAFETY: the slab lies inside its chunk.
+                return unsafe { chunk.base.add(index * SLAB_SIZE) };
+            }
+            match self.bare.pop_first() {
+                Some(address) => {
+                    self.roomy.insert(address);
+                    self.idle += 1;
+                }
+                None => self.map_chunks(),
+            }
+        }
+    }
+
+    fn give_back(&mut self, slab: NonNull<u8>) {
+        let address = slab.addr().get() & !(CHUNK_SIZE - 1);
+        let index = (slab.addr().get() - address) / SLAB_SIZE;
+        let Some(chunk) = self.chunks.get_mut(&address) else {
+            unreachable!("not a slab of this pool")
+        };
+        assert!(chunk.free & 1 << index == 0, "slab given back twice");
+        chunk.free |= 1 << index;
+        self.roomy.insert(address);
+        if chunk.free == ALL_FREE {
+            if self.idle >= IDLE_CHUNKS_MAX && release(chunk.base) {
+                self.roomy.remove(&address);
+                self.bare.insert(address);
+            } else {
+                self.idle += 1;
+            }
+        }
+    }
+
+    fn map_chunks(&mut self) {
+        let first = map(CHUNKS_PER_MAP * CHUNK_SIZE);
+        for index in 0..CHUNKS_PER_MAP {
+            // SAFETY: inside the map.
+            let base = unsafe { first.add(index * CHUNK_SIZE) };
+            self.chunks.insert(
+                base.addr().get(),
+                Chunk {
+                    base,
+                    free: ALL_FREE,
+                },
+            );
+            self.bare.insert(base.addr().get());
+        }
+    }
+}
+
+/// Memory of `size` bytes, aligned to [`CHUNK_SIZE`], kept until the process ends.
+fn map(size: usize) -> NonNull<u8> {
+    if cfg!(miri) {
+        let Ok(layout) = std::alloc::Layout::from_size_align(size, CHUNK_SIZE) else {
+            unreachable!("constant")
+        };
+        // SAFETY: the size is not zero.
+        let memory = unsafe { std::alloc::alloc(layout) };
+        return NonNull::new(memory).unwrap_or_else(|| std::alloc::handle_alloc_error(layout));
+    }
+    // The map starts at any page, so it is one chunk longer than what is used of it.
+    let Ok(map) = memmap2::MmapMut::map_anon(size + CHUNK_SIZE) else {
+        std::alloc::handle_alloc_error(std::alloc::Layout::new::<[u8; CHUNK_SIZE]>())
+    };
+    #[cfg(target_os = "linux")]
+    let _ = map.advise(memmap2::Advice::HugePage); // a wish: without it everything works, with more page walks
+    let start = Box::leak(Box::new(map)).as_mut_ptr();
+    let aligned = start.map_addr(|address| address.next_multiple_of(CHUNK_SIZE));
+    NonNull::new(aligned).unwrap_or(NonNull::dangling())
+}
+
+/// Gives the memory of a chunk back to the system; it stays mapped.
+fn release(chunk: NonNull<u8>) -> bool {
+    if cfg!(miri) {
+        return false;
+    }
+    // SAFETY: the whole chunk is free: nobody has a reference into it, and its contents do not matter.
+    unsafe {
+        rustix::mm::madvise(
+            chunk.as_ptr().cast(),
+            CHUNK_SIZE,
+            rustix::mm::Advice::LinuxDontNeed,
+        )
+    }
+    .is_ok()
+}

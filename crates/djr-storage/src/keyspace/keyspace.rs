@@ -1,0 +1,275 @@
+//! The keyspace as a whole: its shards, and what can be asked without opening them.
+
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
+
+use siphasher::sip::SipHasher13;
+
+use super::access::Access;
+use super::block::Block;
+use super::hash::{Footprint, Key, KeyHash, UnixMillis};
+use super::options::{AccessClock, KeyspaceOptions};
+use super::shard::{DbCounters, Shard};
+use crate::table::EpochGuard;
+
+/// All databases.
+pub struct Keyspace {
+    shards: Box<[Shard]>,
+    all_shards: Footprint,
+    shard_bits: u32,
+    hasher: SipHasher13,
+    clock: AccessClock,
+    /// Where each db's keys are in the shards, so that `SWAPDB` exchanges two numbers. Written only while all shards are locked.
+    places: Box<[AtomicU32]>,
+}
+
+/// One worker's turn: while it lives, memory that a prefetch may look at is not given back.
+pub struct Turn {
+    guard: EpochGuard,
+}
+
+/// What a step of the active expiry did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ExpireProgress {
+    /// Keys removed.
+    pub expired: usize,
+    /// Pieces of work done; about the limit at most.
+    pub steps: usize,
+    /// More is due: call again soon.
+    pub more: bool,
+    /// How long the oldest work that is still due has been due, in milliseconds.
+    pub behind_ms: u64,
+}
+
+impl Keyspace {
+    /// An empty keyspace.
+    ///
+    /// # Panics
+    /// If the options are out of their bounds.
+    pub fn new(options: KeyspaceOptions) -> Self {
+        assert!(options.dbs > 0, "a keyspace has at least one db");
+        assert!(
+            options.shards.is_power_of_two(),
+            "the number of shards is a power of two"
+        );
+        assert!(options.shards <= 64, "at most 64 shards");
+        Self {
+            shards: (0..options.shards)
+                .map(|number| Shard::new(number, options.shards, options.dbs))
+                .collect(),
+            all_shards: (0..options.shards).map(Footprint::of).collect(),
+            shard_bits: options.shards.trailing_zeros(),
+            hasher: SipHasher13::new_with_keys(options.hash_seed.0, options.hash_seed.1),
+            clock: AccessClock::default(),
+            places: (0..options.dbs).map(AtomicU32::new).collect(),
+        }
+    }
+
+    /// Hashes a key.
+    #[inline]
+    pub fn key<'a>(&self, bytes: &'a [u8]) -> Key<'a> {
+        Key {
+            bytes,
+            hash: KeyHash(self.hasher.hash(bytes)),
+        }
+    }
+
+    /// The shard that keys of this hash live in.
+    #[inline]
+    pub fn footprint(&self, hash: KeyHash) -> Footprint {
+        Footprint::of(self.shard_of(hash))
+    }
+
+    /// Number of dbs.
+    #[inline]
+    pub fn dbs(&self) -> u32 {
+        self.places.len() as u32
+    }
+
+    /// Number of shards.
+    pub fn shards(&self) -> u32 {
+        1 << self.shard_bits
+    }
+
+    /// Number of keys in a db, expired ones that are still there included. Takes no lock: exact if nobody writes meanwhile.
+    pub fn len(&self, db: u32) -> usize {
+        self.sum(db, |counters| &counters.len)
+    }
+
+    /// Whether a db has no key.
+    pub fn is_empty(&self, db: u32) -> bool {
+        self.len(db) == 0
+    }
+
+    /// Number of keys in a db that have a deadline.
+    pub fn expires_len(&self, db: u32) -> usize {
+        self.sum(db, |counters| &counters.expires)
+    }
+
+    /// Bytes that the entries of a db take: keys and values with their headers and rounding.
+    pub fn entry_bytes(&self, db: u32) -> usize {
+        self.sum(db, |counters| &counters.bytes)
+    }
+
+    /// Bytes that the tables and expiry indexes of a db take.
+    pub fn index_bytes(&self, db: u32) -> usize {
+        self.sum(db, |counters| &counters.index_bytes)
+    }
+
+    /// Bytes of memory in use for data: entries, tables and expiry indexes of all dbs.
+    pub fn used_bytes(&self) -> usize {
+        (0..self.dbs())
+            .map(|db| self.entry_bytes(db) + self.index_bytes(db))
+            .sum()
+    }
+
+    /// Bytes that the entries' allocator holds from the system, free blocks included. Opens shard by shard.
+    pub fn held_bytes(&self) -> usize {
+        let held = |shard| {
+            self.open(Footprint::of(shard), 0)
+                .state(shard)
+                .arena()
+                .held_bytes()
+        };
+        (0..self.shards()).map(held).sum()
+    }
+
+    fn sum(&self, db: u32, figure: impl Fn(&DbCounters) -> &AtomicUsize) -> usize {
+        let place = self.place(db);
+        self.shards
+            .iter()
+            .map(|shard| figure(shard.counters(place)).load(Relaxed))
+            .sum()
+    }
+
+    /// How access clocks are kept.
+    #[inline]
+    pub fn clock(&self) -> &AccessClock {
+        &self.clock
+    }
+
+    /// Begins a turn, for prefetching.
+    #[inline]
+    pub fn pin(&self) -> Turn {
+        Turn {
+            guard: EpochGuard::pin(),
+        }
+    }
+
+    /// Starts loading the bucket in which a key would be found.
+    #[inline]
+    pub fn prefetch_bucket(&self, _turn: &Turn, db: u32, hash: KeyHash) {
+        if let Some(view) = self.shard(self.shard_of(hash)).view(self.place(db)) {
+            view.prefetch_bucket(hash.0);
+        }
+    }
+
+    /// Starts loading the entry of a key, some time (ten keys, say) after [`prefetch_bucket`](Self::prefetch_bucket).
+    #[inline]
+    pub fn prefetch_entry(&self, turn: &Turn, db: u32, hash: KeyHash) {
+        if let Some(view) = self.shard(self.shard_of(hash)).view(self.place(db)) {
+            view.peek_prefetch_entry(&turn.guard, hash.0);
+        }
+    }
+
+    /// Locks the shards of a footprint, in ascending order, until the access is dropped.
+    #[inline]
+    pub fn open(&self, footprint: Footprint, now: UnixMillis) -> Access<'_> {
+        Access::new(self, footprint.intersection(self.all_shards), now)
+    }
+
+    /// The shard that a SCAN goes on in. See [`Db::scan`](super::Db::scan).
+    pub fn scan_footprint(&self, cursor: u64) -> Footprint {
+        u32::try_from(cursor >> 32)
+            .ok()
+            .filter(|&shard| shard < self.shards())
+            .map_or(Footprint::NONE, Footprint::of)
+    }
+
+    /// A shard for [`Db::random`](super::Db::random), chosen by how many keys it holds, so that every key of the db is as likely.
+    pub fn random_footprint(&self, db: u32, random: u64) -> Footprint {
+        Footprint::of(self.random_shard(db, self.all_shards, random).unwrap_or(0))
+    }
+
+    /// One of these shards, each as likely as it has keys of the db.
+    pub(super) fn random_shard(&self, db: u32, among: Footprint, random: u64) -> Option<u32> {
+        let len = |shard| self.shard(shard).counters(self.place(db)).len.load(Relaxed) as u64;
+        let total: u64 = among.shards().map(len).sum();
+        // High bits choose the shard, so that the low ones can choose in it.
+        let mut nth = ((u128::from(random) * u128::from(total)) >> 64) as u64;
+        among.shards().find(|&shard| {
+            let len = len(shard);
+            let found = nth < len;
+            nth = nth.saturating_sub(len);
+            found
+        })
+    }
+
+    /// Removes keys of one shard whose deadline has passed, doing about `limit` pieces of work at most. `on_expired` (db, key) is
+    /// called for each, under the shard's lock, so that its `DEL` gets into the log before any later change.
+    pub fn expire_step(
+        &self,
+        shard: u32,
+        now: UnixMillis,
+        limit: usize,
+        on_expired: &mut dyn FnMut(u32, &[u8]),
+    ) -> ExpireProgress {
+        let mut progress = ExpireProgress::default();
+        let mut access = self.open(Footprint::of(shard), now);
+        for db in 0..self.dbs() {
+            let left = limit.saturating_sub(progress.steps);
+            let mut view = access.db_mut(db);
+            let mut part = view.part_at(shard);
+            let step = part.expire_step(left, &mut |key| on_expired(db, key));
+            progress.expired += step.expired;
+            progress.steps += step.steps;
+            progress.more |= step.more;
+            if step.more {
+                progress.behind_ms = progress.behind_ms.max(part.behind_ms());
+            }
+        }
+        progress
+    }
+
+    /// Does some housekeeping (resizing tables, by about `limit` buckets) in a shard while there is nothing else to do. Returns whether
+    /// there is more.
+    pub fn idle_step(&self, shard: u32, limit: u32) -> bool {
+        let mut access = self.open(Footprint::of(shard), 0);
+        (0..self.dbs()).any(|db| access.db_mut(db).part_at(shard).resize_step(limit))
+    }
+
+    /// The table uses the low half of the hash, the shard the high bits.
+    #[inline]
+    pub(super) fn shard_of(&self, hash: KeyHash) -> u32 {
+        // Two shifts: there may be but one shard.
+        (hash.0 >> 1 >> (63 - self.shard_bits)) as u32
+    }
+
+    #[inline]
+    pub(super) fn shard(&self, shard: u32) -> &Shard {
+        &self.shards[shard as usize]
+    }
+
+    pub(super) fn all_shards(&self) -> Footprint {
+        self.all_shards
+    }
+
+    /// Where the keys of a db are in each shard. Cannot change while any shard is open.
+    #[inline]
+    pub(super) fn place(&self, db: u32) -> usize {
+        self.places[db as usize].load(Relaxed) as usize
+    }
+
+    /// For whoever has opened all shards.
+    pub(super) fn swap_places(&self, a: u32, b: u32) {
+        let (a, b) = (&self.places[a as usize], &self.places[b as usize]);
+        let old = a.load(Relaxed);
+        a.store(b.load(Relaxed), Relaxed);
+        b.store(old, Relaxed);
+    }
+
+    /// The hash of an entry, for the table.
+    #[cold]
+    pub(super) fn rehash(&self, block: Block<'_>) -> u64 {
+        self.hasher.hash(block.key())
+    }
+}

@@ -1,0 +1,363 @@
+//! Random command lines from the declarations: mostly valid ones, and some that a server has to refuse.
+//!
+//! Few keys, so that commands meet; deadlines far away or long past, so that timing does not matter.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use djr_engine::Rng;
+use djr_engine::command::Command;
+use djr_engine::registry::Registry;
+use djr_engine::spec::{Arg, ArgKind};
+
+/// A command line.
+pub type Words = Vec<Vec<u8>>;
+
+/// Makes random command lines.
+pub struct Generator<'r> {
+    rng: Rng,
+    /// Every command and subcommand that may be drawn, with the words of its name.
+    commands: Vec<(&'r Command, Words)>,
+    /// The words that announce options, by full name of the command: no other is used.
+    tokens: BTreeMap<String, BTreeSet<String>>,
+}
+
+const KEYS: &[&str] = &["a", "b", "c", "d", "key:5", "key:6", "", "k\0\r\n\u{e9}"];
+
+const STRINGS: &[&str] = &[
+    "",
+    "a",
+    "abc",
+    "abcabc",
+    "0",
+    "1",
+    "12",
+    "-5",
+    "007",
+    "3.5",
+    "-0.1",
+    "1e3",
+    " 1",
+    "1 ",
+    "x y",
+    "9223372036854775807",
+    "-9223372036854775808",
+    "9223372036854775808",
+    "0x10",
+    "inf",
+    "nan",
+    "bcbcabcbacbca",
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    "\0\r\n\u{ff}",
+];
+
+const DOUBLES: &[&str] = &[
+    "0",
+    "-0",
+    "1",
+    "0.1",
+    "0.2",
+    "-0.3",
+    "10.5",
+    "3.0e3",
+    "5e-324",
+    "1e17",
+    "1e-17",
+    "1e19",
+    "inf",
+    "-inf",
+    "nan",
+    "1e5000",
+    "1e-5000",
+    "1e4931",
+    "-1e4931",
+    ".5",
+    "5.",
+    ".",
+    "1e",
+    "+3",
+    " 1",
+    "1 ",
+    "0x1p3",
+    "0x.8",
+    "0x",
+    "1e+2",
+    "1.7976931348623157e308",
+    "1e-4940",
+    "123456789012345678901234567890",
+    "infinity",
+    "INF",
+    "1,5",
+    "--1",
+    "1e1.5",
+    "x",
+];
+
+const INTEGERS: &[&str] = &[
+    "0",
+    "1",
+    "-1",
+    "2",
+    "3",
+    "5",
+    "10",
+    "-3",
+    "-10",
+    "100",
+    "9223372036854775807",
+    "-9223372036854775808",
+    "9223372036854775808",
+    "9223372036854775",
+    "9223372036854776",
+    "-9223372036854776",
+    "99999999999999999999",
+    "x",
+    "",
+    "1.5",
+    " 1",
+    "01",
+    "+1",
+    "-0",
+];
+
+/// Times that are refused, past, or too far away to matter.
+const TIMES: &[&str] = &[
+    "0",
+    "-1",
+    "-10",
+    "x",
+    "",
+    "1.5",
+    "9223372036854775807",
+    "-9223372036854775808",
+    "9223372036854775808",
+    "9223372036854775",
+    "9223372036854776",
+    "-9223372036854776",
+    "99999999999999999999",
+];
+
+const PATTERNS: &[&str] = &[
+    "*", "**", "?", "a", "[a-c]", "[^a]", "[c-a]*", "key:*", "k*[56]", "*5", "\\a", "[", "[^",
+    "[a", "[a-", "[\\]a]", "a*?", "*:*", "", "[]a]", "k??*", "\\", "*\\", "[b\\", "[^a-",
+];
+
+/// Words that no command knows, and some that only other commands do.
+const STRAY: &[&str] = &["foo", "", "NX", "XX", "GET", "0", "LT", "COUNT", "REPLACE"];
+
+impl<'r> Generator<'r> {
+    /// A generator that begins at `seed` and knows these commands, by full name, with the option words that `tokens` lists for them.
+    pub fn new(
+        registry: &'r Registry,
+        seed: u64,
+        tokens: BTreeMap<String, BTreeSet<String>>,
+    ) -> Self {
+        let mut commands = Vec::new();
+        for command in registry.commands() {
+            let name = command.spec.name.as_bytes().to_vec();
+            if command.subcommands.is_empty() {
+                commands.push((command, vec![name]));
+            } else {
+                for sub in &command.subcommands {
+                    commands.push((sub, vec![name.clone(), sub.spec.name.as_bytes().to_vec()]));
+                }
+            }
+        }
+        commands.retain(|(command, _)| tokens.contains_key(&command.full_name));
+        assert!(!commands.is_empty(), "there is nothing to draw from");
+        Self {
+            rng: Rng::new(seed),
+            commands,
+            tokens,
+        }
+    }
+
+    /// All keys that commands may name.
+    pub fn keys() -> impl Iterator<Item = &'static [u8]> {
+        KEYS.iter().map(|key| key.as_bytes())
+    }
+
+    /// A number below `bound`.
+    pub fn below(&mut self, bound: usize) -> usize {
+        self.rng.below(bound as u64) as usize
+    }
+
+    /// The full name of a command and a request for it.
+    pub fn next(&mut self) -> (String, Words) {
+        loop {
+            let at = self.below(self.commands.len());
+            let (command, mut words) = self.commands[at].clone();
+            // Otherwise there would hardly ever be anything.
+            if command.spec.name.starts_with("flush") && self.below(20) > 0 {
+                continue;
+            }
+            let names = words.len();
+            for word in &mut words {
+                if self.below(4) == 0 {
+                    word.make_ascii_uppercase();
+                }
+            }
+            self.args(command, command.spec.syntax, &mut words);
+            if self.below(10) == 0 {
+                self.spoil(names, &mut words);
+            }
+            return (command.full_name.clone(), words);
+        }
+    }
+
+    fn args(&mut self, command: &Command, args: &[Arg], words: &mut Words) {
+        // Options may come in any order.
+        let first_option = args
+            .iter()
+            .position(|arg| arg.optional)
+            .unwrap_or(args.len());
+        let (fixed, options) = args.split_at(first_option);
+        for arg in fixed {
+            self.arg(command, arg, words);
+        }
+        let mut options: Vec<_> = options.to_vec();
+        while !options.is_empty() {
+            let option = options.remove(self.below(options.len()));
+            if self.below(3) == 0 {
+                self.arg(command, &option, words);
+            }
+        }
+    }
+
+    fn arg(&mut self, command: &Command, arg: &Arg, words: &mut Words) {
+        if let Some(token) = arg.token {
+            if !self.tokens[&command.full_name].contains(token) {
+                return;
+            }
+            let mut token = token.as_bytes().to_vec();
+            if self.below(2) == 0 {
+                token.make_ascii_lowercase();
+            }
+            words.push(token);
+        }
+        let times = if arg.multiple { 1 + self.below(3) } else { 1 };
+        if arg.multiple
+            && let Some(last) = words.last_mut()
+            && command
+                .spec
+                .syntax
+                .first()
+                .is_some_and(|first| first.name == "numkeys")
+            && self.below(10) > 0
+        {
+            *last = times.to_string().into_bytes();
+        }
+        for _ in 0..times {
+            self.value(command, arg, words);
+        }
+    }
+
+    fn value(&mut self, command: &Command, arg: &Arg, words: &mut Words) {
+        let word = match arg.kind {
+            ArgKind::Token => return,
+            ArgKind::Block(args) => {
+                return args.iter().for_each(|arg| self.arg(command, arg, words));
+            }
+            ArgKind::OneOf(args) => {
+                let at = self.below(args.len());
+                return self.arg(command, &args[at], words);
+            }
+            ArgKind::Key(_) => self.one_of(KEYS),
+            ArgKind::String => self.string(arg.name),
+            ArgKind::Double => self.double(),
+            ArgKind::Pattern => self.one_of(PATTERNS),
+            ArgKind::Integer | ArgKind::UnixTime => self.integer(arg.name),
+        };
+        words.push(word);
+    }
+
+    fn string(&mut self, name: &str) -> Vec<u8> {
+        match name {
+            "type" => self.one_of(&["string", "STRING", "list", "hash"]),
+            _ if self.below(4) == 0 => self.below(2000).to_string().into_bytes(),
+            _ => self.one_of(STRINGS),
+        }
+    }
+
+    fn double(&mut self) -> Vec<u8> {
+        match self.below(4) {
+            0 => self.one_of(DOUBLES),
+            1 => {
+                let (whole, part) = (self.rng.next() as i32 % 1000, self.rng.next() as u16);
+                format!("{whole}.{part}").into_bytes()
+            }
+            2 => {
+                // Any digits at all.
+                let (a, b) = (self.rng.next(), self.rng.next());
+                let exponent = self.below(60) as i32 - 40;
+                format!("{a}.{b}e{exponent}").into_bytes()
+            }
+            _ => format!("{:e}", f64::from_bits(self.rng.next())).into_bytes(),
+        }
+    }
+
+    fn integer(&mut self, name: &str) -> Vec<u8> {
+        let any = self.below(8) == 0;
+        match name {
+            "cursor" if !any => b"0".to_vec(),
+            "count" if !any => b"1000".to_vec(),
+            // Not past the largest string, which would be made.
+            "offset" if self.below(10) == 0 => {
+                self.one_of(&["536870912", "9223372036854775807", "-1", "x"])
+            }
+            "offset" => self.below(60).to_string().into_bytes(),
+            "db" | "destination-db" | "index1" | "index2" => self.one_of(&[
+                "0",
+                "1",
+                "2",
+                "0",
+                "1",
+                "2",
+                "0",
+                "1",
+                "2",
+                "15",
+                "16",
+                "-1",
+                "x",
+                "9999999999",
+                "",
+            ]),
+            "seconds" | "milliseconds" | "unix-time-seconds" | "unix-time-milliseconds" if any => {
+                self.one_of(TIMES)
+            }
+            _ if any => self.one_of(INTEGERS),
+            // So many possible deadlines that none is drawn twice.
+            "seconds" => self.between(1_000_000, 1 << 40),
+            "milliseconds" => self.between(1_000_000_000, 1 << 50),
+            "unix-time-seconds" => self.between(5_000_000_000, 1 << 43),
+            "unix-time-milliseconds" => self.between(5_000_000_000_000, 1 << 53),
+            _ => (self.below(30) as i64 - 12).to_string().into_bytes(),
+        }
+    }
+
+    fn between(&mut self, low: u64, high: u64) -> Vec<u8> {
+        (low + self.rng.below(high - low)).to_string().into_bytes()
+    }
+
+    fn one_of(&mut self, choices: &[&str]) -> Vec<u8> {
+        let at = self.below(choices.len());
+        choices[at].as_bytes().to_vec()
+    }
+
+    /// Makes a request that is probably wrong. Its name stays.
+    fn spoil(&mut self, names: usize, words: &mut Words) {
+        let at = names + self.below(words.len() - names + 1);
+        match self.below(4) {
+            0 => words.insert(at, self.one_of(STRAY)),
+            1 if words.len() > names => {
+                words.pop();
+            }
+            2 if at < words.len() => words.push(words[at].clone()),
+            _ if at < words.len() => {
+                words.remove(at);
+            }
+            _ => words.push(self.one_of(STRAY)),
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Real servers to compare with: `redis-server` and `valkey-server`, where they are installed.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use djr_protocol::{Limits, ReplyDecoder, Value, encode_command};
+
+/// The real servers found in the directory that the environment variable `DJR_PEERS` names and on the `PATH`.
+///
+/// # Panics
+/// If there is none and `CI` is set: a comparison that is silently left out says nothing.
+pub fn binaries() -> Vec<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let peers = std::env::var_os("DJR_PEERS").map(PathBuf::from);
+    let found: Vec<_> = peers
+        .into_iter()
+        .chain(std::env::split_paths(&path))
+        .flat_map(|dir| ["redis-server", "valkey-server"].map(|name| dir.join(name)))
+        .filter(|binary| binary.is_file())
+        .collect();
+    if found.is_empty() {
+        assert!(
+            std::env::var("CI").as_deref() != Ok("true"),
+            "no redis-server or valkey-server on the PATH or in DJR_PEERS"
+        );
+        eprintln!(
+            "NOT COMPARED WITH ANYTHING: no redis-server or valkey-server on the PATH or in DJR_PEERS"
+        );
+    }
+    found
+}
+
+/// A real server of our own, on a socket in a temporary directory, without persistence. Stopped when dropped.
+pub struct Reference {
+    process: Child,
+    connection: Connection,
+    /// What `INFO` calls it: `redis 7.0.15`, `valkey 9.1.2`.
+    pub version: String,
+    _dir: tempfile::TempDir,
+}
+
+impl Reference {
+    /// Starts a server.
+    pub fn start(binary: &Path) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let socket = dir.path().join("socket");
+        let process = Command::new(binary)
+            .args(["--port", "0", "--save", "", "--unixsocket"])
+            .arg(&socket)
+            .arg("--dir")
+            .arg(dir.path())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("the server starts");
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let stream = loop {
+            match UnixStream::connect(&socket) {
+                Ok(stream) => break stream,
+                Err(error) => assert!(Instant::now() < deadline, "{}: {error}", binary.display()),
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        let mut connection = Connection::new(stream);
+        let info = connection.call(&[b"INFO", b"server"]);
+        let info = String::from_utf8_lossy(info.as_bytes().unwrap_or_default()).into_owned();
+        let field = |name: &str| {
+            info.lines()
+                .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+                .map(str::to_owned)
+        };
+        let version = match field("valkey_version") {
+            Some(version) => format!("valkey {version}"),
+            None => format!("redis {}", field("redis_version").unwrap_or_default()),
+        };
+        Self {
+            process,
+            connection,
+            version,
+            _dir: dir,
+        }
+    }
+
+    /// Sends a command and waits for its reply.
+    pub fn call(&mut self, words: &[&[u8]]) -> Value {
+        self.connection.call(words)
+    }
+
+    /// Whether it is a Valkey.
+    pub fn is_valkey(&self) -> bool {
+        self.version.starts_with("valkey")
+    }
+}
+
+impl Drop for Reference {
+    fn drop(&mut self) {
+        // It has nothing to lose, and an error here could only hide the test's own.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A connection that waits for each reply.
+struct Connection {
+    stream: UnixStream,
+    input: BytesMut,
+    decoder: ReplyDecoder,
+}
+
+impl Connection {
+    fn new(stream: UnixStream) -> Self {
+        Self {
+            stream,
+            input: BytesMut::new(),
+            decoder: ReplyDecoder::new(),
+        }
+    }
+
+    fn call(&mut self, words: &[&[u8]]) -> Value {
+        let mut request = Vec::new();
+        encode_command(&mut request, words);
+        self.stream.write_all(&request).expect("the server reads");
+        loop {
+            let decoded = self.decoder.decode(&mut self.input, &Limits::default());
+            if let Some(value) = decoded.expect("the reply is RESP") {
+                return value;
+            }
+            let mut chunk = [0; 16 * 1024];
+            let count = self.stream.read(&mut chunk).expect("the server answers");
+            assert!(count > 0, "the server closed the connection");
+            self.input.extend_from_slice(&chunk[..count]);
+        }
+    }
+}
