@@ -1,3 +1,5 @@
 //! `djr-cli`: the command-line client.
 
+#![forbid(unsafe_code)]
+
 fn main() {}
