@@ -69,7 +69,7 @@ fn register(root: &Path, dir: &Path, module: &str) -> Result<()> {
     if !path.exists() {
         let family = dir.file_name().unwrap_or_default().to_string_lossy();
         let text = format!(
-            "//! {}.\n\nuse crate::spec::CommandSpec;\n\n/// The commands of this family.\npub static COMMANDS: &[&CommandSpec] = &[\n];\n",
+            "//! {}.\n\nuse crate::spec::CommandSpec;\n\n/// The commands of this family.\npub static COMMANDS: &[&CommandSpec] = &[];\n",
             family.replace('_', " ")
         );
         std::fs::write(&path, text)?;
@@ -82,6 +82,11 @@ fn register(root: &Path, dir: &Path, module: &str) -> Result<()> {
     let text = with_entry(&text, module)
         .with_context(|| format!("{}: no table of commands in it", table.display()))?;
     std::fs::write(&path, text)?;
+    run::checked(
+        run::program("rustfmt")
+            .args(["--edition", "2024"])
+            .arg(&path),
+    )?;
     println!(
         "added  `mod {module};` and `&{module}::SPEC` to {}",
         table.display()
@@ -95,6 +100,16 @@ fn with_entry(text: &str, module: &str) -> Option<String> {
     let table = lines
         .iter()
         .position(|line| line.contains("COMMANDS: &["))?;
+    // A short table stands in one line.
+    if let Some((head, entries)) = lines[table].clone().split_once("= &[")
+        && let Some(entries) = entries.strip_suffix("];")
+    {
+        let entries = entries.split(", ").filter(|entry| !entry.is_empty());
+        let mut spread = vec![format!("{head}= &[")];
+        spread.extend(entries.map(|entry| format!("    {entry},")));
+        spread.push("];".to_owned());
+        lines.splice(table..=table, spread);
+    }
     let entry = format!("    &{module}::SPEC,");
     let plain = |line: &str| line.replace("r#", "");
     let at = (table + 1..lines.len())
@@ -128,9 +143,13 @@ mod tests {
 
     #[test]
     fn a_new_family_begins_with_one() {
-        let text = "//! X.\n\nuse y;\n\npub static COMMANDS: &[&S] = &[\n];\n";
+        let text = "//! X.\n\nuse y;\n\npub static COMMANDS: &[&S] = &[];\n";
         let wanted =
             "//! X.\n\nmod b;\n\nuse y;\n\npub static COMMANDS: &[&S] = &[\n    &b::SPEC,\n];\n";
         assert_eq!(with_entry(text, "b").unwrap(), wanted);
+        let text = "mod b;\n\npub static COMMANDS: &[&S] = &[&b::SPEC];\n";
+        let wanted =
+            "mod a;\nmod b;\n\npub static COMMANDS: &[&S] = &[\n    &a::SPEC,\n    &b::SPEC,\n];\n";
+        assert_eq!(with_entry(text, "a").unwrap(), wanted);
     }
 }
