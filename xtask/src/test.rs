@@ -67,9 +67,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
 }
 
-/// The programs that whole-server tests start.
+/// Builds the programs that whole-server tests start. Together with the tests: alone, cargo would choose other features for what
+/// both depend on, and compile it twice.
 fn build_binaries() -> Result<()> {
-    run::checked(run::cargo().args(["build", "--workspace", "--bins"]))
+    run::checked(run::cargo().args(["build", "--workspace", "--bins", "--tests"]))
 }
 
 fn rust(quick: bool) -> Runner {
