@@ -72,23 +72,26 @@ pub(crate) fn is_there(command: &mut Command) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-/// Runs a command, passes its standard output on, and hands each line of it to `see`.
-pub(crate) fn watched(command: &mut Command, mut see: impl FnMut(&str)) -> Result<ExitStatus> {
+/// Runs a command, passes its standard output on to `out`, and hands each line of it to `see`.
+pub(crate) fn watched(
+    command: &mut Command,
+    out: &mut dyn Write,
+    mut see: impl FnMut(&str),
+) -> Result<ExitStatus> {
     let mut child = command
         .stdout(Stdio::piped())
         .spawn()
         .with_context(|| format!("cannot run `{}`", shown(command)))?;
-    let mut stdout = std::io::stdout().lock();
     if let Some(output) = child.stdout.take() {
         let mut output = BufReader::new(output);
         let mut line = Vec::new();
         // By bytes: what a test prints need not be text.
         while output.read_until(b'\n', &mut line)? > 0 {
-            stdout.write_all(&line)?;
+            out.write_all(&line)?;
             see(String::from_utf8_lossy(&line).trim_end());
             line.clear();
         }
     }
-    stdout.flush()?;
+    out.flush()?;
     Ok(child.wait()?)
 }

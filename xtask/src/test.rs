@@ -10,6 +10,7 @@
 
 use crate::{paths, peers, run};
 use anyhow::{Result, bail};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
@@ -48,7 +49,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     let outcomes = runners
         .into_iter()
-        .map(Runner::run)
+        .map(|runner| runner.run(&mut std::io::stdout()))
         .collect::<Result<Vec<_>>>()?;
     for outcome in &outcomes {
         println!();
@@ -124,12 +125,12 @@ fn has_reference() -> bool {
 }
 
 impl Runner {
-    fn run(mut self) -> Result<Outcome> {
+    fn run(mut self, out: &mut dyn Write) -> Result<Outcome> {
         let name = run::shown(&self.command);
-        println!("── {name}");
+        writeln!(out, "── {name}")?;
         let began = Instant::now();
         let mut closing = Vec::new();
-        let status = run::watched(&mut self.command, |line| match self.closes {
+        let status = run::watched(&mut self.command, out, |line| match self.closes {
             Some(closes) if closes(line) => closing.push(line.to_owned()),
             None if !line.is_empty() => closing = vec![line.to_owned()],
             _ => {}
@@ -169,7 +170,9 @@ mod tests {
     fn outcome(script: &str, closes: Option<fn(&str) -> bool>) -> Outcome {
         let mut command = Command::new("sh");
         command.args(["-c", script]);
-        Runner { command, closes }.run().unwrap()
+        Runner { command, closes }
+            .run(&mut std::io::sink())
+            .unwrap()
     }
 
     #[test]
