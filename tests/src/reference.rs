@@ -1,5 +1,6 @@
 //! Real servers to compare with: `redis-server` and `valkey-server`, where they are installed.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -16,9 +17,15 @@ use djr_protocol::{Limits, ReplyDecoder, Value, encode_command};
 pub fn binaries() -> Vec<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let peers = std::env::var_os("DJR_PEERS").map(PathBuf::from);
-    let found: Vec<_> = peers
+    // The same directory may be on the PATH under several names. Not so the files: one is often a link to another, and goes by
+    // the name that it is called by.
+    let dirs: BTreeSet<_> = peers
         .into_iter()
         .chain(std::env::split_paths(&path))
+        .filter_map(|dir| dir.canonicalize().ok())
+        .collect();
+    let found: Vec<_> = dirs
+        .iter()
         .flat_map(|dir| ["redis-server", "valkey-server"].map(|name| dir.join(name)))
         .filter(|binary| binary.is_file())
         .collect();
@@ -36,7 +43,7 @@ pub fn binaries() -> Vec<PathBuf> {
 
 /// A real server of our own, on a socket in a temporary directory, without persistence. Stopped when dropped.
 pub struct Reference {
-    process: Child,
+    _process: Process,
     connection: Connection,
     /// What `INFO` calls it: `redis 7.0.15`, `valkey 9.1.2`.
     pub version: String,
@@ -48,7 +55,7 @@ impl Reference {
     pub fn start(binary: &Path) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let socket = dir.path().join("socket");
-        let process = Command::new(binary)
+        let child = Command::new(binary)
             .args(["--port", "0", "--save", "", "--unixsocket"])
             .arg(&socket)
             .arg("--dir")
@@ -56,6 +63,7 @@ impl Reference {
             .stdout(Stdio::null())
             .spawn()
             .expect("the server starts");
+        let process = Process(child);
         let deadline = Instant::now() + Duration::from_secs(30);
         let stream = loop {
             match UnixStream::connect(&socket) {
@@ -77,7 +85,7 @@ impl Reference {
             None => format!("redis {}", field("redis_version").unwrap_or_default()),
         };
         Self {
-            process,
+            _process: process,
             connection,
             version,
             _dir: dir,
@@ -95,11 +103,14 @@ impl Reference {
     }
 }
 
-impl Drop for Reference {
+/// Stopped when dropped, whatever has gone wrong.
+struct Process(Child);
+
+impl Drop for Process {
     fn drop(&mut self) {
         // It has nothing to lose, and an error here could only hide the test's own.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

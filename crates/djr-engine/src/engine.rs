@@ -133,13 +133,16 @@ impl Engine {
         }
         let db = shell.db();
         let result = self.run(executor, &mut access, command, args, now, shell, reply);
-        if let Ok(Logged::Verbatim) = result
-            && !access.has_expired()
-            && executor.effects.is_empty()
-            && let Some(raw) = args.raw()
-        {
-            shell.log().append(db, &[raw]);
-            return Ok(());
+        // The usual case: nothing to log but the request itself, if that.
+        if !access.has_expired() && executor.effects.is_empty() {
+            match (&result, args.raw()) {
+                (Ok(Logged::Verbatim), Some(raw)) => {
+                    shell.log().append(db, &[raw]);
+                    return Ok(());
+                }
+                (Ok(Logged::Verbatim), None) => {}
+                _ => return result.map(|_| ()),
+            }
         }
         self.log_expired(executor, &mut access, shell);
         if let Ok(Logged::Verbatim) = result {
@@ -150,11 +153,15 @@ impl Engine {
     }
 
     /// Opens shards; refuses where a script that runs too long keeps them.
+    #[inline]
     pub(crate) fn open(
         &self,
         footprint: Footprint,
         now: UnixMillis,
     ) -> Result<Access<'_>, CommandError> {
+        if self.scripts.running().is_busy() && footprint != Footprint::NONE {
+            return Err(crate::script::BUSY);
+        }
         Ok(self.keyspace.open(footprint, now))
     }
 

@@ -1,9 +1,10 @@
 //! The session as the engine sees it.
 
 use djr_engine::command::Command;
-use djr_engine::{Args, CommandError, EffectLog, Reply, Shell};
+use djr_engine::{Args, CommandError, EffectLog, Reply, ScriptFate, Shell};
 
 use super::Session;
+use crate::clock;
 use crate::commands::{Context, ServerRun};
 use crate::worker::Core;
 
@@ -53,6 +54,15 @@ impl Shell for SessionShell<'_> {
     #[inline]
     fn log(&mut self) -> &mut dyn EffectLog {
         &mut self.core.log
+    }
+
+    fn clock_ms(&mut self) -> u64 {
+        let since = clock::monotonic() - self.core.shared.started;
+        since.as_millis() as u64
+    }
+
+    fn script_is_busy(&mut self) -> ScriptFate {
+        self.core.serve_while_busy()
     }
 
     fn count(&mut self, command: &'static Command, failed: bool) {

@@ -9,6 +9,7 @@
 //! **Invariant:** a reply leaves only after the log of its command is with the operating system (`everysec`, `no`) or
 //! durable (`always`).
 
+mod busy;
 mod connection;
 mod driver;
 mod mailbox;
@@ -23,14 +24,14 @@ use djr_engine::spec::Flags;
 use djr_engine::{EffectLog, Executor};
 use djr_protocol::Limits;
 use djr_storage::aof::{FsyncPolicy, Log, Offset};
-use djr_storage::keyspace::{Turn, UnixMillis};
+use djr_storage::keyspace::{Turn, UnixMillis, WatchFlag};
 
 pub(crate) use connection::{Connection, ReadOutcome};
 pub(crate) use driver::{Accepted, Driver, Listener, Peer, Ready, Stream};
 pub(crate) use mailbox::{Mail, Mailbox};
 
 use crate::clock;
-use crate::session::{Requests, Session};
+use crate::session::{Requests, Session, Watch};
 use crate::shared::{Gate, Shared};
 use crate::stats::WorkerStats;
 
@@ -91,6 +92,10 @@ pub(crate) struct Core {
     unread: Vec<usize>,
     spare: Vec<Vec<u8>>,
     next_tick: Instant,
+    /// A script of this worker runs too long, and others have been told.
+    busy_script: bool,
+    /// Watches that have ended and are still in the keyspace.
+    unwatch_later: Vec<(Vec<Watch>, WatchFlag)>,
     /// Where the next connection goes (of the worker that accepts).
     next_worker: usize,
 }
@@ -105,6 +110,15 @@ pub(crate) struct WorkerLog {
     dirty: bool,
     /// Changes of the data set so far, for `rdb_changes_since_last_save`.
     pub(crate) changes: u64,
+}
+
+impl WorkerLog {
+    /// Appends the `DEL` of a key that has expired.
+    pub(crate) fn append_del(&mut self, db: u32, key: &[u8]) {
+        let mut encoded = Vec::new();
+        djr_protocol::encode_command(&mut encoded, &[b"DEL", key]);
+        self.append(db, &[&encoded]);
+    }
 }
 
 impl EffectLog for WorkerLog {
@@ -155,6 +169,8 @@ impl Worker {
                 unread: Vec::new(),
                 spare: Vec::new(),
                 next_tick: clock::monotonic() + TICK,
+                busy_script: false,
+                unwatch_later: Vec::new(),
                 next_worker: 0,
             },
             executor,
@@ -374,6 +390,7 @@ impl Worker {
         core.next_tick = core.clock + TICK;
         core.expire();
         core.close_idle();
+        core.unwatch();
         if core.shared.gate.bits() & Gate::PAUSED == 0 {
             for id in std::mem::take(&mut core.paused) {
                 self.resume(id);
@@ -594,9 +611,23 @@ impl Core {
         };
         self.shared.clients.remove(connection.session.info.id);
         if !connection.session.watches.is_empty() {
-            crate::commands::unwatch_all(&self.shared.engine, &connection.session, self.now);
+            let Session { watches, watch_flag, .. } = connection.session;
+            self.forget_watches(watches, watch_flag);
         }
         self.freed.push(id);
+    }
+
+    /// Ends watches: now, or as soon as the keyspace can be had.
+    pub(crate) fn forget_watches(&mut self, watches: Vec<Watch>, flag: WatchFlag) {
+        self.unwatch_later.push((watches, flag));
+        self.unwatch();
+    }
+
+    /// Takes the watches that have ended out of the keyspace, unless a script keeps it: then later.
+    fn unwatch(&mut self) {
+        let (engine, now) = (&self.shared.engine, self.now);
+        self.unwatch_later
+            .retain_mut(|(watches, flag)| !crate::commands::try_unwatch(engine, watches, flag, now));
     }
 
     fn kill(&mut self, client: u64) {
@@ -648,12 +679,9 @@ impl Core {
             keyspace.idle_step(shard, RESIZE_STEPS);
             while active {
                 let log = &mut self.log;
-                let mut encoded = Vec::new();
                 let progress =
                     keyspace.expire_step(shard, self.now, EXPIRE_STEPS, &mut |db, key| {
-                        encoded.clear();
-                        djr_protocol::encode_command(&mut encoded, &[b"DEL", key]);
-                        log.append(db, &[&encoded]);
+                        log.append_del(db, key);
                     });
                 self.stats.expired_active.add(progress.expired as u64);
                 if !progress.more {
