@@ -267,7 +267,7 @@ impl Server {
         }
         tracing::info!(
             "DB loaded from append only file: {:.3} seconds",
-            began.elapsed().as_secs_f64()
+            (clock::monotonic() - began).as_secs_f64()
         );
         let for_log = shared.clone();
         let thread = std::thread::Builder::new().name("djr-log".into());
