@@ -279,7 +279,8 @@ impl<'r> Generator<'r> {
         }
     }
 
-    fn double(&mut self) -> Vec<u8> {
+    /// A decimal number, or nearly one.
+    pub fn double(&mut self) -> Vec<u8> {
         match self.below(4) {
             0 => self.one_of(DOUBLES),
             1 => {
