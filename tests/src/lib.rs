@@ -1,5 +1,9 @@
 //! Helpers for the tests that run against a whole server.
 
+pub mod connection;
 pub mod facts;
+pub mod ours;
 pub mod random_commands;
 pub mod reference;
+pub mod reply;
+pub mod transcript;
