@@ -1,5 +1,6 @@
 //! Real servers to compare with: `redis-server` and `valkey-server`, where they are installed.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::net::UnixStream;
@@ -21,15 +22,18 @@ pub fn binaries() -> Vec<PathBuf> {
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../bench/peers/bin"),
         PathBuf::from,
     );
-    let mut found: Vec<_> = std::iter::once(peers)
+    // The same directory may be on the PATH under several names. Not so the files: one is often a link to another, and goes by
+    // the name that it is called by.
+    let dirs: BTreeSet<_> = std::iter::once(peers)
         .chain(std::env::split_paths(&path))
+        .filter_map(|dir| dir.canonicalize().ok())
+        .collect();
+    let found: Vec<_> = dirs
+        .iter()
         .flat_map(|dir| ["redis-server", "valkey-server"].map(|name| dir.join(name)))
         .chain(std::env::var_os("DJR_REFERENCE_SERVER").map(PathBuf::from))
         .filter(|binary| binary.is_file())
         .collect();
-    // `/bin` may be `/usr/bin`.
-    let mut seen = std::collections::BTreeSet::new();
-    found.retain(|binary| seen.insert(binary.canonicalize().unwrap_or_default()));
     if found.is_empty() {
         assert!(
             std::env::var("CI").as_deref() != Ok("true"),
@@ -44,7 +48,7 @@ pub fn binaries() -> Vec<PathBuf> {
 
 /// A real server of our own, on a free port and a socket in a temporary directory, without persistence. Stopped when dropped.
 pub struct Reference {
-    process: Child,
+    _process: Process,
     connection: Connection,
     address: SocketAddr,
     /// What `INFO` calls it: `redis 7.0.15`, `valkey 9.1.2`.
@@ -63,7 +67,7 @@ impl Reference {
         let address = free_port();
         let dir = tempfile::tempdir().expect("a temporary directory");
         let socket = dir.path().join("socket");
-        let process = Command::new(binary)
+        let child = Command::new(binary)
             .args(["--port", &address.port().to_string(), "--save", ""])
             .args(["--bind", "127.0.0.1", "--requirepass"])
             .args([password.unwrap_or_default(), "--unixsocket"])
@@ -73,6 +77,7 @@ impl Reference {
             .stdout(Stdio::null())
             .spawn()
             .expect("the server starts");
+        let process = Process(child);
         let deadline = Instant::now() + Duration::from_secs(30);
         let stream = loop {
             match UnixStream::connect(&socket) {
@@ -97,7 +102,7 @@ impl Reference {
             None => format!("redis {}", field("redis_version").unwrap_or_default()),
         };
         Self {
-            process,
+            _process: process,
             connection,
             address,
             version,
@@ -127,11 +132,14 @@ impl Reference {
     }
 }
 
-impl Drop for Reference {
+/// Stopped when dropped, whatever has gone wrong.
+struct Process(Child);
+
+impl Drop for Process {
     fn drop(&mut self) {
         // It has nothing to lose, and an error here could only hide the test's own.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

@@ -132,7 +132,7 @@ impl Comparison {
                 self.bench.shell.db = db;
                 self.reference.call(&[b"SELECT", db.to_string().as_bytes()]);
             }
-            let (name, words) = generator.next();
+            let (name, words) = generator.draw();
             if self.is_different_on_purpose(&name, &words) {
                 continue;
             }

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod config;
 mod paths;
 mod peers;
 
@@ -20,6 +21,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Verb {
     Bench(bench::Args),
+    Config(config::Args),
     #[command(hide = true)]
     NullServer(bench::null::Args),
     Peers(peers::Args),
@@ -28,6 +30,7 @@ enum Verb {
 fn main() -> ExitCode {
     let result = match Cli::parse().verb {
         Verb::Bench(args) => bench::run(&args),
+        Verb::Config(args) => config::run(&args),
         Verb::NullServer(args) => bench::null::run(&args),
         Verb::Peers(args) => peers::run(&args),
     };

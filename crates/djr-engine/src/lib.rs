@@ -40,7 +40,7 @@ pub use effect::{Effect, EffectLog, Effects, Rewritten};
 pub use engine::{Engine, Executor, Prepared};
 pub use error::CommandError;
 pub use rng::Rng;
-pub use shell::Shell;
+pub use shell::{ScriptFate, Shell};
 
 /// Where a command writes its reply.
 pub type Reply<'a> = djr_protocol::ReplyEncoder<'a>;

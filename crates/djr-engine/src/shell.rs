@@ -2,6 +2,7 @@
 
 use crate::command::Command;
 use crate::effect::EffectLog;
+use crate::script::ScriptFlags;
 use crate::{Args, CommandError, Reply};
 
 /// The session around the engine: it runs the commands that concern itself or the server, keeps the
@@ -28,13 +29,39 @@ pub trait Shell {
     /// Where effects go.
     fn log(&mut self) -> &mut dyn EffectLog;
 
-    /// Called now and then while a script runs past `busy-reply-threshold`: serves the other clients as far as
-    /// that is possible without the keyspace (`BUSY`, `SCRIPT KILL`).
-    fn script_is_busy(&mut self) {}
+    /// Whether a script that begins with such flags may run now: memory, the state of a replica.
+    fn permit_script(&mut self, _flags: &ScriptFlags) -> Result<(), CommandError> {
+        Ok(())
+    }
+
+    /// Whether the session's user may run a command with these arguments (`redis.acl_check_cmd`).
+    fn may_run(&mut self, _command: &'static Command, _args: &Args<'_>) -> bool {
+        true
+    }
+
+    /// Milliseconds of a clock that never goes back, for `busy-reply-threshold`.
+    fn clock_ms(&mut self) -> u64 {
+        0
+    }
+
+    /// Called now and then (less than a millisecond apart) while a script runs past `busy-reply-threshold`: serves the other
+    /// clients as far as that is possible without the keyspace (`BUSY`, `SCRIPT KILL`), and says whether to go on.
+    fn script_is_busy(&mut self) -> ScriptFate {
+        ScriptFate::Continue
+    }
 
     /// Counts a command that a script or a transaction ran, for `INFO commandstats`.
     fn count(&mut self, _command: &'static Command, _failed: bool) {}
 
     /// Writes a line of a script (`redis.log`) to the server's log. Levels as in Redis: 0 debug, 1 verbose, 2 notice, 3 warning.
     fn script_log(&mut self, _level: u8, _line: &[u8]) {}
+}
+
+/// Whether a busy script goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScriptFate {
+    /// It does.
+    Continue,
+    /// It ends with an error, whatever it has written: for a server that is shutting down.
+    Kill,
 }

@@ -179,7 +179,9 @@ fn over_batches(
     let mut batch = vec![[0; 16]; size];
     let mut spent: Vec<_> = (0..(OPERATIONS / size))
         .map(|_| {
-            batch.iter_mut().for_each(|key| *key = name(random.below(keys)));
+            batch
+                .iter_mut()
+                .for_each(|key| *key = name(random.below(keys)));
             let start = Instant::now();
             run(&batch);
             start.elapsed()

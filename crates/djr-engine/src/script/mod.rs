@@ -1,9 +1,38 @@
 //! Lua scripts: EVAL and its kin.
+//!
+//! - [`cache`]: the scripts that clients have sent, and which one is running: shared by all workers.
+//! - [`interpreter`]: one worker's Lua, with what it compiled; `sandbox.lua` makes the globals that scripts see.
+//! - [`run`]: one execution. Its [`host::Host`] is what `redis.call` and the others reach.
+//! - [`convert`]: replies to Lua values and back. [`api`]: the table `redis`. [`library`]: `cjson`, `cmsgpack`, `struct`, `bit`.
+//!
+//! **Invariants:** a script has the whole keyspace open from its first command to its last; what it wrote is one unit of the
+//! log, also when it fails; nothing that one script does to its globals is seen by the next.
+
+mod api;
+mod cache;
+mod convert;
+mod host;
+mod interpreter;
+mod library;
+mod number;
+mod random;
+mod run;
+mod shebang;
+#[cfg(test)]
+mod tests;
 
 use djr_storage::keyspace::{Access, UnixMillis};
 
 use crate::engine::{Engine, Executor};
 use crate::{Args, CommandError, Reply, Shell};
+
+pub use cache::{Running, Script, Scripts, Sha};
+pub use interpreter::Interpreter;
+pub use shebang::Flags as ScriptFlags;
+
+pub use cache::BUSY;
+pub(crate) use interpreter::check_syntax;
+pub(crate) use run::{eval, eval_ro, evalsha, evalsha_ro};
 
 /// The function behind a script command: the keyspace is open as a whole, effects go into the executor's unit.
 pub type RunScript = fn(
@@ -15,11 +44,3 @@ pub type RunScript = fn(
     &mut dyn Shell,
     &mut Reply<'_>,
 ) -> Result<(), CommandError>;
-
-/// The scripts that clients have sent, shared by all workers.
-#[derive(Default)]
-pub struct Scripts {}
-
-/// One worker's Lua interpreter, made when the first script runs.
-#[derive(Default)]
-pub struct Interpreter {}

@@ -9,6 +9,7 @@
 //! **Invariant:** a reply leaves only after the log of its command is with the operating system (`everysec`, `no`) or
 //! durable (`always`).
 
+mod busy;
 mod connection;
 mod driver;
 mod mailbox;
@@ -23,14 +24,14 @@ use djr_engine::spec::Flags;
 use djr_engine::{EffectLog, Executor};
 use djr_protocol::Limits;
 use djr_storage::aof::{FsyncPolicy, Log, Offset};
-use djr_storage::keyspace::{Turn, UnixMillis};
+use djr_storage::keyspace::{Turn, UnixMillis, WatchFlag};
 
 pub(crate) use connection::{Connection, ReadOutcome};
 pub(crate) use driver::{Accepted, Driver, Listener, Peer, Ready, Stream};
 pub(crate) use mailbox::{Mail, Mailbox};
 
 use crate::clock;
-use crate::session::{Requests, Session};
+use crate::session::{Requests, Session, Watch};
 use crate::shared::{Gate, Shared};
 use crate::stats::WorkerStats;
 
@@ -52,6 +53,8 @@ const EXPIRE_BUDGET: Duration = Duration::from_micros(500);
 
 /// A worker thread's own state.
 pub(crate) struct Worker {
+    /// The same as the core's: here, so that both can be lent at once.
+    shared: Arc<Shared>,
     core: Core,
     executor: Executor,
     requests: Requests,
@@ -67,6 +70,8 @@ pub(crate) struct Core {
     pub(crate) log: WorkerLog,
     /// The time of day at the beginning of this turn.
     pub(crate) now: UnixMillis,
+    /// The same moment by the clock that never goes back.
+    clock: Instant,
     /// The reasons for looking twice ([`Gate`]) at the beginning of this turn.
     pub(crate) gate: u32,
     /// While requests are executed: keeps what prefetches look at.
@@ -87,6 +92,10 @@ pub(crate) struct Core {
     unread: Vec<usize>,
     spare: Vec<Vec<u8>>,
     next_tick: Instant,
+    /// A script of this worker runs too long, and others have been told.
+    busy_script: bool,
+    /// Watches that have ended and are still in the keyspace.
+    unwatch_later: Vec<(Vec<Watch>, WatchFlag)>,
     /// Where the next connection goes (of the worker that accepts).
     next_worker: usize,
 }
@@ -101,6 +110,15 @@ pub(crate) struct WorkerLog {
     dirty: bool,
     /// Changes of the data set so far, for `rdb_changes_since_last_save`.
     pub(crate) changes: u64,
+}
+
+impl WorkerLog {
+    /// Appends the `DEL` of a key that has expired.
+    pub(crate) fn append_del(&mut self, db: u32, key: &[u8]) {
+        let mut encoded = Vec::new();
+        djr_protocol::encode_command(&mut encoded, &[b"DEL", key]);
+        self.append(db, &[&encoded]);
+    }
 }
 
 impl EffectLog for WorkerLog {
@@ -127,6 +145,7 @@ impl Worker {
         }
         let stats = shared.workers[index].stats.clone();
         Ok(Self {
+            shared: shared.clone(),
             core: Core {
                 log: WorkerLog {
                     log: shared.log(),
@@ -136,6 +155,7 @@ impl Worker {
                 index,
                 stats,
                 now: clock::unix_millis(),
+                clock: clock::monotonic(),
                 gate: 0,
                 turn: None,
                 driver,
@@ -149,6 +169,8 @@ impl Worker {
                 unread: Vec::new(),
                 spare: Vec::new(),
                 next_tick: clock::monotonic() + TICK,
+                busy_script: false,
+                unwatch_later: Vec::new(),
                 next_worker: 0,
             },
             executor,
@@ -172,9 +194,10 @@ impl Worker {
     fn turn(&mut self) -> std::io::Result<()> {
         let mut ready = std::mem::take(&mut self.ready);
         let timeout = if self.core.unread.is_empty() {
+            // Counted from this turn's beginning: the next tick may be late by the length of a turn.
             self.core
                 .next_tick
-                .saturating_duration_since(clock::monotonic())
+                .saturating_duration_since(self.core.clock)
         } else {
             Duration::ZERO
         };
@@ -203,7 +226,7 @@ impl Worker {
             }
         }
         self.ready = ready;
-        if clock::monotonic() >= self.core.next_tick {
+        if self.core.clock >= self.core.next_tick {
             self.tick();
         }
         self.core.end_turn();
@@ -307,9 +330,14 @@ impl Worker {
                 decoder.decode_one(rest, &Limits::unauthenticated(), &mut self.requests.batch)
             };
             let count = self.requests.batch.len();
-            let done =
-                self.requests
-                    .execute(rest, &mut self.core, &mut self.executor, session, out);
+            let done = self.requests.execute(
+                rest,
+                &self.shared.engine,
+                &mut self.core,
+                &mut self.executor,
+                session,
+                out,
+            );
             if session.close {
                 break None;
             }
@@ -350,6 +378,19 @@ impl Worker {
                 kept = Vec::new();
             }
         }
+        // What is postponed is whole already.
+        if kept.len() > self.core.shared.config.query_buffer_limit()
+            && !connection.session.postponed
+        {
+            tracing::warn!(
+                client = connection.session.info.id,
+                "Closing client that reached max query buffer length"
+            );
+            self.core.stats.limit_disconnections.add(1);
+            connection.out.clear();
+            connection.closing = true;
+            return;
+        }
         connection
             .session
             .info
@@ -361,10 +402,11 @@ impl Worker {
     /// Periodic work.
     fn tick(&mut self) {
         let core = &mut self.core;
-        core.next_tick = clock::monotonic() + TICK;
+        core.next_tick = core.clock + TICK;
         core.expire();
         core.close_idle();
         core.end_pause_if_due();
+        core.unwatch();
         if core.shared.gate.bits() & Gate::PAUSED == 0 {
             for id in std::mem::take(&mut core.paused) {
                 self.resume(id);
@@ -391,6 +433,7 @@ impl Worker {
 impl Core {
     fn begin_turn(&mut self) {
         self.now = clock::unix_millis();
+        self.clock = clock::monotonic();
         // In this order: who sees that loading has ended sees the log, too.
         self.gate = self.shared.gate.bits();
         if self.log.log.is_none() {
@@ -470,8 +513,8 @@ impl Core {
             Ok(done) => done,
             Err(_) => return self.close(id),
         };
-        let limit = self.shared.config.output_limit();
-        if !done && limit > 0 && connection.out_len() as u64 > limit {
+        let limit = self.shared.config.output_limit().hard;
+        if !done && limit > 0 && connection.out_len() as u64 >= limit {
             tracing::warn!(
                 client = connection.session.info.id,
                 "output buffer limit reached: connection closed"
@@ -584,9 +627,28 @@ impl Core {
         };
         self.shared.clients.remove(connection.session.info.id);
         if !connection.session.watches.is_empty() {
-            crate::commands::unwatch_all(&self.shared.engine, &connection.session, self.now);
+            let Session {
+                watches,
+                watch_flag,
+                ..
+            } = connection.session;
+            self.forget_watches(watches, watch_flag);
         }
         self.freed.push(id);
+    }
+
+    /// Ends watches: now, or as soon as the keyspace can be had.
+    pub(crate) fn forget_watches(&mut self, watches: Vec<Watch>, flag: WatchFlag) {
+        self.unwatch_later.push((watches, flag));
+        self.unwatch();
+    }
+
+    /// Takes the watches that have ended out of the keyspace, unless a script keeps it: then later.
+    fn unwatch(&mut self) {
+        let (engine, now) = (&self.shared.engine, self.now);
+        self.unwatch_later.retain_mut(|(watches, flag)| {
+            !crate::commands::try_unwatch(engine, watches, flag, now)
+        });
     }
 
     fn kill(&mut self, client: u64) {
@@ -621,15 +683,16 @@ impl Core {
         if self.end_pause_if_due() || shared.gate.bits() & Gate::PAUSED == 0 {
             return false;
         }
+        // Scripts may write, whatever keys they name.
+        let may_write = |command: &Command| {
+            command.flags.has(Flags::WRITE)
+                || matches!(command.spec.name, "eval" | "evalsha" | "fcall")
+        };
         !shared.pause_writes_only.load(Relaxed)
-            || command.flags.has(Flags::WRITE)
-            || command.categories.contains(&"scripting")
+            || may_write(command)
             || (command.spec.name == "exec"
                 && session.multi.as_ref().is_some_and(|multi| {
-                    multi
-                        .queue
-                        .commands()
-                        .any(|(command, _)| command.flags.has(Flags::WRITE))
+                    multi.queue.commands().any(|(command, _)| may_write(command))
                 }))
     }
 
@@ -643,12 +706,9 @@ impl Core {
             keyspace.idle_step(shard, RESIZE_STEPS);
             while active {
                 let log = &mut self.log;
-                let mut encoded = Vec::new();
                 let progress =
                     keyspace.expire_step(shard, self.now, EXPIRE_STEPS, &mut |db, key| {
-                        encoded.clear();
-                        djr_protocol::encode_command(&mut encoded, &[b"DEL", key]);
-                        log.append(db, &[&encoded]);
+                        log.append_del(db, key);
                     });
                 self.stats.expired_active.add(progress.expired as u64);
                 if !progress.more {
@@ -656,7 +716,7 @@ impl Core {
                 }
                 if began.elapsed() > EXPIRE_BUDGET {
                     // The next tick comes at once: others are served in between.
-                    self.next_tick = clock::monotonic() + Duration::from_millis(1);
+                    self.next_tick = self.clock + Duration::from_millis(1);
                     return;
                 }
             }

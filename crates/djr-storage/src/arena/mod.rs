@@ -347,7 +347,11 @@ mod tests {
             check_and_free(&mut arena, block, size, pattern);
         }
         assert_eq!(arena.large_bytes, 0);
-        assert_eq!(arena.slabs, usize::from(!EVERY_BLOCK_ALONE), "only the spare one is left");
+        assert_eq!(
+            arena.slabs,
+            usize::from(!EVERY_BLOCK_ALONE),
+            "only the spare one is left"
+        );
         assert!(arena.roomy.iter().all(|slab| slab.is_null()));
     }
 

@@ -1,0 +1,288 @@
+//! One worker's Lua interpreter: what scripts see, and what was compiled of them.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use mlua::{ChunkMode, Function, HookTriggers, Lua, LuaOptions, StdLib, Value, VmState};
+
+use super::cache::{Script, Scripts, Sha};
+use super::host::{self, Place, SANDBOX_SOURCE, SCRIPT_SOURCE};
+use super::random::Random;
+use super::{api, library, shebang};
+use crate::CommandError;
+
+/// After so many instructions a script is asked whether it must end: rarely enough to cost nothing beside Lua's own
+/// counting, and within a millisecond.
+const INTERRUPT_INSTRUCTIONS: u32 = 10_000;
+/// After so many scripts the collector makes a step of its own, beside those that allocation pays for.
+const RUNS_PER_COLLECTOR_STEP: u32 = 50;
+const SANDBOX: &str = include_str!("sandbox.lua");
+
+/// One worker's Lua interpreter, made when the first script runs.
+#[derive(Default)]
+pub struct Interpreter(Option<Box<State>>);
+
+/// What the functions of the libraries keep between calls.
+pub(super) struct Shared {
+    pub(super) random: Random,
+    pub(super) cjson: library::cjson::Settings,
+}
+
+struct State {
+    lua: Lua,
+    /// Sets KEYS and ARGV, calls a script, catches its error.
+    run: Function,
+    shared: Rc<Shared>,
+    compiled: HashMap<Sha, Rc<Compiled>>,
+    /// The same by text, so that EVAL need not compute the SHA-1 of a script that it knows.
+    by_text: HashMap<Box<[u8]>, Rc<Compiled>>,
+    /// The cache's count of drops when these were last in order.
+    drops: u64,
+    runs: u32,
+    /// Lua frees a chunk's name while it still reads the chunk, unless someone holds the same string.
+    _names: [mlua::String; 2],
+}
+
+/// A script, ready to run in one interpreter.
+pub(super) struct Compiled {
+    pub(super) script: Arc<Script>,
+    function: Function,
+}
+
+/// How a script ended.
+pub(super) enum Outcome {
+    /// With this result.
+    Returned(Value),
+    /// With this error, which arose there.
+    Failed(Value, Place),
+}
+
+impl Interpreter {
+    fn state(&mut self) -> Result<&mut State, CommandError> {
+        if self.0.is_none() {
+            let state = State::new().map_err(|error| {
+                CommandError::format(format!("ERR the script interpreter can't start: {error}"))
+            })?;
+            self.0 = Some(Box::new(state));
+        }
+        self.0
+            .as_deref_mut()
+            .ok_or(CommandError::text("ERR no script interpreter"))
+    }
+
+    /// The script of this text: from the cache, or compiled and added to it.
+    pub(super) fn by_text(
+        &mut self,
+        scripts: &Scripts,
+        text: &[u8],
+    ) -> Result<Rc<Compiled>, CommandError> {
+        let state = self.state()?;
+        state.forget_dropped(scripts);
+        if let Some(compiled) = state.by_text.get(text) {
+            scripts.touch(&compiled.script);
+            return Ok(Rc::clone(compiled));
+        }
+        let sha = Sha::of(text);
+        if let Some(compiled) = state.by_sha(scripts, sha)? {
+            return Ok(compiled);
+        }
+        let script = Script::new(sha, text)?;
+        let function = compile(&state.lua, text)?;
+        Ok(state.keep(scripts.add(script), function))
+    }
+
+    /// The script of this name, if it is in the cache.
+    pub(super) fn by_sha(
+        &mut self,
+        scripts: &Scripts,
+        sha: Sha,
+    ) -> Result<Option<Rc<Compiled>>, CommandError> {
+        let state = self.state()?;
+        state.forget_dropped(scripts);
+        let compiled = state.by_sha(scripts, sha)?;
+        if let Some(compiled) = &compiled {
+            scripts.touch(&compiled.script);
+        }
+        Ok(compiled)
+    }
+
+    /// Runs a script. The host has been entered.
+    pub(super) fn run(
+        &mut self,
+        compiled: &Compiled,
+        keys: &[&[u8]],
+        argv: &[&[u8]],
+    ) -> Result<Outcome, CommandError> {
+        let state = self.state()?;
+        let result = state.run(compiled, keys, argv);
+        state.after_run();
+        result.map_err(|error| CommandError::format(format!("ERR {error}")))
+    }
+
+    /// For the conversion of results.
+    pub(super) fn lua(&mut self) -> Result<&Lua, CommandError> {
+        Ok(&self.state()?.lua)
+    }
+
+    /// What the interpreter has allocated (`used_memory_vm_eval`), in bytes.
+    pub fn used_bytes(&self) -> usize {
+        self.0.as_ref().map_or(0, |state| state.lua.used_memory())
+    }
+}
+
+impl State {
+    fn new() -> mlua::Result<Self> {
+        let libraries = StdLib::TABLE | StdLib::STRING | StdLib::MATH | StdLib::OS;
+        // Lua's own `pcall` will do: nothing of ours panics.
+        let lua = Lua::new_with(libraries, LuaOptions::new().catch_rust_panics(false))?;
+        let shared = Rc::new(Shared {
+            random: Random::new(),
+            cjson: Default::default(),
+        });
+        let host = api::host_table(&lua, &shared)?;
+        let (globals, run) = lua.load(SANDBOX).set_name(SANDBOX_SOURCE).call(host)?;
+        lua.set_globals(globals)?;
+        watch_instructions(&lua, INTERRUPT_INSTRUCTIONS)?;
+        Ok(Self {
+            run,
+            shared,
+            compiled: HashMap::new(),
+            by_text: HashMap::new(),
+            drops: 0,
+            runs: 0,
+            _names: [
+                lua.create_string(SCRIPT_SOURCE)?,
+                lua.create_string("=(load)")?,
+            ],
+            lua,
+        })
+    }
+
+    fn by_sha(
+        &mut self,
+        scripts: &Scripts,
+        sha: Sha,
+    ) -> Result<Option<Rc<Compiled>>, CommandError> {
+        if let Some(compiled) = self.compiled.get(&sha) {
+            return Ok(Some(Rc::clone(compiled)));
+        }
+        let Some(script) = scripts.find(sha) else {
+            return Ok(None);
+        };
+        let function = compile(&self.lua, &script.text)?;
+        Ok(Some(self.keep(script, function)))
+    }
+
+    fn keep(&mut self, script: Arc<Script>, function: Function) -> Rc<Compiled> {
+        let compiled = Rc::new(Compiled { script, function });
+        self.compiled
+            .insert(compiled.script.sha, Rc::clone(&compiled));
+        self.by_text
+            .insert(compiled.script.text.clone(), Rc::clone(&compiled));
+        compiled
+    }
+
+    fn forget_dropped(&mut self, scripts: &Scripts) {
+        if self.drops != scripts.drops() {
+            self.drops = scripts.drops();
+            self.compiled
+                .retain(|_, compiled| compiled.script.is_cached());
+            self.by_text
+                .retain(|_, compiled| compiled.script.is_cached());
+        }
+    }
+
+    fn run(
+        &mut self,
+        compiled: &Compiled,
+        keys: &[&[u8]],
+        argv: &[&[u8]],
+    ) -> mlua::Result<Outcome> {
+        let lua = &self.lua;
+        self.shared.random.seed(0);
+        self.shared.cjson.reset();
+        let list = |values: &[&[u8]]| {
+            let table = lua.create_table_with_capacity(values.len(), 0)?;
+            for (index, value) in values.iter().enumerate() {
+                table.raw_set(index + 1, mlua::String::wrap(value))?;
+            }
+            Ok::<_, mlua::Error>(table)
+        };
+        let arguments = (&compiled.function, list(keys)?, list(argv)?);
+        let (ok, result, source, line): (bool, Value, Option<String>, Option<i64>) =
+            self.run.call(arguments)?;
+        Ok(if ok {
+            Outcome::Returned(result)
+        } else {
+            Outcome::Failed(
+                result,
+                Place::new(source.unwrap_or_default(), line.unwrap_or(-1)),
+            )
+        })
+    }
+
+    fn after_run(&mut self) {
+        self.runs += 1;
+        if self.runs.is_multiple_of(RUNS_PER_COLLECTOR_STEP) {
+            // Only a finalizer can fail, and scripts can't make any.
+            let _ = self.lua.gc_step();
+        }
+    }
+
+    /// After a script was killed: the next one is asked as rarely as before.
+    fn calm(&mut self) {
+        let _ = watch_instructions(&self.lua, INTERRUPT_INSTRUCTIONS);
+    }
+}
+
+impl Interpreter {
+    /// To be called after a run that was killed.
+    pub(super) fn calm(&mut self) {
+        if let Some(state) = &mut self.0 {
+            state.calm();
+        }
+    }
+}
+
+/// Asks the host every so many instructions whether the script must end. Once it must, every single instruction that it
+/// still tries fails, so that no `pcall` keeps it alive.
+fn watch_instructions(lua: &Lua, every: u32) -> mlua::Result<()> {
+    let triggers = HookTriggers::new().every_nth_instruction(every);
+    lua.set_global_hook(triggers, |lua, frame| {
+        let must_end = host::with(|host| host.must_end(&|| Place::of(frame))).unwrap_or(false);
+        if must_end {
+            watch_instructions(lua, 1)?;
+            return Err(host::killed());
+        }
+        Ok(VmState::Continue)
+    })
+}
+
+/// Compiles a script; its error says where.
+fn compile(lua: &Lua, text: &[u8]) -> Result<Function, CommandError> {
+    if text.first() == Some(&0x1b) {
+        return Err(CommandError::text(
+            "ERR Error compiling script (new function): attempt to load bytecode: only text is allowed",
+        ));
+    }
+    let chunk = lua
+        .load(shebang::body(text))
+        .set_name(SCRIPT_SOURCE)
+        .set_mode(ChunkMode::Text);
+    chunk.into_function().map_err(|error| {
+        let text = match error {
+            mlua::Error::SyntaxError { message, .. } => message,
+            other => other.to_string(),
+        };
+        CommandError::format(format!("ERR Error compiling script (new function): {text}"))
+    })
+}
+
+/// Whether a text is Lua, for SCRIPT LOAD, which runs nothing: asks an interpreter of its own.
+pub(crate) fn check_syntax(text: &[u8]) -> Result<(), CommandError> {
+    let lua = Lua::new_with(StdLib::NONE, LuaOptions::new().catch_rust_panics(false));
+    let lua = lua.map_err(|error| CommandError::format(format!("ERR {error}")))?;
+    let _name = lua.create_string(SCRIPT_SOURCE);
+    compile(&lua, text).map(|_| ())
+}

@@ -1,0 +1,115 @@
+//! Numbers as text, the ways that C programs write them. The digits are the standard library's; only their layout is ours.
+
+/// As `printf("%.<precision>g")` writes it. `precision` is at least 1.
+pub(super) fn general(number: f64, precision: usize) -> String {
+    if let Some(text) = not_finite(number) {
+        return text.into();
+    }
+    let precision = precision.max(1);
+    let (sign, digits, exponent) = scientific(&format!("{number:.*e}", precision - 1));
+    let digits = digits.trim_end_matches('0');
+    let digits = if digits.is_empty() { "0" } else { digits };
+    if exponent < -4 || exponent >= precision as i32 {
+        let (first, rest) = digits.split_at(1);
+        let point = if rest.is_empty() { "" } else { "." };
+        let exponent_sign = if exponent < 0 { '-' } else { '+' };
+        return format!(
+            "{sign}{first}{point}{rest}e{exponent_sign}{:02}",
+            exponent.abs()
+        );
+    }
+    format!("{sign}{}", positional(digits, exponent))
+}
+
+/// The shortest digits that read back as the same number, as Redis writes a double that is an argument of a command.
+pub(super) fn shortest(number: f64) -> String {
+    if let Some(text) = not_finite(number) {
+        return text.into();
+    }
+    let (sign, digits, exponent) = scientific(&format!("{number:e}"));
+    let count = digits.len() as i32;
+    // How many places the digits stand left of the decimal point's end.
+    let shift = exponent - count + 1;
+    if (shift >= 0 && exponent < count + 7) || (shift < 0 && (shift > -7 || exponent.abs() < 4)) {
+        return format!("{sign}{}", positional(&digits, exponent));
+    }
+    let (first, rest) = digits.split_at(1);
+    let point = if rest.is_empty() { "" } else { "." };
+    let exponent_sign = if exponent < 0 { '-' } else { '+' };
+    format!(
+        "{sign}{first}{point}{rest}e{exponent_sign}{}",
+        exponent.abs()
+    )
+}
+
+fn not_finite(number: f64) -> Option<&'static str> {
+    if number.is_nan() {
+        Some(if number.is_sign_negative() {
+            "-nan"
+        } else {
+            "nan"
+        })
+    } else if number.is_infinite() {
+        Some(if number < 0.0 { "-inf" } else { "inf" })
+    } else {
+        None
+    }
+}
+
+/// Sign, digits without a point, and exponent of a text such as `-1.25e-7`.
+fn scientific(text: &str) -> (&'static str, String, i32) {
+    let (sign, text) = match text.strip_prefix('-') {
+        Some(rest) => ("-", rest),
+        None => ("", text),
+    };
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
+    let digits = mantissa.chars().filter(char::is_ascii_digit).collect();
+    (sign, digits, exponent.parse().unwrap_or(0))
+}
+
+/// `digits` (one before the point) times ten to `exponent`, without an exponent.
+fn positional(digits: &str, exponent: i32) -> String {
+    let before = exponent + 1;
+    if before <= 0 {
+        return format!("0.{}{digits}", "0".repeat(before.unsigned_abs() as usize));
+    }
+    let before = before as usize;
+    if digits.len() <= before {
+        return format!("{digits}{}", "0".repeat(before - digits.len()));
+    }
+    let (whole, fraction) = digits.split_at(before);
+    format!("{whole}.{fraction}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[rstest::rstest]
+    #[case(0.1, 17, "0.10000000000000001")]
+    #[case(0.1, 14, "0.1")]
+    #[case(1e14, 14, "1e+14")]
+    #[case(1e13, 14, "10000000000000")]
+    #[case(-1.5e-7, 14, "-1.5e-07")]
+    #[case(0.0001, 14, "0.0001")]
+    #[case(0.0, 14, "0")]
+    #[case(-0.0, 14, "-0")]
+    #[case(1e300, 14, "1e+300")]
+    #[case(123456.75, 3, "1.23e+05")]
+    #[case(9.9999, 2, "10")]
+    #[case(f64::INFINITY, 14, "inf")]
+    fn general_is_like_printf(#[case] number: f64, #[case] precision: usize, #[case] text: &str) {
+        assert_eq!(general(number, precision), text);
+    }
+
+    #[rstest::rstest]
+    #[case(0.1, "0.1")]
+    #[case(12345678901234567890.0, "12345678901234567000")]
+    #[case(1e20, "1e+20")]
+    #[case(3.7e-7, "3.7e-7")]
+    #[case(-1.5, "-1.5")]
+    #[case(f64::NEG_INFINITY, "-inf")]
+    fn shortest_is_like_redis(#[case] number: f64, #[case] text: &str) {
+        assert_eq!(shortest(number), text);
+    }
+}

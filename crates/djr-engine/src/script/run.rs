@@ -1,0 +1,335 @@
+//! One execution of a script.
+
+use djr_storage::keyspace::{Access, UnixMillis};
+use mlua::{Lua, MultiValue, Value};
+use smallvec::SmallVec;
+
+use super::cache::{Running, Sha};
+use super::convert::{lua_to_reply, one_line, reply_to_lua, version};
+use super::host::{self, ErrorReply, Host, Place};
+use super::interpreter::{Compiled, Outcome};
+use super::{ScriptFlags, number};
+use crate::command::Command;
+use crate::engine::{Engine, Executor};
+use crate::registry::Resolved;
+use crate::shell::ScriptFate;
+use crate::spec::Flags;
+use crate::{Args, CommandError, OwnedRequest, Reply, Shell};
+
+const NO_SCRIPT: CommandError = CommandError::text("NOSCRIPT No matching script. Please use EVAL.");
+const WRITE_FLAG_RO: CommandError =
+    CommandError::text("ERR Can not execute a script with write flag using *_ro command.");
+const READ_ONLY: ErrorReply =
+    ErrorReply::api_counted("ERR Write commands are not allowed from read-only scripts.");
+const NOT_ALLOWED: ErrorReply =
+    ErrorReply::api_counted("ERR This Redis command is not allowed from script");
+const UNKNOWN: ErrorReply = ErrorReply::api_counted("ERR Unknown Redis command called from script");
+const WRONG_ARITY: ErrorReply =
+    ErrorReply::api_counted("ERR Wrong number of args calling Redis command from script");
+const NO_ARGUMENTS: ErrorReply =
+    ErrorReply::api("ERR Please specify at least one argument for this redis lib call");
+const WRONG_ARGUMENTS: ErrorReply =
+    ErrorReply::api("ERR Lua redis lib command arguments must be strings or integers");
+const NOT_A_COMMAND: ErrorReply =
+    ErrorReply::api("ERR Invalid command passed to redis.acl_check_cmd()");
+
+/// How a script is called.
+#[derive(Clone, Copy)]
+enum By {
+    Text,
+    Name,
+}
+
+macro_rules! entry_points {
+    ($($(#[$doc:meta])* $name:ident: $by:ident, $read_only:literal;)*) => {$(
+        $(#[$doc])*
+        pub(crate) fn $name(
+            engine: &Engine,
+            executor: &mut Executor,
+            access: &mut Access<'_>,
+            args: &Args<'_>,
+            now: UnixMillis,
+            shell: &mut dyn Shell,
+            reply: &mut Reply<'_>,
+        ) -> Result<(), CommandError> {
+            // The interpreter is taken out, so that what the script calls can have the executor.
+            let mut interpreter = std::mem::take(&mut executor.interpreter);
+            let call = Call { by: By::$by, read_only: $read_only, args };
+            let result = call.run(&mut interpreter, engine, executor, access, now, shell, reply);
+            executor.interpreter = interpreter;
+            result
+        }
+    )*};
+}
+
+entry_points! {
+    /// EVAL
+    eval: Text, false;
+    /// EVAL_RO
+    eval_ro: Text, true;
+    /// EVALSHA
+    evalsha: Name, false;
+    /// EVALSHA_RO
+    evalsha_ro: Name, true;
+}
+
+/// `EVAL script numkeys key… arg…`
+struct Call<'a> {
+    by: By,
+    read_only: bool,
+    args: &'a Args<'a>,
+}
+
+impl Call<'_> {
+    fn run(
+        &self,
+        interpreter: &mut super::Interpreter,
+        engine: &Engine,
+        executor: &mut Executor,
+        access: &mut Access<'_>,
+        now: UnixMillis,
+        shell: &mut dyn Shell,
+        reply: &mut Reply<'_>,
+    ) -> Result<(), CommandError> {
+        let (keys, argv) = self.keys_and_arguments()?;
+        let compiled = match self.by {
+            By::Text => interpreter.by_text(&engine.scripts, self.args.get(1))?,
+            By::Name => match Sha::parse(self.args.get(1)) {
+                Some(sha) => interpreter.by_sha(&engine.scripts, sha)?.ok_or(NO_SCRIPT)?,
+                None => return Err(NO_SCRIPT),
+            },
+        };
+        let flags = compiled.script.flags;
+        if self.read_only && flags.is_some_and(|flags| !flags.no_writes) {
+            return Err(WRITE_FLAG_RO);
+        }
+        if let Some(flags) = &flags {
+            shell.permit_script(flags)?;
+        }
+        let db = shell.db();
+        let effects_before = executor.effects.len();
+        let mut running = Run {
+            engine,
+            executor,
+            access,
+            now,
+            shell,
+            read_only: self.read_only || flags.is_some_and(|flags| flags.no_writes),
+            flags,
+            resp3: false,
+            reply: Vec::new(),
+            effects_before,
+            wrote: false,
+            started_ms: None,
+            busy: false,
+            killed: None,
+        };
+        engine.scripts.running().begin();
+        let outcome = host::enter(&mut running, || interpreter.run(&compiled, &keys, &argv));
+        engine.scripts.running().end();
+        let (resp3, killed) = (running.resp3, running.killed.take());
+        shell.select(db);
+        if let Some(place) = killed {
+            interpreter.calm();
+            return Err(at_place(
+                "ERR Script killed by user with SCRIPT KILL...",
+                &compiled,
+                &place,
+            ));
+        }
+        match outcome? {
+            Outcome::Returned(value) => lua_to_reply(value, resp3, reply)
+                .map_err(|error| CommandError::format(one_line(format!("ERR {error}").as_bytes()))),
+            Outcome::Failed(error, place) => Err(at_place(&error_text(&error), &compiled, &place)),
+        }
+    }
+
+    /// What follows the number of keys.
+    fn keys_and_arguments(
+        &self,
+    ) -> Result<(SmallVec<[&[u8]; 8]>, SmallVec<[&[u8]; 8]>), CommandError> {
+        let count = self.args.integer(2)?;
+        let Ok(count) = usize::try_from(count) else {
+            return Err(CommandError::text("ERR Number of keys can't be negative"));
+        };
+        if count > self.args.len() - 3 {
+            return Err(CommandError::text(
+                "ERR Number of keys can't be greater than number of args",
+            ));
+        }
+        let mut rest = self.args.from(3);
+        let keys = rest.by_ref().take(count).collect();
+        Ok((keys, rest.collect()))
+    }
+}
+
+/// The error reply of a script: its text, the script's name, and where it was.
+fn at_place(text: &str, compiled: &Compiled, place: &Place) -> CommandError {
+    let text = format!(
+        "{text} script: {}, on {}:{}.",
+        compiled.script.sha, place.source, place.line
+    );
+    CommandError::format(one_line(text.as_bytes()))
+}
+
+/// The text of what a script raised: of a table its `err`, which begins with a code of its own.
+fn error_text(error: &Value) -> String {
+    match error {
+        Value::Table(table) => match table.raw_get::<Value>("err") {
+            Ok(Value::String(text)) => text.to_string_lossy(),
+            _ => "ERR unknown error".into(),
+        },
+        other => format!("ERR {}", other.to_string().unwrap_or_default()),
+    }
+}
+
+/// A script while it runs: the engine, as its functions reach it.
+struct Run<'a, 'k> {
+    engine: &'a Engine,
+    executor: &'a mut Executor,
+    access: &'a mut Access<'k>,
+    now: UnixMillis,
+    shell: &'a mut dyn Shell,
+    read_only: bool,
+    flags: Option<ScriptFlags>,
+    resp3: bool,
+    /// The reply of the present command.
+    reply: Vec<u8>,
+    /// How many effects the unit had before this script, in a transaction.
+    effects_before: usize,
+    wrote: bool,
+    /// When the first interrupt came, by the shell's clock.
+    started_ms: Option<u64>,
+    busy: bool,
+    /// Where the script was when it was told to end.
+    killed: Option<Place>,
+}
+
+/// An argument of a command: bytes that Lua holds, or a number's text.
+enum Argument<'a> {
+    Held(mlua::BorrowedBytes<'a>),
+    Text(String),
+}
+
+impl AsRef<[u8]> for Argument<'_> {
+    fn as_ref(&self) -> &[u8] {
+        match self {
+            Self::Held(bytes) => bytes,
+            Self::Text(text) => text.as_bytes(),
+        }
+    }
+}
+
+fn request(args: &MultiValue) -> Result<OwnedRequest, ErrorReply> {
+    if args.is_empty() {
+        return Err(NO_ARGUMENTS);
+    }
+    let argument = |value| {
+        Ok(match value {
+            &Value::Integer(integer) => Argument::Text(integer.to_string()),
+            &Value::Number(number) if number == 0.0 => Argument::Text("0".into()),
+            &Value::Number(number) => Argument::Text(number::shortest(number)),
+            Value::String(text) => Argument::Held(text.as_bytes()),
+            _ => return Err(WRONG_ARGUMENTS),
+        })
+    };
+    let arguments: SmallVec<[Argument<'_>; 8]> =
+        args.iter().map(argument).collect::<Result<_, _>>()?;
+    Ok(OwnedRequest::from_args(arguments))
+}
+
+impl Run<'_, '_> {
+    /// The command of a request, if a script may run it.
+    fn resolve(&self, args: &Args<'_>) -> Result<&'static Command, ErrorReply> {
+        let command = match self.engine.registry.resolve(args) {
+            Resolved::Command(command) => command,
+            Resolved::Unknown | Resolved::UnknownSubcommand(_) => return Err(UNKNOWN),
+        };
+        if !command.accepts(args.len()) {
+            return Err(WRONG_ARITY);
+        }
+        if command.flags.has(Flags::NO_SCRIPT) {
+            return Err(NOT_ALLOWED);
+        }
+        if self.read_only && command.flags.has(Flags::WRITE) {
+            return Err(READ_ONLY);
+        }
+        Ok(command)
+    }
+}
+
+impl Host for Run<'_, '_> {
+    fn call(&mut self, lua: &Lua, args: &MultiValue) -> mlua::Result<Result<Value, ErrorReply>> {
+        let request = match request(args) {
+            Ok(request) => request,
+            Err(error) => return Ok(Err(error)),
+        };
+        let args = request.args();
+        let command = match self.resolve(&args) {
+            Ok(command) => command,
+            Err(error) => return Ok(Err(error)),
+        };
+        self.reply.clear();
+        let mut reply = Reply::new(&mut self.reply, version(self.resp3));
+        let result = self.shell.permit(command, &args).and_then(|()| {
+            self.engine.run_inside(
+                self.executor,
+                self.access,
+                command,
+                &args,
+                self.now,
+                self.shell,
+                &mut reply,
+            )
+        });
+        if !self.wrote && self.executor.effects.len() > self.effects_before {
+            self.wrote = true;
+            self.engine.scripts.running().set_wrote();
+        }
+        match result {
+            Ok(()) => reply_to_lua(lua, &self.reply),
+            Err(error) => Ok(Err(ErrorReply::command(error.to_string()))),
+        }
+    }
+
+    fn may_call(&mut self, args: &MultiValue) -> Result<bool, ErrorReply> {
+        let request = request(args)?;
+        let args = request.args();
+        match self.engine.registry.resolve(&args) {
+            Resolved::Command(command) => Ok(self.shell.may_run(command, &args)),
+            _ => Err(NOT_A_COMMAND),
+        }
+    }
+
+    fn set_resp3(&mut self, resp3: bool) {
+        self.resp3 = resp3;
+    }
+
+    fn log(&mut self, level: u8, line: &[u8]) {
+        self.shell.script_log(level, line);
+    }
+
+    fn must_end(&mut self, place: &dyn Fn() -> Place) -> bool {
+        if self.killed.is_some() {
+            return true;
+        }
+        let threshold_ms = self.engine.settings.busy_reply_threshold_ms.get();
+        if threshold_ms == 0 {
+            return false;
+        }
+        let now_ms = self.shell.clock_ms();
+        let started_ms = *self.started_ms.get_or_insert(now_ms);
+        if !self.busy {
+            if now_ms.saturating_sub(started_ms) < threshold_ms {
+                return false;
+            }
+            self.busy = true;
+            self.engine.scripts.running().set_busy();
+        }
+        let fate = self.shell.script_is_busy();
+        if fate == ScriptFate::Kill || self.engine.scripts.running().is_killed() {
+            self.killed = Some(place());
+        }
+        self.killed.is_some()
+    }
+}

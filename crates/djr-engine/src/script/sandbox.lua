@@ -1,0 +1,322 @@
+-- Makes the globals that scripts see, and the function that runs one. Called once per interpreter with a table of what
+-- the host provides; returns the globals and `run`.
+--
+-- Lua 5.1 has no read-only tables. A protected table is an empty one that reads through to the true one and refuses
+-- every assignment; whatever in the library works on a table without asking its metatable is wrapped below.
+--
+-- A function of the host raises a userdata. `host.reveal` makes of it what the script should see: a string, or a table
+-- with a field `err`. So everything that catches errors is wrapped, too.
+
+local host = ...
+local _G, error, getmetatable, next, pairs, pcall, rawget, rawset, select, setmetatable, tonumber, tostring, type, unpack, xpcall =
+  _G, error, getmetatable, next, pairs, pcall, rawget, rawset, select, setmetatable, tonumber, tostring, type, unpack, xpcall
+local collectgarbage, loadstring = collectgarbage, loadstring
+local byte, find, sub = string.byte, string.find, string.sub
+local insert, remove, sort, setn, concat = table.insert, table.remove, table.sort, table.setn, table.concat
+local resume = coroutine.resume
+local reveal, position = host.reveal, host.position
+
+local READONLY = 'Attempt to modify a readonly table'
+
+-- From each protected table to the one behind it.
+local behind = {}
+
+local function refuse()
+  error(READONLY, 2)
+end
+
+local function protect(contents)
+  local protected = setmetatable({}, { __index = contents, __newindex = refuse })
+  behind[protected] = contents
+  return protected
+end
+
+local function bad_argument(index, name, wanted, got)
+  error('bad argument #' .. index .. " to '" .. name .. "' (" .. wanted .. ' expected, got ' .. got .. ')', 3)
+end
+
+local globals = {}
+local env = protect(globals)
+
+local globals_metatable = {
+  __index = function(_, name)
+    error("Script attempted to access nonexistent global variable '" .. tostring(name) .. "'", 2)
+  end,
+}
+setmetatable(globals, globals_metatable)
+local globals_metatable_shown = protect(globals_metatable)
+
+-- The functions of the base library that need no wrapping.
+for _, name in pairs({ 'assert', 'error', 'gcinfo', 'ipairs', 'rawequal', 'select', 'tonumber', 'tostring', 'type' }) do
+  globals[name] = _G[name]
+end
+globals._G = env
+globals._VERSION = _VERSION
+
+-- Reading and writing tables past their metatables.
+
+function globals.getmetatable(value)
+  if behind[value] ~= nil then
+    return value == env and globals_metatable_shown or nil
+  end
+  return getmetatable(value)
+end
+
+function globals.setmetatable(value, metatable)
+  if behind[value] then
+    error(READONLY, 0)
+  end
+  if type(value) ~= 'table' then
+    bad_argument(1, 'setmetatable', 'table', value == nil and 'no value' or type(value))
+  end
+  if metatable ~= nil and type(metatable) ~= 'table' then
+    error("bad argument #2 to 'setmetatable' (nil or table expected)", 2)
+  end
+  local current = getmetatable(value)
+  if type(current) == 'table' and rawget(current, '__metatable') ~= nil or current ~= nil and type(current) ~= 'table' then
+    error('cannot change a protected metatable', 2)
+  end
+  return setmetatable(value, metatable)
+end
+
+function globals.rawget(value, key)
+  if type(value) ~= 'table' then
+    bad_argument(1, 'rawget', 'table', value == nil and 'no value' or type(value))
+  end
+  return rawget(behind[value] or value, key)
+end
+
+function globals.rawset(value, key, new)
+  if behind[value] then
+    error(READONLY, 0)
+  end
+  if type(value) ~= 'table' then
+    bad_argument(1, 'rawset', 'table', value == nil and 'no value' or type(value))
+  end
+  return rawset(value, key, new)
+end
+
+function globals.next(value, key)
+  if type(value) ~= 'table' then
+    bad_argument(1, 'next', 'table', value == nil and 'no value' or type(value))
+  end
+  return next(behind[value] or value, key)
+end
+
+function globals.pairs(value)
+  local contents = behind[value]
+  if contents then
+    return function(_, key) return next(contents, key) end, value, nil
+  end
+  if type(value) ~= 'table' then
+    bad_argument(1, 'pairs', 'table', type(value))
+  end
+  return next, value, nil
+end
+
+-- An empty or huge range overflows in Lua's own `unpack`. No more results than this fit a Lua stack anyway.
+local RESULTS_MAX = 8000
+
+function globals.unpack(value, from, to)
+  if type(value) ~= 'table' then
+    bad_argument(1, 'unpack', 'table', value == nil and 'no value' or type(value))
+  end
+  if from ~= nil or to ~= nil then
+    local first, last = tonumber(from or 1), tonumber(to or #value)
+    if first and last and not (last - first < RESULTS_MAX) then
+      error('too many results to unpack', 2)
+    end
+  end
+  return unpack(value, from, to)
+end
+
+-- Errors: shown as what they stand for.
+
+local function caught(ok, ...)
+  if ok then
+    return true, ...
+  end
+  local failure = ...
+  if type(failure) == 'userdata' then
+    failure = reveal(failure)
+  end
+  if type(failure) == 'table' then
+    local text = rawget(failure, 'err')
+    if type(text) == 'string' then
+      return false, text
+    end
+    return false, failure, text
+  end
+  return false, failure
+end
+
+function globals.pcall(...)
+  return caught(pcall(...))
+end
+
+function globals.xpcall(body, handler)
+  return xpcall(body, function(failure)
+    return handler(reveal(failure))
+  end)
+end
+
+local function resumed(ok, ...)
+  if ok then
+    return true, ...
+  end
+  return false, (reveal((...)))
+end
+
+-- Chunks. Bytecode would let a script reach past every check, so text only. Lua 5.1 keeps no reference to a chunk's name
+-- while it reads the chunk and makes its own copy up to the first zero byte: so that copy is made, and held, here.
+
+local CHUNK_LEN_MAX = 2 ^ 30
+
+local function compile(text, name)
+  if byte(text, 1) == 27 then
+    return nil, "attempt to load bytecode: only text is allowed"
+  end
+  if #text > CHUNK_LEN_MAX then
+    return nil, 'chunk is too long'
+  end
+  local zero = find(name, '%z')
+  if zero then
+    name = sub(name, 1, zero - 1)
+  end
+  local chunk, failure = loadstring(text, name)
+  return chunk, failure, name
+end
+
+function globals.loadstring(text, name)
+  if type(text) == 'number' then
+    text = tostring(text)
+  elseif type(text) ~= 'string' then
+    bad_argument(1, 'loadstring', 'string', text == nil and 'no value' or type(text))
+  end
+  local chunk, failure = compile(text, tostring(name or text))
+  if chunk then
+    return chunk
+  end
+  return nil, failure
+end
+
+function globals.load(reader, name)
+  if type(reader) ~= 'function' then
+    bad_argument(1, 'load', 'function', reader == nil and 'no value' or type(reader))
+  end
+  local pieces = {}
+  while true do
+    local piece = reader()
+    if piece == nil or piece == '' then
+      break
+    end
+    if type(piece) ~= 'string' then
+      return nil, 'reader function must return a string'
+    end
+    pieces[#pieces + 1] = piece
+  end
+  local chunk, failure = compile(concat(pieces), tostring(name or '=(load)'))
+  if chunk then
+    return chunk
+  end
+  return nil, failure
+end
+
+-- What would change the collector for the scripts after this one does nothing.
+function globals.collectgarbage(option, argument)
+  if option == nil or option == 'collect' or option == 'count' or option == 'step' then
+    return collectgarbage(option, argument)
+  end
+  if option == 'stop' or option == 'restart' or option == 'setpause' or option == 'setstepmul' then
+    return 0
+  end
+  error("bad argument #1 to 'collectgarbage' (invalid option '" .. tostring(option) .. "')", 2)
+end
+
+-- Libraries.
+
+local function copy(library, changes)
+  local contents = {}
+  for name, value in pairs(library) do
+    contents[name] = value
+  end
+  for name, value in pairs(changes) do
+    contents[name] = value
+  end
+  return contents
+end
+
+local function checked(name, from)
+  return function(value, ...)
+    if behind[value] then
+      error(READONLY, 0)
+    end
+    if type(value) ~= 'table' then
+      bad_argument(1, name, 'table', value == nil and 'no value' or type(value))
+    end
+    return from(value, ...)
+  end
+end
+
+globals.table = protect(copy(table, {
+  insert = function(value, ...)
+    if behind[value] then
+      error(READONLY, 0)
+    end
+    if type(value) ~= 'table' then
+      bad_argument(1, 'insert', 'table', value == nil and 'no value' or type(value))
+    end
+    local count = select('#', ...)
+    if count == 1 then
+      insert(value, (...))
+    elseif count == 2 then
+      local at = ...
+      if not tonumber(at) then
+        bad_argument(2, 'insert', 'number', type(at))
+      end
+      insert(value, ...)
+    else
+      error("wrong number of arguments to 'insert'", 2)
+    end
+  end,
+  remove = checked('remove', remove),
+  sort = checked('sort', sort),
+  setn = checked('setn', setn),
+}))
+
+globals.string = protect(copy(string, {}))
+-- What `getmetatable('')` shows.
+getmetatable('').__metatable = protect({ __index = globals.string })
+
+globals.math = protect(copy(math, { random = host.random, randomseed = host.randomseed }))
+globals.os = protect({ clock = os.clock })
+globals.coroutine = protect(copy(coroutine, {
+  resume = function(...)
+    return resumed(resume(...))
+  end,
+}))
+for name, contents in pairs(host.libraries) do
+  globals[name] = protect(contents)
+end
+globals.redis = protect(host.redis)
+globals.server = globals.redis
+
+-- Runs a compiled script: true and its result, or false, the error, and the source and line that it came from.
+
+local source, line
+
+local function handler(failure)
+  source, line = position()
+  return reveal(failure)
+end
+
+local function run(script, keys, argv)
+  globals.KEYS, globals.ARGV = keys, argv
+  local ok, result = xpcall(script, handler)
+  if ok then
+    return true, result
+  end
+  return false, result, source, line
+end
+
+return env, run
