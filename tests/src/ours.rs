@@ -17,20 +17,20 @@ pub struct Ours {
 impl Ours {
     /// Starts a server with so many workers.
     pub fn start(threads: usize) -> Self {
-        Self::start_with(threads, None)
+        Self::start_with(threads, &[])
     }
 
-    /// Starts a server that asks for a password, if one is given.
-    pub fn start_with(threads: usize, password: Option<&str>) -> Self {
+    /// Starts a server with so many workers and these directives, in redis.conf's syntax.
+    pub fn start_with(threads: usize, directives: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let server = Server::start(Config {
-            port: 0,
-            dir: dir.path().to_owned(),
-            threads,
-            password: password.map(str::to_owned),
-            ..Config::default()
-        });
-        let server = server.expect("the server starts");
+        let mut config = Config::default()
+            .with_free_port()
+            .with_dir(dir.path())
+            .with_threads(threads);
+        for (name, value) in directives {
+            config.set(name, value).expect("a directive");
+        }
+        let server = Server::start(config).expect("the server starts");
         Self {
             address: server.addresses()[0],
             _server: server,

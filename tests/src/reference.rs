@@ -67,7 +67,7 @@ impl Reference {
         let address = free_port();
         let dir = tempfile::tempdir().expect("a temporary directory");
         let socket = dir.path().join("socket");
-        let process = Command::new(binary)
+        let child = Command::new(binary)
             .args(["--port", &address.port().to_string(), "--save", ""])
             .args(["--bind", "127.0.0.1", "--requirepass"])
             .args([password.unwrap_or_default(), "--unixsocket"])

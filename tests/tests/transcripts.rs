@@ -16,9 +16,10 @@ fn the_server_answers_as_the_transcripts_say() {
     for path in files() {
         let transcript = Transcript::read(&path);
         let password = transcript.password.as_deref();
+        let directives: Vec<_> = password.map(|it| ("requirepass", it)).into_iter().collect();
         // One worker and several: where a connection lives must not show.
         for threads in [1, 3] {
-            let ours = Ours::start_with(threads, password);
+            let ours = Ours::start_with(threads, &directives);
             let ours = transcript.play(&|| ours.connect());
             if !record {
                 transcript.compare_with_record(&ours, &mut found);

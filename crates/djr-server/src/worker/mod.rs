@@ -405,8 +405,8 @@ impl Worker {
         core.next_tick = core.clock + TICK;
         core.expire();
         core.close_idle();
-        core.unwatch();
         core.end_pause_if_due();
+        core.unwatch();
         if core.shared.gate.bits() & Gate::PAUSED == 0 {
             for id in std::mem::take(&mut core.paused) {
                 self.resume(id);
@@ -683,15 +683,16 @@ impl Core {
         if self.end_pause_if_due() || shared.gate.bits() & Gate::PAUSED == 0 {
             return false;
         }
+        // Scripts may write, whatever keys they name.
+        let may_write = |command: &Command| {
+            command.flags.has(Flags::WRITE)
+                || matches!(command.spec.name, "eval" | "evalsha" | "fcall")
+        };
         !shared.pause_writes_only.load(Relaxed)
-            || command.flags.has(Flags::WRITE)
-            || command.categories.contains(&"scripting")
+            || may_write(command)
             || (command.spec.name == "exec"
                 && session.multi.as_ref().is_some_and(|multi| {
-                    multi
-                        .queue
-                        .commands()
-                        .any(|(command, _)| command.flags.has(Flags::WRITE))
+                    multi.queue.commands().any(|(command, _)| may_write(command))
                 }))
     }
 
@@ -713,7 +714,7 @@ impl Core {
                 if !progress.more {
                     break;
                 }
-                if clock::monotonic() - began > EXPIRE_BUDGET {
+                if began.elapsed() > EXPIRE_BUDGET {
                     // The next tick comes at once: others are served in between.
                     self.next_tick = self.clock + Duration::from_millis(1);
                     return;
