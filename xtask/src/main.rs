@@ -5,6 +5,7 @@
 mod bench;
 mod ci;
 mod commands;
+mod config;
 mod fuzz;
 mod new_command;
 mod paths;
@@ -34,6 +35,7 @@ enum Verb {
     Fuzz(fuzz::Args),
     Smoke(fuzz::SmokeArgs),
     Bench(bench::Args),
+    Config(config::Args),
     #[command(hide = true)]
     NullServer(bench::null::Args),
     Peers(peers::Args),
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
         Verb::Fuzz(args) => fuzz::run(&args),
         Verb::Smoke(args) => fuzz::smoke(&args),
         Verb::Bench(args) => bench::run(&args),
+        Verb::Config(args) => config::run(&args),
         Verb::NullServer(args) => bench::null::run(&args),
         Verb::Peers(args) => peers::run(&args),
     };

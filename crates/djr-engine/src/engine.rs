@@ -1,5 +1,7 @@
 //! The dispatcher: opens the keys of a command, runs it, logs its effect.
 
+use std::time::Duration;
+
 use djr_storage::keyspace::{Access, Footprint, KeyHash, Keyspace, UnixMillis};
 
 use crate::command::{Command, KeyShape};
@@ -59,6 +61,9 @@ pub struct Prepared {
     /// The first key's index and hash.
     pub key: Option<(u32, KeyHash)>,
 }
+
+/// How long a shard is waited for before it is looked whether a script keeps it.
+const PATIENCE: Duration = Duration::from_millis(10);
 
 /// What a command did to the log's unit that is being built.
 enum Logged {
@@ -154,15 +159,15 @@ impl Engine {
 
     /// Opens shards; refuses where a script that runs too long keeps them.
     #[inline]
-    pub(crate) fn open(
-        &self,
-        footprint: Footprint,
-        now: UnixMillis,
-    ) -> Result<Access<'_>, CommandError> {
-        if self.scripts.running().is_busy() && footprint != Footprint::NONE {
-            return Err(crate::script::BUSY);
+    pub fn open(&self, footprint: Footprint, now: UnixMillis) -> Result<Access<'_>, CommandError> {
+        loop {
+            if self.scripts.running().is_busy() && footprint != Footprint::NONE {
+                return Err(crate::script::BUSY);
+            }
+            if let Some(access) = self.keyspace.try_open(footprint, now, PATIENCE) {
+                return Ok(access);
+            }
         }
-        Ok(self.keyspace.open(footprint, now))
     }
 
     /// Runs a command inside a transaction or a script, in the shards that are open. Its effect is added to the unit.

@@ -22,6 +22,8 @@ pub(crate) struct Shared {
     /// What runs each of the server's own commands, by [`Command::id`].
     pub(crate) server_commands: Vec<Option<ServerRun>>,
     pub(crate) config: Config,
+    /// Whether there is an append-only log: as it was configured at the start.
+    pub(crate) append_only: bool,
     pub(crate) persistence: Persistence,
     pub(crate) clients: Clients,
     pub(crate) gate: Gate,

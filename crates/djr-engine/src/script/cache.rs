@@ -244,7 +244,7 @@ impl Running {
     }
 }
 
-pub(crate) const BUSY: CommandError = CommandError::text(
+pub const BUSY: CommandError = CommandError::text(
     "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",
 );
 const NOT_BUSY: CommandError = CommandError::text("NOTBUSY No scripts in execution right now.");

@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use djr_engine::command::Command;
 use djr_engine::registry::Resolved;
+use djr_engine::script::BUSY;
 use djr_engine::spec::{Flags, Run};
 use djr_engine::{Args, CommandError, Engine, Executor, Prepared, Reply};
-use djr_engine::script::BUSY;
 use djr_protocol::{Batch, Limits, Request};
 use djr_storage::keyspace::Turn;
 

@@ -76,8 +76,9 @@ impl Shell for SessionShell<'_> {
     fn script_log(&mut self, level: u8, line: &[u8]) {
         let line = String::from_utf8_lossy(line);
         match level {
-            0 => tracing::debug!(target: "script", "{line}"),
-            1 | 2 => tracing::info!(target: "script", "{line}"),
+            0 => tracing::trace!(target: "script", "{line}"),
+            1 => tracing::debug!(target: "script", "{line}"),
+            2 => tracing::info!(target: "script", "{line}"),
             _ => tracing::warn!(target: "script", "{line}"),
         }
     }

@@ -376,6 +376,19 @@ impl Worker {
                 kept = Vec::new();
             }
         }
+        // What is postponed is whole already.
+        if kept.len() > self.core.shared.config.query_buffer_limit()
+            && !connection.session.postponed
+        {
+            tracing::warn!(
+                client = connection.session.info.id,
+                "Closing client that reached max query buffer length"
+            );
+            self.core.stats.limit_disconnections.add(1);
+            connection.out.clear();
+            connection.closing = true;
+            return;
+        }
         connection
             .session
             .info
@@ -497,8 +510,8 @@ impl Core {
             Ok(done) => done,
             Err(_) => return self.close(id),
         };
-        let limit = self.shared.config.output_limit();
-        if !done && limit > 0 && connection.out_len() as u64 > limit {
+        let limit = self.shared.config.output_limit().hard;
+        if !done && limit > 0 && connection.out_len() as u64 >= limit {
             tracing::warn!(
                 client = connection.session.info.id,
                 "output buffer limit reached: connection closed"
@@ -611,7 +624,11 @@ impl Core {
         };
         self.shared.clients.remove(connection.session.info.id);
         if !connection.session.watches.is_empty() {
-            let Session { watches, watch_flag, .. } = connection.session;
+            let Session {
+                watches,
+                watch_flag,
+                ..
+            } = connection.session;
             self.forget_watches(watches, watch_flag);
         }
         self.freed.push(id);
@@ -626,8 +643,9 @@ impl Core {
     /// Takes the watches that have ended out of the keyspace, unless a script keeps it: then later.
     fn unwatch(&mut self) {
         let (engine, now) = (&self.shared.engine, self.now);
-        self.unwatch_later
-            .retain_mut(|(watches, flag)| !crate::commands::try_unwatch(engine, watches, flag, now));
+        self.unwatch_later.retain_mut(|(watches, flag)| {
+            !crate::commands::try_unwatch(engine, watches, flag, now)
+        });
     }
 
     fn kill(&mut self, client: u64) {

@@ -84,7 +84,7 @@ pub(super) fn server(report: &mut Report<'_>) {
     if let Ok(path) = std::env::current_exe() {
         report.field("executable", path.display());
     }
-    report.field("config_file", shared.config.file());
+    report.field("config_file", shared.config.file_name());
 }
 
 pub(super) fn clients(report: &mut Report<'_>) {

@@ -1,0 +1,382 @@
+//! The connection as the user sees it: what is said about its state, and how replies get onto the screen.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use djr_client::{Address, Client, ClientError, Limits, Options, Pipeline, ReplyError, Value};
+
+use crate::format::{Output, Style};
+use crate::options::{Protocol, Settings};
+use crate::verbatim::is_verbatim;
+
+/// How often TCP asks whether an idle server is still there.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// With a reply that is no error.
+    Done,
+    /// With an error reply.
+    ErrorReply,
+    /// Without a reply; the reason has been printed.
+    Failed,
+    /// With something that is no reply; that has been printed.
+    Garbled,
+}
+
+/// A connection, or the wish for one.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) address: Address,
+    user: Option<String>,
+    password: Option<Vec<u8>>,
+    protocol: Protocol,
+    pub(crate) style: Style,
+    show_pushes: bool,
+    is_verbose: bool,
+    /// The database to be in, also after a reconnect.
+    db: i64,
+    /// Between `MULTI` and its end.
+    in_transaction: bool,
+    /// At a prompt or a pipe, where the next command may use a new connection.
+    is_interactive: bool,
+    /// End the program at an error reply, as `-e` says.
+    exit_error: bool,
+    client: Option<Client>,
+    out: Vec<u8>,
+}
+
+impl Session {
+    pub(crate) fn new(settings: &Settings, is_interactive: bool) -> Session {
+        Session {
+            address: settings.address.clone(),
+            user: settings.user.clone(),
+            password: settings.password.clone(),
+            protocol: settings.protocol,
+            style: settings.style.clone(),
+            show_pushes: settings.show_pushes,
+            is_verbose: settings.verbose,
+            db: settings.db,
+            in_transaction: false,
+            is_interactive,
+            exit_error: settings.exit_error && !is_interactive,
+            client: None,
+            out: Vec::new(),
+        }
+    }
+
+    /// Connects, logs in, selects the database; says what does not work. A refused login is no failure: the
+    /// server will say so again.
+    pub(crate) async fn connect(&mut self) -> bool {
+        self.client = None;
+        self.in_transaction = false;
+        let options = Options {
+            address: self.address.clone(),
+            protocol: djr_client::Protocol::Resp2,
+            connect_timeout: None,
+            keepalive: Some(KEEPALIVE),
+            keep_double_text: true,
+            // It is the user's server, and the user's memory.
+            limits: Limits {
+                bulk_len_max: isize::MAX as usize,
+                ..Limits::default()
+            },
+            ..Options::default()
+        };
+        match Client::connect(options).await {
+            Ok(mut client) => {
+                if let Err(error) = self.shake_hands(&mut client).await {
+                    report(&error);
+                    return false;
+                }
+                self.client = Some(client);
+                if self.is_verbose {
+                    eprintln!("Connected to {}", self.address);
+                }
+                true
+            }
+            Err(error) => {
+                let address = &self.address;
+                eprintln!(
+                    "Could not connect to Redis at {address}: {}",
+                    reason(&error)
+                );
+                false
+            }
+        }
+    }
+
+    /// `AUTH`, `SELECT` and `HELLO`, as far as needed, in one write.
+    async fn shake_hands(&mut self, client: &mut Client) -> Result<(), ClientError> {
+        let mut pipeline = Pipeline::new();
+        let mut labels = Vec::new();
+        if let Some(password) = &self.password {
+            match &self.user {
+                None => pipeline.add(&[&b"AUTH"[..], password]),
+                Some(user) => pipeline.add(&[&b"AUTH"[..], user.as_bytes(), password]),
+            };
+            labels.push(Some("AUTH".to_owned()));
+        }
+        if self.db != 0 {
+            let db = self.db.to_string();
+            pipeline.add(&["SELECT", &db]);
+            labels.push(Some(format!("SELECT {db}")));
+        }
+        if self.protocol != Protocol::Default {
+            pipeline.add(&["HELLO", "3"]);
+            labels.push((self.protocol == Protocol::Resp3).then(|| "HELLO 3".to_owned()));
+        }
+        if pipeline.is_empty() {
+            return Ok(());
+        }
+        for (reply, label) in client.run(&pipeline).await?.into_iter().zip(labels) {
+            if let (Err(error), Some(label)) = (reply, label) {
+                eprintln!("{label} failed: {error}");
+                // What else was refused follows from this.
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Uses another server from now on.
+    pub(crate) fn set_address(&mut self, address: Address) {
+        self.address = address;
+        self.client = None;
+    }
+
+    /// What stands in front of the cursor.
+    pub(crate) fn prompt(&self) -> String {
+        if self.client.is_none() {
+            return "not connected> ".to_owned();
+        }
+        let address = match &self.address {
+            Address::Unix(path) => format!("redis {}", path.display()),
+            Address::Tcp(host, port) if host.contains(':') => format!("[{host}]:{port}"),
+            address => address.to_string(),
+        };
+        let db = match self.db {
+            0 => String::new(),
+            db => format!("[{db}]"),
+        };
+        let transaction = if self.in_transaction { "(TX)" } else { "" };
+        format!("{address}{db}{transaction}> ")
+    }
+
+    /// Executes a command and prints what comes back.
+    ///
+    /// A connection that was lost while nobody used it is replaced first. A command whose reply got lost is not sent
+    /// again: it may have been executed.
+    pub(crate) async fn execute(&mut self, command: &[Vec<u8>]) -> Outcome {
+        let is_connected = match &self.client {
+            None => false,
+            Some(client) => !self.is_interactive || client.is_connected(),
+        };
+        if !is_connected && !self.connect().await {
+            return Outcome::Failed;
+        }
+        match self.try_execute(command).await {
+            Ok(outcome) => outcome,
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    fn failed(&mut self, error: &ClientError) -> Outcome {
+        report(error);
+        self.client = None;
+        self.in_transaction = false;
+        match error {
+            ClientError::Protocol(_) => Outcome::Garbled,
+            _ => Outcome::Failed,
+        }
+    }
+
+    async fn try_execute(&mut self, command: &[Vec<u8>]) -> Result<Outcome, ClientError> {
+        let Some(client) = &mut self.client else {
+            return Err(ClientError::Closed);
+        };
+        let kind = Kind::of(command);
+        client.send(command).await?;
+        if kind == Kind::Stream {
+            return self.stream().await;
+        }
+        loop {
+            let value = match self.receive().await {
+                Err(error) if kind == Kind::Shutdown && error.is_disconnect() => {
+                    self.client = None;
+                    return Ok(Outcome::Done);
+                }
+                received => received?,
+            };
+            if let Value::Push(_) = value {
+                // An unsubscription is confirmed by a push; there may be more, which come with the next reply.
+                let is_confirmation = kind == Kind::Unsubscribe;
+                if is_confirmation || self.show_pushes {
+                    self.print(&value, false)?;
+                }
+                if is_confirmation {
+                    return Ok(Outcome::Done);
+                }
+                continue;
+            }
+            return self.finish(command, kind, &value);
+        }
+    }
+
+    /// Prints a reply and remembers what it says about the connection.
+    fn finish(
+        &mut self,
+        command: &[Vec<u8>],
+        kind: Kind,
+        value: &Value,
+    ) -> Result<Outcome, ClientError> {
+        if let Value::Error(text) = value {
+            if self.exit_error {
+                let mut stderr = io::stderr().lock();
+                stderr.write_all(text)?;
+                stderr.write_all(b"\n")?;
+            } else {
+                self.print(value, is_verbatim(command))?;
+            }
+            if kind == Kind::Exec {
+                // Refused as a whole: the transaction is over.
+                self.in_transaction = false;
+            }
+            return Ok(Outcome::ErrorReply);
+        }
+        self.print(value, is_verbatim(command))?;
+        let is_queued = self.in_transaction && value.as_bytes() == Some(b"QUEUED");
+        match kind {
+            Kind::Select if !is_queued => {
+                let db = command.get(1).and_then(|db| std::str::from_utf8(db).ok());
+                self.db = db.and_then(|db| db.parse().ok()).unwrap_or(self.db);
+            }
+            Kind::Multi => self.in_transaction = true,
+            Kind::Exec | Kind::Discard => self.in_transaction = false,
+            Kind::Reset => {
+                self.in_transaction = false;
+                self.db = 0;
+            }
+            _ => {}
+        }
+        Ok(Outcome::Done)
+    }
+
+    /// Prints what comes until the connection ends or, at a prompt, Ctrl-C is pressed.
+    async fn stream(&mut self) -> Result<Outcome, ClientError> {
+        if self.is_interactive && self.style.output != Output::Raw {
+            self.out
+                .extend_from_slice(b"Reading messages... (press Ctrl-C to quit)\n");
+            self.flush()?;
+        }
+        loop {
+            let received = if self.is_interactive {
+                tokio::select! {
+                    received = self.receive() => received,
+                    _ = tokio::signal::ctrl_c() => {
+                        // The only way out of this mode that all servers know is a new connection.
+                        self.connect().await;
+                        return Ok(Outcome::Done);
+                    }
+                }
+            } else {
+                self.receive().await
+            };
+            let value = received?;
+            let is_error = matches!(value, Value::Error(_));
+            if is_error && self.exit_error {
+                return self.finish(&[], Kind::Stream, &value);
+            }
+            self.print(&value, false)?;
+            if is_error {
+                return Ok(Outcome::ErrorReply);
+            }
+        }
+    }
+
+    /// Executes a command without printing anything.
+    pub(crate) async fn ask(&mut self, command: &[&str]) -> Option<Value> {
+        self.client.as_mut()?.command(command).await.ok()
+    }
+
+    async fn receive(&mut self) -> Result<Value, ClientError> {
+        match &mut self.client {
+            Some(client) => client.receive().await,
+            None => Err(ClientError::Closed),
+        }
+    }
+
+    fn print(&mut self, value: &Value, is_verbatim: bool) -> io::Result<()> {
+        self.style.reply(value, is_verbatim, &mut self.out);
+        self.flush()
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let mut stdout = io::stdout().lock();
+        let written = stdout.write_all(&self.out).and_then(|()| stdout.flush());
+        self.out.clear();
+        match written {
+            Ok(()) => Ok(()),
+            // Whoever read has gone (`| head`): nobody is left to tell.
+            Err(_) => std::process::exit(1),
+        }
+    }
+}
+
+/// What is special about a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Ordinary,
+    /// Never stops replying.
+    Stream,
+    Unsubscribe,
+    Shutdown,
+    Select,
+    Multi,
+    Exec,
+    Discard,
+    Reset,
+}
+
+impl Kind {
+    fn of(command: &[Vec<u8>]) -> Kind {
+        let name = command.first().map(|name| name.to_ascii_uppercase());
+        match name.as_deref().unwrap_or_default() {
+            b"MONITOR" | b"SUBSCRIBE" | b"PSUBSCRIBE" | b"SSUBSCRIBE" | b"SYNC" | b"PSYNC" => {
+                Kind::Stream
+            }
+            b"UNSUBSCRIBE" | b"PUNSUBSCRIBE" | b"SUNSUBSCRIBE" => Kind::Unsubscribe,
+            b"SHUTDOWN" => Kind::Shutdown,
+            b"SELECT" => Kind::Select,
+            b"MULTI" => Kind::Multi,
+            b"EXEC" => Kind::Exec,
+            b"DISCARD" => Kind::Discard,
+            b"RESET" => Kind::Reset,
+            _ => Kind::Ordinary,
+        }
+    }
+}
+
+fn report(error: &ClientError) {
+    eprintln!("Error: {}", reason(error));
+}
+
+/// Why, in the words of the operating system if it has some.
+fn reason(error: &ClientError) -> String {
+    let text = match error {
+        ClientError::Connect { source, .. } => source.to_string(),
+        ClientError::Protocol(ReplyError::UnknownType(byte)) => {
+            let byte = byte.escape_ascii();
+            return format!("Protocol error, got \"{byte}\" as reply type byte");
+        }
+        other => other.to_string(),
+    };
+    let text = text
+        .strip_prefix("failed to lookup address information: ")
+        .unwrap_or(&text);
+    match text.split_once(" (os error ") {
+        Some((text, _)) => text.to_owned(),
+        None => text.to_owned(),
+    }
+}
