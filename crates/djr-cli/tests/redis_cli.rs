@@ -305,6 +305,7 @@ fn lines_from_a_pipe() {
         b"clear\nget k\n",
         b"restart\nget k\n",
         b"help nosuchcommand\nhelp @nosuchgroup\n",
+        b"auth x\nhello 3\nget k\nreset\nget k\n",
         b"# comment\nselect 3\nmulti\nexec\n",
     ];
     for stdin in inputs {
