@@ -692,7 +692,10 @@ impl Core {
             || may_write(command)
             || (command.spec.name == "exec"
                 && session.multi.as_ref().is_some_and(|multi| {
-                    multi.queue.commands().any(|(command, _)| may_write(command))
+                    multi
+                        .queue
+                        .commands()
+                        .any(|(command, _)| may_write(command))
                 }))
     }
 
