@@ -312,6 +312,9 @@ impl Server {
         };
         tell_systemd(&self.shared.config, "STOPPING=1\n");
         self.request_stop();
+        if let Some(control) = &self.control {
+            control.thread().unpark();
+        }
         let mut result = Ok(());
         for thread in self.workers.drain(..).chain(self.control.take()) {
             if thread.join().is_err() {

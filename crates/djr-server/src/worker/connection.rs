@@ -22,6 +22,8 @@ pub(crate) struct Connection {
     /// Replies not written yet, from `out_written` on.
     pub(crate) out: Vec<u8>,
     out_written: usize,
+    /// Since when the replies are above the soft limit, in milliseconds since 1970; 0: they are not.
+    pub(crate) above_limit_since: i64,
     /// The replies may go out once the log is durable up to here.
     pub(crate) wait_for: Offset,
     /// Is in the worker's list of connections to write to.
@@ -53,6 +55,7 @@ impl Connection {
             input: Vec::new(),
             out: Vec::new(),
             out_written: 0,
+            above_limit_since: 0,
             wait_for: 0,
             queued: false,
             closing: false,

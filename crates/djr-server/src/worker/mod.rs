@@ -406,6 +406,7 @@ impl Worker {
         core.expire();
         core.close_idle();
         core.end_pause_if_due();
+        core.close_all_overfull();
         core.unwatch();
         if core.shared.gate.bits() & Gate::PAUSED == 0 {
             for id in std::mem::take(&mut core.paused) {
@@ -513,17 +514,52 @@ impl Core {
             Ok(done) => done,
             Err(_) => return self.close(id),
         };
-        let limit = self.shared.config.output_limit().hard;
-        if !done && limit > 0 && connection.out_len() as u64 >= limit {
+        if !done && self.is_overfull(id) {
+            return self.close_overfull(id);
+        }
+        let Some(connection) = self.connections.get_mut(id).and_then(Option::as_mut) else {
+            return;
+        };
+        if done {
+            connection.above_limit_since = 0;
+        }
+        if done && connection.closing {
+            self.close(id);
+        }
+    }
+
+    /// `client-output-buffer-limit`: whether too many replies wait for a client.
+    fn is_overfull(&mut self, id: usize) -> bool {
+        let limit = self.shared.config.output_limit();
+        let now = self.now;
+        let connection = self.connections.get_mut(id).and_then(Option::as_mut);
+        connection.is_some_and(|connection| {
+            let bytes = connection.out_len() as u64;
+            limit.is_exceeded(bytes, &mut connection.above_limit_since, now)
+        })
+    }
+
+    #[cold]
+    fn close_overfull(&mut self, id: usize) {
+        if let Some(connection) = self.connections.get(id).and_then(Option::as_ref) {
             tracing::warn!(
                 client = connection.session.info.id,
                 "output buffer limit reached: connection closed"
             );
-            self.stats.limit_disconnections.add(1);
-            return self.close(id);
         }
-        if done && connection.closing {
-            self.close(id);
+        self.stats.limit_disconnections.add(1);
+        self.close(id);
+    }
+
+    /// Closes the connections whose replies have been above the soft limit for too long: nothing may ever be written to them.
+    fn close_all_overfull(&mut self) {
+        if self.shared.config.output_limit().soft == 0 {
+            return;
+        }
+        for id in 0..self.connections.len() {
+            if self.is_overfull(id) {
+                self.close_overfull(id);
+            }
         }
     }
 
