@@ -80,6 +80,8 @@ fn editor(shell: &Shell) -> rustyline::Result<LineEditor> {
         .max_history_size(HISTORY_LEN_MAX)?
         .history_ignore_space(true)
         .completion_type(CompletionType::List)
+        // Pasted lines are so many commands, not one with line ends in it.
+        .bracketed_paste(false)
         .build();
     let mut editor = Editor::with_config(config)?;
     editor.set_helper(Some(LineHelper {
