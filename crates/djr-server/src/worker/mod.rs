@@ -96,8 +96,6 @@ pub(crate) struct Core {
     busy_script: bool,
     /// Watches that have ended and are still in the keyspace.
     unwatch_later: Vec<(Vec<Watch>, WatchFlag)>,
-    /// Where the next connection goes (of the worker that accepts).
-    next_worker: usize,
 }
 
 /// The worker's way to the log.
@@ -171,7 +169,6 @@ impl Worker {
                 next_tick: clock::monotonic() + TICK,
                 busy_script: false,
                 unwatch_later: Vec::new(),
-                next_worker: 0,
             },
             executor,
             requests: Requests::default(),
@@ -599,8 +596,11 @@ impl Core {
                     return;
                 }
             };
-            let worker = self.next_worker % self.shared.workers.len();
-            self.next_worker += 1;
+            let workers = self.shared.workers.iter().enumerate();
+            let (worker, handle) = workers
+                .min_by_key(|(_, worker)| worker.connections.load(Relaxed))
+                .unwrap_or((self.index, &self.shared.workers[self.index]));
+            handle.connections.fetch_add(1, Relaxed);
             if worker == self.index {
                 self.add(accepted);
             } else {
@@ -617,6 +617,7 @@ impl Core {
             // A courtesy: whether it arrives does not matter.
             let _ = std::io::Write::write(&mut accepted.stream, refusal.as_bytes());
             self.stats.connections_rejected.add(1);
+            self.count_connection_out();
             return;
         }
         let slot = self.free.pop().unwrap_or_else(|| {
@@ -626,6 +627,7 @@ impl Core {
         if let Err(error) = self.driver.add_stream(&mut accepted.stream, slot) {
             tracing::warn!("new connection: {error}");
             self.free.push(slot);
+            self.count_connection_out();
             return;
         }
         self.shared.config.configure_socket(&accepted.stream);
@@ -633,13 +635,9 @@ impl Core {
         let info = self
             .shared
             .clients
-            .add(self.index, slot, fd, accepted.peer.clone(), self.now);
+            .add(self.index, fd, accepted.peer, self.now);
         let session = Session::new(info, !self.shared.config.needs_password());
-        self.connections[slot] = Some(Box::new(Connection::new(
-            accepted.stream,
-            accepted.peer,
-            session,
-        )));
+        self.connections[slot] = Some(Box::new(Connection::new(accepted.stream, session)));
     }
 
     fn refusal(&self, peer: &Peer) -> Option<String> {
@@ -656,11 +654,19 @@ impl Core {
         })
     }
 
+    /// This worker has one connection less than it was given.
+    fn count_connection_out(&self) {
+        self.shared.workers[self.index]
+            .connections
+            .fetch_sub(1, Relaxed);
+    }
+
     /// Ends a connection now.
     pub(crate) fn close(&mut self, id: usize) {
         let Some(connection) = self.connections.get_mut(id).and_then(Option::take) else {
             return;
         };
+        self.count_connection_out();
         self.shared.clients.remove(connection.session.info.id);
         if !connection.session.watches.is_empty() {
             let Session {
