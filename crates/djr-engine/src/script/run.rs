@@ -81,6 +81,10 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what a command needs, lent one by one: a struct of these would be borrowed as a whole"
+    )]
     fn run(
         &self,
         interpreter: &mut super::Interpreter,
@@ -147,9 +151,7 @@ impl Call<'_> {
     }
 
     /// What follows the number of keys.
-    fn keys_and_arguments(
-        &self,
-    ) -> Result<(SmallVec<[&[u8]; 8]>, SmallVec<[&[u8]; 8]>), CommandError> {
+    fn keys_and_arguments(&self) -> Result<(Texts<'_>, Texts<'_>), CommandError> {
         let count = self.args.integer(2)?;
         let Ok(count) = usize::try_from(count) else {
             return Err(CommandError::text("ERR Number of keys can't be negative"));
@@ -186,6 +188,9 @@ fn error_text(error: &Value) -> String {
         other => format!("ERR {}", other.to_string().unwrap_or_default()),
     }
 }
+
+/// Keys or arguments of a script.
+type Texts<'a> = SmallVec<[&'a [u8]; 8]>;
 
 /// A script while it runs: the engine, as its functions reach it.
 struct Run<'a, 'k> {
@@ -233,7 +238,7 @@ fn request(args: &MultiValue) -> Result<OwnedRequest, ErrorReply> {
                 Argument::Text(integer.to_string())
             }
             &Value::Integer(integer) => Argument::Text(number::shortest(integer as f64)),
-            &Value::Number(number) if number == 0.0 => Argument::Text("0".into()),
+            &Value::Number(0.0) => Argument::Text("0".into()),
             &Value::Number(number) => Argument::Text(number::shortest(number)),
             Value::String(text) => Argument::Held(text.as_bytes()),
             _ => return Err(WRONG_ARGUMENTS),

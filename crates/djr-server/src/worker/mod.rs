@@ -749,7 +749,10 @@ impl Core {
         let began = clock::monotonic();
         for shard in (self.index as u32..keyspace.shards()).step_by(workers as usize) {
             keyspace.idle_step(shard, RESIZE_STEPS);
-            while active {
+            if !active {
+                continue;
+            }
+            loop {
                 let log = &mut self.log;
                 let progress =
                     keyspace.expire_step(shard, self.now, EXPIRE_STEPS, &mut |db, key| {

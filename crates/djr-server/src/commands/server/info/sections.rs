@@ -240,7 +240,8 @@ pub(super) fn replication(report: &mut Report<'_>) {
     report.field("role", "master");
     report.field("connected_slaves", 0);
     report.field("master_failover_state", "no-failover");
-    report.field("master_replid", &report.shared.run_id.clone());
+    let id = &report.shared.run_id;
+    report.field("master_replid", id);
     report.field(
         "master_repl_offset",
         report.shared.log().map_or(0, |log| log.end()),
