@@ -57,8 +57,11 @@ pub(crate) struct Parameter {
     /// Never to be written into the server's log.
     pub(crate) secret: bool,
     /// Called at the start and after each change, when the new value is in place. An error undoes the change.
-    pub(crate) apply: Option<fn(&Shared) -> Result<(), Refusal>>,
+    pub(crate) apply: Option<Apply>,
 }
+
+/// Tells the rest of the server a new value.
+pub(crate) type Apply = fn(&Shared) -> Result<(), Refusal>;
 
 /// When a parameter may be changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,7 +135,7 @@ impl Parameter {
         self
     }
 
-    const fn apply(mut self, apply: fn(&Shared) -> Result<(), Refusal>) -> Self {
+    const fn apply(mut self, apply: Apply) -> Self {
         self.apply = Some(apply);
         self
     }
