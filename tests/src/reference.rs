@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -10,23 +11,27 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use djr_protocol::{Limits, ReplyDecoder, Value, encode_command};
 
-/// The real servers found in the directory that the environment variable `DJR_PEERS` names and on the `PATH`.
+/// The real servers found in the directory that the environment variable `DJR_PEERS` names (default: `bench/peers/bin`, where
+/// `cargo xtask peers` puts them), on the `PATH`, and the one that `DJR_REFERENCE_SERVER` names.
 ///
 /// # Panics
 /// If there is none and `CI` is set: a comparison that is silently left out says nothing.
 pub fn binaries() -> Vec<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let peers = std::env::var_os("DJR_PEERS").map(PathBuf::from);
+    let peers = std::env::var_os("DJR_PEERS").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../bench/peers/bin"),
+        PathBuf::from,
+    );
     // The same directory may be on the PATH under several names. Not so the files: one is often a link to another, and goes by
     // the name that it is called by.
-    let dirs: BTreeSet<_> = peers
-        .into_iter()
+    let dirs: BTreeSet<_> = std::iter::once(peers)
         .chain(std::env::split_paths(&path))
         .filter_map(|dir| dir.canonicalize().ok())
         .collect();
     let found: Vec<_> = dirs
         .iter()
         .flat_map(|dir| ["redis-server", "valkey-server"].map(|name| dir.join(name)))
+        .chain(std::env::var_os("DJR_REFERENCE_SERVER").map(PathBuf::from))
         .filter(|binary| binary.is_file())
         .collect();
     if found.is_empty() {
@@ -41,10 +46,11 @@ pub fn binaries() -> Vec<PathBuf> {
     found
 }
 
-/// A real server of our own, on a socket in a temporary directory, without persistence. Stopped when dropped.
+/// A real server of our own, on a free port and a socket in a temporary directory, without persistence. Stopped when dropped.
 pub struct Reference {
     _process: Process,
     connection: Connection,
+    address: SocketAddr,
     /// What `INFO` calls it: `redis 7.0.15`, `valkey 9.1.2`.
     pub version: String,
     _dir: tempfile::TempDir,
@@ -53,10 +59,18 @@ pub struct Reference {
 impl Reference {
     /// Starts a server.
     pub fn start(binary: &Path) -> Self {
+        Self::start_with(binary, None)
+    }
+
+    /// Starts a server that asks for a password, if one is given.
+    pub fn start_with(binary: &Path, password: Option<&str>) -> Self {
+        let address = free_port();
         let dir = tempfile::tempdir().expect("a temporary directory");
         let socket = dir.path().join("socket");
         let child = Command::new(binary)
-            .args(["--port", "0", "--save", "", "--unixsocket"])
+            .args(["--port", &address.port().to_string(), "--save", ""])
+            .args(["--bind", "127.0.0.1", "--requirepass"])
+            .args([password.unwrap_or_default(), "--unixsocket"])
             .arg(&socket)
             .arg("--dir")
             .arg(dir.path())
@@ -73,6 +87,9 @@ impl Reference {
             std::thread::sleep(Duration::from_millis(10));
         };
         let mut connection = Connection::new(stream);
+        if let Some(password) = password {
+            connection.call(&[b"AUTH", password.as_bytes()]);
+        }
         let info = connection.call(&[b"INFO", b"server"]);
         let info = String::from_utf8_lossy(info.as_bytes().unwrap_or_default()).into_owned();
         let field = |name: &str| {
@@ -87,6 +104,7 @@ impl Reference {
         Self {
             _process: process,
             connection,
+            address,
             version,
             _dir: dir,
         }
@@ -95,6 +113,17 @@ impl Reference {
     /// Sends a command and waits for its reply.
     pub fn call(&mut self, words: &[&[u8]]) -> Value {
         self.connection.call(words)
+    }
+
+    /// A new connection over TCP.
+    pub fn connect(&self) -> crate::connection::Connection {
+        crate::connection::Connection::open(self.address)
+    }
+
+    /// The number of its first version part: 7 of `redis 7.0.15`.
+    pub fn major(&self) -> u32 {
+        let number = self.version.split([' ', '.']).nth(1);
+        number.and_then(|part| part.parse().ok()).unwrap_or(0)
     }
 
     /// Whether it is a Valkey.
@@ -112,6 +141,14 @@ impl Drop for Process {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// A port that is free now. Another process may take it before the server does, which then says so and ends.
+fn free_port() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    listener
+        .and_then(|listener| listener.local_addr())
+        .expect("a free port")
 }
 
 /// A connection that waits for each reply.

@@ -22,6 +22,9 @@ use crate::stats::WorkerStats;
 use crate::surroundings::{PidFile, tell_systemd};
 use crate::worker::{Driver, Listener, Mailbox, Worker};
 
+/// A load that takes no longer goes unnoticed.
+const SHORT_LOAD: std::time::Duration = std::time::Duration::from_millis(300);
+
 /// A running server. Dropping it stops it.
 pub struct Server {
     shared: Arc<Shared>,
@@ -195,6 +198,7 @@ impl Server {
             let shared = shared.clone();
             let thread = std::thread::Builder::new().name(format!("djr-worker-{index}"));
             server.workers.push(thread.spawn(move || {
+                wait_for_a_short_load(&shared);
                 let mut executor = Executor::new(seed());
                 executor.lookups = shared.workers[index].stats.lookups.clone();
                 match Worker::new(shared.clone(), index, driver, listeners, executor) {
@@ -297,7 +301,7 @@ impl Server {
         }
         tracing::info!(
             "DB loaded from append only file: {:.3} seconds",
-            began.elapsed().as_secs_f64()
+            (clock::monotonic() - began).as_secs_f64()
         );
         let for_log = shared.clone();
         let thread = std::thread::Builder::new().name("djr-log".into());
@@ -374,6 +378,17 @@ impl Drop for Server {
     fn drop(&mut self) {
         // What went wrong is in the server's log.
         let _ = self.finish();
+    }
+}
+
+/// Clients that come while a small data set is loaded just wait for it, as with Redis; only a long load is worth an error.
+fn wait_for_a_short_load(shared: &Shared) {
+    let began = clock::monotonic();
+    while shared.gate.bits() & Gate::LOADING != 0
+        && began.elapsed() < SHORT_LOAD
+        && !shared.shutdown.is_requested()
+    {
+        std::thread::sleep(std::time::Duration::from_millis(1));
     }
 }
 

@@ -105,6 +105,7 @@ impl Default for Config {
                 let value = parameter
                     .kind
                     .parse(&[parameter.default.as_bytes()], &nothing);
+                // Defaults are ours, and a test reads them all.
                 value.unwrap_or_else(|refusal| panic!("default of '{}': {refusal}", parameter.name))
             })
             .collect();

@@ -252,6 +252,10 @@ fn execute_checked(
             return;
         }
     };
+    if core.must_pause(session, command) {
+        session.postponed = true;
+        return;
+    }
     if let Some(multi) = &mut session.multi
         && !matches!(
             command.spec.name,
@@ -261,10 +265,6 @@ fn execute_checked(
         multi.queue.push(command, args);
         session.info.multi.store(multi.queue.len() as i64, Relaxed);
         reply.simple("QUEUED");
-        return;
-    }
-    if core.must_pause(session, command) {
-        session.postponed = true;
         return;
     }
     stopwatch.count(core, command.id);

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use djr_protocol::RequestDecoder;
 use djr_storage::aof::Offset;
 
-use super::driver::{Peer, Stream};
+use super::driver::Stream;
 use crate::session::Session;
 
 /// A buffer of replies that a burst made larger than this is given back after its use.
@@ -14,7 +14,6 @@ const OUT_KEPT_MAX: usize = 64 << 10;
 /// A client's socket and its session.
 pub(crate) struct Connection {
     pub(crate) stream: Stream,
-    pub(crate) peer: Peer,
     pub(crate) session: Session,
     pub(crate) decoder: RequestDecoder,
     /// The beginning of a request whose end has not come yet, or requests that wait for the session to go on.
@@ -46,10 +45,9 @@ pub(crate) enum ReadOutcome {
 }
 
 impl Connection {
-    pub(crate) fn new(stream: Stream, peer: Peer, session: Session) -> Self {
+    pub(crate) fn new(stream: Stream, session: Session) -> Self {
         Self {
             stream,
-            peer,
             session,
             decoder: RequestDecoder::new(),
             input: Vec::new(),

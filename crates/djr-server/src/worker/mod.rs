@@ -96,8 +96,6 @@ pub(crate) struct Core {
     busy_script: bool,
     /// Watches that have ended and are still in the keyspace.
     unwatch_later: Vec<(Vec<Watch>, WatchFlag)>,
-    /// Where the next connection goes (of the worker that accepts).
-    next_worker: usize,
 }
 
 /// The worker's way to the log.
@@ -171,7 +169,6 @@ impl Worker {
                 next_tick: clock::monotonic() + TICK,
                 busy_script: false,
                 unwatch_later: Vec::new(),
-                next_worker: 0,
             },
             executor,
             requests: Requests::default(),
@@ -318,7 +315,9 @@ impl Worker {
         let failure = loop {
             let rest = &bytes[used..];
             self.requests.batch.clear();
-            let result = if session.authenticated {
+            // One at a time until AUTH: it changes the limits for what is behind it.
+            let one_by_one = !session.authenticated;
+            let result = if !one_by_one {
                 decoder.decode(
                     rest,
                     &self.core.shared.config.request_limits(),
@@ -348,7 +347,7 @@ impl Worker {
             match result {
                 Ok(taken) => {
                     used += taken;
-                    if count == 0 || session.authenticated {
+                    if count == 0 || !one_by_one {
                         break None;
                     }
                 }
@@ -403,6 +402,7 @@ impl Worker {
         core.next_tick = core.clock + TICK;
         core.expire();
         core.close_idle();
+        core.end_pause_if_due();
         core.close_all_overfull();
         core.unwatch();
         if core.shared.gate.bits() & Gate::PAUSED == 0 {
@@ -596,8 +596,11 @@ impl Core {
                     return;
                 }
             };
-            let worker = self.next_worker % self.shared.workers.len();
-            self.next_worker += 1;
+            let workers = self.shared.workers.iter().enumerate();
+            let (worker, handle) = workers
+                .min_by_key(|(_, worker)| worker.connections.load(Relaxed))
+                .unwrap_or((self.index, &self.shared.workers[self.index]));
+            handle.connections.fetch_add(1, Relaxed);
             if worker == self.index {
                 self.add(accepted);
             } else {
@@ -614,6 +617,7 @@ impl Core {
             // A courtesy: whether it arrives does not matter.
             let _ = std::io::Write::write(&mut accepted.stream, refusal.as_bytes());
             self.stats.connections_rejected.add(1);
+            self.count_connection_out();
             return;
         }
         let slot = self.free.pop().unwrap_or_else(|| {
@@ -623,6 +627,7 @@ impl Core {
         if let Err(error) = self.driver.add_stream(&mut accepted.stream, slot) {
             tracing::warn!("new connection: {error}");
             self.free.push(slot);
+            self.count_connection_out();
             return;
         }
         self.shared.config.configure_socket(&accepted.stream);
@@ -630,13 +635,9 @@ impl Core {
         let info = self
             .shared
             .clients
-            .add(self.index, slot, fd, accepted.peer.clone(), self.now);
+            .add(self.index, fd, accepted.peer, self.now);
         let session = Session::new(info, !self.shared.config.needs_password());
-        self.connections[slot] = Some(Box::new(Connection::new(
-            accepted.stream,
-            accepted.peer,
-            session,
-        )));
+        self.connections[slot] = Some(Box::new(Connection::new(accepted.stream, session)));
     }
 
     fn refusal(&self, peer: &Peer) -> Option<String> {
@@ -653,11 +654,19 @@ impl Core {
         })
     }
 
+    /// This worker has one connection less than it was given.
+    fn count_connection_out(&self) {
+        self.shared.workers[self.index]
+            .connections
+            .fetch_sub(1, Relaxed);
+    }
+
     /// Ends a connection now.
     pub(crate) fn close(&mut self, id: usize) {
         let Some(connection) = self.connections.get_mut(id).and_then(Option::take) else {
             return;
         };
+        self.count_connection_out();
         self.shared.clients.remove(connection.session.info.id);
         if !connection.session.watches.is_empty() {
             let Session {
@@ -695,31 +704,40 @@ impl Core {
         }
     }
 
-    /// Whether `CLIENT PAUSE` holds a command back.
+    /// Ends a pause whose time is over. Whether it did.
+    fn end_pause_if_due(&self) -> bool {
+        let shared = &self.shared;
+        let due = shared.gate.bits() & Gate::PAUSED != 0
+            && self.now >= shared.pause_until_ms.load(Relaxed);
+        if due {
+            shared.gate.clear(Gate::PAUSED);
+        }
+        due
+    }
+
+    /// Whether `CLIENT PAUSE` holds a command back. One for all clients holds back every command, `CLIENT UNPAUSE` too.
     pub(crate) fn must_pause(&self, session: &Session, command: &Command) -> bool {
         let shared = &self.shared;
         if self.gate & Gate::PAUSED == 0 {
             return false;
         }
-        if self.now >= shared.pause_until_ms.load(Relaxed) {
-            shared.gate.clear(Gate::PAUSED);
+        // The pause may have ended within this turn.
+        if self.end_pause_if_due() || shared.gate.bits() & Gate::PAUSED == 0 {
             return false;
         }
-        if command.flags.has(Flags::NO_AUTH)
-            || command.spec.name == "client"
-            || command.full_name.starts_with("client|")
-        {
-            return false;
-        }
+        // Scripts may write, whatever keys they name.
+        let may_write = |command: &Command| {
+            command.flags.has(Flags::WRITE)
+                || matches!(command.spec.name, "eval" | "evalsha" | "fcall")
+        };
         !shared.pause_writes_only.load(Relaxed)
-            || command.flags.has(Flags::WRITE)
-            || command.categories.contains(&"scripting")
+            || may_write(command)
             || (command.spec.name == "exec"
                 && session.multi.as_ref().is_some_and(|multi| {
                     multi
                         .queue
                         .commands()
-                        .any(|(command, _)| command.flags.has(Flags::WRITE))
+                        .any(|(command, _)| may_write(command))
                 }))
     }
 

@@ -282,6 +282,7 @@ const fn place_of(name: &str) -> Id {
         }
         index += 1;
     }
+    // Evaluated by the compiler: a wrong name does not build.
     panic!("no parameter has this name")
 }
 

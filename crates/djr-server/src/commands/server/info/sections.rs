@@ -64,7 +64,7 @@ impl<'a> Report<'a> {
 
 pub(super) fn server(report: &mut Report<'_>) {
     let shared = report.shared;
-    let uptime = shared.started.elapsed().as_secs();
+    let uptime = (clock::monotonic() - shared.started).as_secs();
     report.field("redis_version", crate::REDIS_VERSION);
     report.field("server_name", "djr");
     report.field("djr_version", env!("CARGO_PKG_VERSION"));
