@@ -385,7 +385,7 @@ impl Drop for Server {
 fn wait_for_a_short_load(shared: &Shared) {
     let began = clock::monotonic();
     while shared.gate.bits() & Gate::LOADING != 0
-        && began.elapsed() < SHORT_LOAD
+        && (clock::monotonic() - began) < SHORT_LOAD
         && !shared.shutdown.is_requested()
     {
         std::thread::sleep(std::time::Duration::from_millis(1));
