@@ -1,5 +1,8 @@
 //! Helpers for the tests that run against a whole server.
 
+#![forbid(unsafe_code)]
+
+pub mod commands_doc;
 pub mod connection;
 pub mod facts;
 pub mod ours;

@@ -160,7 +160,7 @@ fn free_port() -> SocketAddr {
 }
 
 /// A connection that waits for each reply.
-struct Connection {
+pub struct Connection {
     stream: UnixStream,
     input: BytesMut,
     decoder: ReplyDecoder,
@@ -175,7 +175,13 @@ impl Connection {
         }
     }
 
-    fn call(&mut self, words: &[&[u8]]) -> Value {
+    /// Connects to a server of any kind at its Unix socket.
+    pub fn open(socket: &Path) -> std::io::Result<Self> {
+        UnixStream::connect(socket).map(Self::new)
+    }
+
+    /// Sends a command and waits for its reply.
+    pub fn call(&mut self, words: &[&[u8]]) -> Value {
         let mut request = Vec::new();
         encode_command(&mut request, words);
         self.stream.write_all(&request).expect("the server reads");

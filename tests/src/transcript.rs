@@ -189,7 +189,13 @@ impl Transcript {
             let shown = step.shown(ours);
             if shown != step.recorded {
                 let theirs = step.recorded.join("\n          ");
-                self.report(step, "recorded", &shown.join("\n          "), &theirs, found);
+                self.report(
+                    step,
+                    "recorded",
+                    &shown.join("\n          "),
+                    &theirs,
+                    found,
+                );
             }
         }
     }
@@ -224,7 +230,11 @@ impl Transcript {
     }
 
     /// The file with replies of real servers (name, major version, replies), or else ours.
-    pub fn recorded(&self, servers: &[(String, u32, Vec<Vec<Reply>>)], ours: &[Vec<Reply>]) -> String {
+    pub fn recorded(
+        &self,
+        servers: &[(String, u32, Vec<Vec<Reply>>)],
+        ours: &[Vec<Reply>],
+    ) -> String {
         let mut text = String::new();
         let mut index = 0;
         for part in &self.parts {
@@ -248,7 +258,13 @@ impl Transcript {
 }
 
 impl Step {
-    fn parse(line: &str, notes: &[&str], number: usize, default: &Compare, place: &str) -> Option<Self> {
+    fn parse(
+        line: &str,
+        notes: &[&str],
+        number: usize,
+        default: &Compare,
+        place: &str,
+    ) -> Option<Self> {
         let name = line
             .find(|c: char| !c.is_ascii_uppercase())
             .filter(|at| *at > 0)?;
@@ -383,7 +399,10 @@ fn words(line: &str, place: &str) -> Vec<Vec<u8>> {
         if *first == b'"' {
             let mut at = 1;
             loop {
-                match rest.get(at).unwrap_or_else(|| panic!("{place}: an open quote")) {
+                match rest
+                    .get(at)
+                    .unwrap_or_else(|| panic!("{place}: an open quote"))
+                {
                     b'"' => break,
                     b'\\' => {
                         at += 1;

@@ -5,9 +5,10 @@ use std::process::ExitCode;
 
 use crate::lines::{Next, Shell};
 use crate::options::Settings;
+use crate::session::Source;
 
 pub(crate) async fn run(settings: &Settings) -> ExitCode {
-    let mut shell = Shell::new(settings);
+    let mut shell = Shell::new(settings, Source::Pipe);
     shell.session.connect().await;
     let mut line = Vec::new();
     let mut stdin = io::stdin().lock();

@@ -11,7 +11,7 @@ use djr_protocol::split_args;
 use crate::format::Output;
 use crate::help::Help;
 use crate::options::Settings;
-use crate::session::{Outcome, Session};
+use crate::session::{Outcome, Session, Source};
 
 /// From here on it is said how long a command took.
 const SLOW: Duration = Duration::from_millis(500);
@@ -38,9 +38,9 @@ pub(crate) struct Shell {
 }
 
 impl Shell {
-    pub(crate) fn new(settings: &Settings) -> Shell {
+    pub(crate) fn new(settings: &Settings, source: Source) -> Shell {
         Shell {
-            session: Session::new(settings, true),
+            session: Session::new(settings, source),
             help: Rc::default(),
             hints: Rc::new(Cell::new(true)),
         }

@@ -4,10 +4,10 @@ use std::io::{self, Read};
 use std::process::ExitCode;
 
 use crate::options::{Settings, StdinArgument};
-use crate::session::{Outcome, Session};
+use crate::session::{Outcome, Session, Source};
 
 pub(crate) async fn run(settings: Settings) -> ExitCode {
-    let mut session = Session::new(&settings, false);
+    let mut session = Session::new(&settings, Source::CommandLine);
     let mut command = settings.command;
     if let Err(line) = fill_in(&mut command, &settings.stdin_argument) {
         eprintln!("{line}");

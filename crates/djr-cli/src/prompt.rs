@@ -20,13 +20,14 @@ use crate::help::Help;
 use crate::lines::{Next, Shell};
 use crate::options::Settings;
 use crate::secrets;
+use crate::session::Source;
 
 /// Lines that the history keeps.
 const HISTORY_LEN_MAX: usize = 1000;
 
 /// Reads and runs lines until the user leaves.
 pub(crate) fn run(runtime: &Runtime, settings: &Settings) -> ExitCode {
-    let mut shell = Shell::new(settings);
+    let mut shell = Shell::new(settings, Source::Prompt);
     runtime.block_on(async {
         if shell.session.connect().await {
             shell.load_help().await;
@@ -45,7 +46,15 @@ pub(crate) fn run(runtime: &Runtime, settings: &Settings) -> ExitCode {
         let _ = editor.load_history(path);
     }
     loop {
-        let line = match editor.readline(&shell.session.prompt()) {
+        let prompt = shell.session.prompt();
+        let columns = editor.dimensions().map(|(columns, _)| usize::from(columns));
+        if let Some(helper) = editor.helper_mut() {
+            helper.help = Rc::clone(&shell.help);
+            helper.room = columns
+                .unwrap_or(80)
+                .saturating_sub(prompt.chars().count() + 1);
+        }
+        let line = match editor.readline(&prompt) {
             Ok(line) => line,
             Err(ReadlineError::Eof | ReadlineError::Interrupted) => return ExitCode::SUCCESS,
             Err(error) => {
@@ -61,9 +70,6 @@ pub(crate) fn run(runtime: &Runtime, settings: &Settings) -> ExitCode {
             Next::Quit => return ExitCode::SUCCESS,
             Next::Fail => return ExitCode::FAILURE,
         }
-        if let Some(helper) = editor.helper_mut() {
-            helper.help = Rc::clone(&shell.help);
-        }
     }
 }
 
@@ -74,11 +80,14 @@ fn editor(shell: &Shell) -> rustyline::Result<LineEditor> {
         .max_history_size(HISTORY_LEN_MAX)?
         .history_ignore_space(true)
         .completion_type(CompletionType::List)
+        // Pasted lines are so many commands, not one with line ends in it.
+        .bracketed_paste(false)
         .build();
     let mut editor = Editor::with_config(config)?;
     editor.set_helper(Some(LineHelper {
         help: Rc::clone(&shell.help),
         hints: Rc::clone(&shell.hints),
+        room: 0,
         has_colors: env::var_os("NO_COLOR").is_none() && std::io::stdout().is_terminal(),
     }));
     Ok(editor)
@@ -110,6 +119,8 @@ struct LineHelper {
     help: Rc<Help>,
     hints: Rc<Cell<bool>>,
     has_colors: bool,
+    /// Columns behind the prompt.
+    room: usize,
 }
 
 impl Completer for LineHelper {
@@ -132,9 +143,13 @@ impl Hinter for LineHelper {
     type Hint = String;
 
     fn hint(&self, line: &str, position: usize, _: &Context<'_>) -> Option<String> {
-        (self.hints.get() && position == line.len())
-            .then(|| self.help.hint(line))
-            .flatten()
+        if !self.hints.get() || position != line.len() {
+            return None;
+        }
+        // A hint that wraps would make the screen jump with every key.
+        let room = self.room.saturating_sub(line.chars().count());
+        let hint: String = self.help.hint(line)?.chars().take(room).collect();
+        (!hint.is_empty()).then_some(hint)
     }
 }
 

@@ -25,6 +25,17 @@ pub(crate) enum Outcome {
     Garbled,
 }
 
+/// Who gives the commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The command line: one command, and the end at the first trouble.
+    CommandLine,
+    /// A pipe or a file: after a lost connection the next line gets a new one.
+    Pipe,
+    /// A human at a prompt, who may press Ctrl-C.
+    Prompt,
+}
+
 /// A connection, or the wish for one.
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -37,10 +48,11 @@ pub(crate) struct Session {
     is_verbose: bool,
     /// The database to be in, also after a reconnect.
     db: i64,
+    /// Whether the server has agreed to that.
+    is_db_selected: bool,
     /// Between `MULTI` and its end.
     in_transaction: bool,
-    /// At a prompt or a pipe, where the next command may use a new connection.
-    is_interactive: bool,
+    source: Source,
     /// End the program at an error reply, as `-e` says.
     exit_error: bool,
     client: Option<Client>,
@@ -48,7 +60,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(settings: &Settings, is_interactive: bool) -> Session {
+    pub(crate) fn new(settings: &Settings, source: Source) -> Session {
         Session {
             address: settings.address.clone(),
             user: settings.user.clone(),
@@ -58,9 +70,10 @@ impl Session {
             show_pushes: settings.show_pushes,
             is_verbose: settings.verbose,
             db: settings.db,
+            is_db_selected: true,
             in_transaction: false,
-            is_interactive,
-            exit_error: settings.exit_error && !is_interactive,
+            source,
+            exit_error: settings.exit_error && source == Source::CommandLine,
             client: None,
             out: Vec::new(),
         }
@@ -118,23 +131,28 @@ impl Session {
             };
             labels.push(Some("AUTH".to_owned()));
         }
-        if self.db != 0 {
-            let db = self.db.to_string();
-            pipeline.add(&["SELECT", &db]);
-            labels.push(Some(format!("SELECT {db}")));
+        let select = (self.db != 0).then(|| format!("SELECT {}", self.db));
+        if select.is_some() {
+            pipeline.add(&["SELECT", &self.db.to_string()]);
+            labels.push(select.clone());
         }
         if self.protocol != Protocol::Default {
             pipeline.add(&["HELLO", "3"]);
             labels.push((self.protocol == Protocol::Resp3).then(|| "HELLO 3".to_owned()));
         }
+        self.is_db_selected = true;
         if pipeline.is_empty() {
             return Ok(());
         }
+        // What is refused after the first refusal follows from it: one line is enough.
+        let mut is_reported = false;
         for (reply, label) in client.run(&pipeline).await?.into_iter().zip(labels) {
-            if let (Err(error), Some(label)) = (reply, label) {
+            let Err(error) = reply else { continue };
+            self.is_db_selected &= label != select;
+            if let Some(label) = label
+                && !std::mem::replace(&mut is_reported, true)
+            {
                 eprintln!("{label} failed: {error}");
-                // What else was refused follows from this.
-                break;
             }
         }
         Ok(())
@@ -171,13 +189,18 @@ impl Session {
     pub(crate) async fn execute(&mut self, command: &[Vec<u8>]) -> Outcome {
         let is_connected = match &self.client {
             None => false,
-            Some(client) => !self.is_interactive || client.is_connected(),
+            Some(client) => self.source == Source::CommandLine || client.is_connected(),
         };
         if !is_connected && !self.connect().await {
             return Outcome::Failed;
         }
         match self.try_execute(command).await {
             Ok(outcome) => outcome,
+            Err(error) if is_interruption(&error) => {
+                // The only way to end a command that all servers know is a new connection.
+                self.connect().await;
+                Outcome::Done
+            }
             Err(error) => self.failed(&error),
         }
     }
@@ -213,19 +236,19 @@ impl Session {
                 // An unsubscription is confirmed by a push; there may be more, which come with the next reply.
                 let is_confirmation = kind == Kind::Unsubscribe;
                 if is_confirmation || self.show_pushes {
-                    self.print(&value, false)?;
+                    self.print(&value, false);
                 }
                 if is_confirmation {
                     return Ok(Outcome::Done);
                 }
                 continue;
             }
-            return self.finish(command, kind, &value);
+            return self.finish(command, kind, &value).await;
         }
     }
 
     /// Prints a reply and remembers what it says about the connection.
-    fn finish(
+    async fn finish(
         &mut self,
         command: &[Vec<u8>],
         kind: Kind,
@@ -237,7 +260,7 @@ impl Session {
                 stderr.write_all(text)?;
                 stderr.write_all(b"\n")?;
             } else {
-                self.print(value, is_verbatim(command))?;
+                self.print(value, is_verbatim(command));
             }
             if kind == Kind::Exec {
                 // Refused as a whole: the transaction is over.
@@ -245,18 +268,39 @@ impl Session {
             }
             return Ok(Outcome::ErrorReply);
         }
-        self.print(value, is_verbatim(command))?;
-        let is_queued = self.in_transaction && value.as_bytes() == Some(b"QUEUED");
+        self.print(value, is_verbatim(command));
+        if self.in_transaction && value.as_bytes() == Some(b"QUEUED") {
+            return Ok(Outcome::Done);
+        }
+        let text = |index: usize| {
+            let word = command.get(index)?;
+            std::str::from_utf8(word).ok()
+        };
         match kind {
-            Kind::Select if !is_queued => {
-                let db = command.get(1).and_then(|db| std::str::from_utf8(db).ok());
-                self.db = db.and_then(|db| db.parse().ok()).unwrap_or(self.db);
+            Kind::Select => {
+                self.db = text(1).and_then(|db| db.parse().ok()).unwrap_or(self.db);
+                self.is_db_selected = true;
             }
+            Kind::Auth => {
+                // For the next connection, and now for what was refused to somebody unknown.
+                self.user = (command.len() > 2).then(|| text(1).unwrap_or_default().to_owned());
+                self.password = command.last().cloned();
+                if !self.is_db_selected {
+                    let db = self.db.to_string();
+                    self.is_db_selected = self.ask(&["SELECT", &db]).await.is_some();
+                }
+            }
+            Kind::Hello => match text(1) {
+                Some("3") => self.protocol = Protocol::Resp3,
+                Some("2") => self.protocol = Protocol::Default,
+                _ => {}
+            },
             Kind::Multi => self.in_transaction = true,
             Kind::Exec | Kind::Discard => self.in_transaction = false,
             Kind::Reset => {
                 self.in_transaction = false;
                 self.db = 0;
+                self.protocol = Protocol::Default;
             }
             _ => {}
         }
@@ -265,30 +309,18 @@ impl Session {
 
     /// Prints what comes until the connection ends or, at a prompt, Ctrl-C is pressed.
     async fn stream(&mut self) -> Result<Outcome, ClientError> {
-        if self.is_interactive && self.style.output != Output::Raw {
+        if self.source != Source::CommandLine && self.style.output != Output::Raw {
             self.out
                 .extend_from_slice(b"Reading messages... (press Ctrl-C to quit)\n");
-            self.flush()?;
+            self.flush();
         }
         loop {
-            let received = if self.is_interactive {
-                tokio::select! {
-                    received = self.receive() => received,
-                    _ = tokio::signal::ctrl_c() => {
-                        // The only way out of this mode that all servers know is a new connection.
-                        self.connect().await;
-                        return Ok(Outcome::Done);
-                    }
-                }
-            } else {
-                self.receive().await
-            };
-            let value = received?;
+            let value = self.receive().await?;
             let is_error = matches!(value, Value::Error(_));
             if is_error && self.exit_error {
-                return self.finish(&[], Kind::Stream, &value);
+                return self.finish(&[], Kind::Stream, &value).await;
             }
-            self.print(&value, false)?;
+            self.print(&value, false);
             if is_error {
                 return Ok(Outcome::ErrorReply);
             }
@@ -301,25 +333,30 @@ impl Session {
     }
 
     async fn receive(&mut self) -> Result<Value, ClientError> {
-        match &mut self.client {
-            Some(client) => client.receive().await,
-            None => Err(ClientError::Closed),
+        let Some(client) = &mut self.client else {
+            return Err(ClientError::Closed);
+        };
+        if self.source != Source::Prompt {
+            return client.receive().await;
+        }
+        tokio::select! {
+            received = client.receive() => received,
+            _ = tokio::signal::ctrl_c() => Err(io::Error::from(io::ErrorKind::Interrupted).into()),
         }
     }
 
-    fn print(&mut self, value: &Value, is_verbatim: bool) -> io::Result<()> {
+    fn print(&mut self, value: &Value, is_verbatim: bool) {
         self.style.reply(value, is_verbatim, &mut self.out);
-        self.flush()
+        self.flush();
     }
 
-    fn flush(&mut self) -> io::Result<()> {
+    fn flush(&mut self) {
         let mut stdout = io::stdout().lock();
         let written = stdout.write_all(&self.out).and_then(|()| stdout.flush());
         self.out.clear();
-        match written {
-            Ok(()) => Ok(()),
+        if written.is_err() {
             // Whoever read has gone (`| head`): nobody is left to tell.
-            Err(_) => std::process::exit(1),
+            std::process::exit(1);
         }
     }
 }
@@ -333,6 +370,8 @@ enum Kind {
     Unsubscribe,
     Shutdown,
     Select,
+    Auth,
+    Hello,
     Multi,
     Exec,
     Discard,
@@ -349,6 +388,8 @@ impl Kind {
             b"UNSUBSCRIBE" | b"PUNSUBSCRIBE" | b"SUNSUBSCRIBE" => Kind::Unsubscribe,
             b"SHUTDOWN" => Kind::Shutdown,
             b"SELECT" => Kind::Select,
+            b"AUTH" => Kind::Auth,
+            b"HELLO" => Kind::Hello,
             b"MULTI" => Kind::Multi,
             b"EXEC" => Kind::Exec,
             b"DISCARD" => Kind::Discard,
@@ -356,6 +397,11 @@ impl Kind {
             _ => Kind::Ordinary,
         }
     }
+}
+
+/// Whether Ctrl-C was pressed.
+fn is_interruption(error: &ClientError) -> bool {
+    matches!(error, ClientError::Io(error) if error.kind() == io::ErrorKind::Interrupted)
 }
 
 fn report(error: &ClientError) {

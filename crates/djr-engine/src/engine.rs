@@ -171,6 +171,10 @@ impl Engine {
     }
 
     /// Runs a command inside a transaction or a script, in the shards that are open. Its effect is added to the unit.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what a command needs, lent one by one: a struct of these would be borrowed as a whole"
+    )]
     pub(crate) fn run_inside(
         &self,
         executor: &mut Executor,
@@ -190,6 +194,10 @@ impl Engine {
         result.map(|_| ())
     }
 
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what a command needs, lent one by one: a struct of these would be borrowed as a whole"
+    )]
     fn run(
         &self,
         executor: &mut Executor,

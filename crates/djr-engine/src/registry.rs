@@ -91,6 +91,7 @@ impl Registry {
         let mut by_full_name = HashMap::new();
         for (index, command) in commands.iter().enumerate() {
             let name = FoldedName::new(command.spec.name.as_bytes());
+            // Declarations are ours: a wrong one must not get as far as a client.
             let name = name.unwrap_or_else(|| panic!("{}: name too long", command.spec.name));
             let mut slot = name.slot();
             while let Some((other, _)) = slots[slot] {

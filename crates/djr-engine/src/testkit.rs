@@ -364,7 +364,7 @@ pub fn show(value: &Value) -> String {
 }
 
 /// Words of a line; `"…"` keeps spaces and bars together and knows `\n`, `\xHH`, `\"`.
-fn split(line: &str) -> Vec<Vec<u8>> {
+pub(crate) fn split(line: &str) -> Vec<Vec<u8>> {
     let mut words = Vec::new();
     let mut bytes = line.trim().bytes().peekable();
     while let Some(byte) = bytes.next() {

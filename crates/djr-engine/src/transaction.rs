@@ -51,6 +51,10 @@ impl Engine {
     /// under way) is open from the first command to the last; their effects are one batch of the log.
     ///
     /// `still_valid` is asked once the shards are open: `false` answers a null and runs nothing.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what a command needs, lent one by one: a struct of these would be borrowed as a whole"
+    )]
     pub fn execute_transaction(
         &self,
         executor: &mut Executor,

@@ -13,6 +13,7 @@ use std::sync::OnceLock;
 
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, MakeWriter};
@@ -23,7 +24,7 @@ use tracing_subscriber::{Layer, reload};
 
 use crate::Config;
 
-static LEVEL: OnceLock<reload::Handle<LevelFilter, Registry>> = OnceLock::new();
+static LEVEL: OnceLock<reload::Handle<Targets, Registry>> = OnceLock::new();
 
 /// Begins logging as the configuration says. Once per process; a program that embeds a server may install a subscriber of
 /// its own instead.
@@ -60,15 +61,19 @@ pub(crate) fn set_level(level: u8) {
     }
 }
 
-/// Errors are shown at "warning", too.
-fn filter(level: u8) -> LevelFilter {
-    match level {
+/// What is shown at a level. Errors are, at "warning", too; libraries do not show what they say for their own debugging.
+fn filter(level: u8) -> Targets {
+    let level = match level {
         0 => LevelFilter::TRACE,
         1 => LevelFilter::DEBUG,
         2 => LevelFilter::INFO,
         3 => LevelFilter::WARN,
         _ => LevelFilter::OFF,
-    }
+    };
+    Targets::new()
+        .with_default(level.min(LevelFilter::INFO))
+        .with_target("djr", level)
+        .with_target("script", level)
 }
 
 /// The form of a line.

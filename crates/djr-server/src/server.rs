@@ -22,6 +22,9 @@ use crate::stats::WorkerStats;
 use crate::surroundings::{PidFile, tell_systemd};
 use crate::worker::{Driver, Listener, Mailbox, Worker};
 
+/// A load that takes no longer goes unnoticed.
+const SHORT_LOAD: std::time::Duration = std::time::Duration::from_millis(300);
+
 /// A running server. Dropping it stops it.
 pub struct Server {
     shared: Arc<Shared>,
@@ -169,6 +172,7 @@ impl Server {
             let shared = shared.clone();
             let thread = std::thread::Builder::new().name(format!("djr-worker-{index}"));
             server.workers.push(thread.spawn(move || {
+                wait_for_a_short_load(&shared);
                 let mut executor = Executor::new(seed());
                 executor.lookups = shared.workers[index].stats.lookups.clone();
                 match Worker::new(shared.clone(), index, driver, listeners, executor) {
@@ -267,7 +271,7 @@ impl Server {
         }
         tracing::info!(
             "DB loaded from append only file: {:.3} seconds",
-            began.elapsed().as_secs_f64()
+            (clock::monotonic() - began).as_secs_f64()
         );
         let for_log = shared.clone();
         let thread = std::thread::Builder::new().name("djr-log".into());
@@ -308,6 +312,9 @@ impl Server {
         };
         tell_systemd(&self.shared.config, "STOPPING=1\n");
         self.request_stop();
+        if let Some(control) = &self.control {
+            control.thread().unpark();
+        }
         let mut result = Ok(());
         for thread in self.workers.drain(..).chain(self.control.take()) {
             if thread.join().is_err() {
@@ -346,6 +353,17 @@ impl Drop for Server {
     fn drop(&mut self) {
         // What went wrong is in the server's log.
         let _ = self.finish();
+    }
+}
+
+/// Clients that come while a small data set is loaded just wait for it, as with Redis; only a long load is worth an error.
+fn wait_for_a_short_load(shared: &Shared) {
+    let began = clock::monotonic();
+    while shared.gate.bits() & Gate::LOADING != 0
+        && began.elapsed() < SHORT_LOAD
+        && !shared.shutdown.is_requested()
+    {
+        std::thread::sleep(std::time::Duration::from_millis(1));
     }
 }
 

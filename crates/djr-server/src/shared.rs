@@ -48,6 +48,7 @@ pub(crate) struct Shared {
 pub(crate) struct WorkerHandle {
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) stats: Arc<WorkerStats>,
+    /// Connections that it has been given and that have not ended: the next one goes where there are fewest.
     pub(crate) connections: AtomicU32,
 }
 

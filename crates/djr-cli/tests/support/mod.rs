@@ -147,11 +147,24 @@ fn drain(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<Vec<u8>> {
     })
 }
 
+/// Whether `script(1)` is there, to make a terminal with. If not, says so; where `CI=true`, fails.
+pub(crate) fn has_terminal() -> bool {
+    let is_there = run("sh", &["-c", "command -v script"], &[], b"").status == Some(0);
+    if !is_there {
+        let is_ci = std::env::var("CI").is_ok_and(|value| value == "true");
+        assert!(!is_ci, "no script(1) to make a terminal with, and CI=true");
+        eprintln!("SKIPPED: no script(1) to make a terminal with");
+    }
+    is_there
+}
+
 /// The programs to be compared with: those in `DJR_REDIS_CLI` (separated by colons), or `redis-cli` on the path.
 /// Without any, says so; where `CI=true`, fails.
 pub(crate) fn peers() -> Vec<PathBuf> {
     let found: Vec<PathBuf> = match std::env::var_os("DJR_REDIS_CLI") {
-        Some(paths) => std::env::split_paths(&paths).collect(),
+        Some(paths) => std::env::split_paths(&paths)
+            .filter(|path| !path.as_os_str().is_empty())
+            .collect(),
         None => {
             let path = std::env::var_os("PATH").unwrap_or_default();
             std::env::split_paths(&path)

@@ -10,9 +10,9 @@ use super::interpreter::Shared;
 use super::library;
 
 /// The version of Redis whose scripting API this is, as `redis.REDIS_VERSION` says it.
-pub const REDIS_VERSION: &str = "8.0.0";
+pub(super) const REDIS_VERSION: &str = "8.0.0";
 /// The same as a number: a byte each for major, minor and patch.
-pub const REDIS_VERSION_NUM: i64 = 8 << 16;
+pub(super) const REDIS_VERSION_NUM: i64 = 8 << 16;
 
 const LOG_LEVELS: [(&str, i64); 4] = [
     ("LOG_DEBUG", 0),
@@ -60,7 +60,7 @@ fn redis(lua: &Lua) -> mlua::Result<Table> {
     redis.set("REDIS_VERSION_NUM", REDIS_VERSION_NUM)?;
     redis.set("SERVER_NAME", "djr")?;
     redis.set("SERVER_VERSION", env!("CARGO_PKG_VERSION"))?;
-    let mut add = |name: &str, function: fn(&Lua, MultiValue) -> mlua::Result<Value>| {
+    let add = |name: &str, function: fn(&Lua, MultiValue) -> mlua::Result<Value>| {
         redis.set(name, lua.create_function(function)?)
     };
     add("call", |lua, args| {

@@ -244,6 +244,7 @@ impl Running {
     }
 }
 
+/// What commands are answered while a script runs too long.
 pub const BUSY: CommandError = CommandError::text(
     "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",
 );

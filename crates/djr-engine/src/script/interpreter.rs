@@ -107,22 +107,18 @@ impl Interpreter {
         Ok(compiled)
     }
 
-    /// Runs a script. The host has been entered.
+    /// Runs a script, whose random numbers begin at `seed`. The host has been entered.
     pub(super) fn run(
         &mut self,
         compiled: &Compiled,
         keys: &[&[u8]],
         argv: &[&[u8]],
+        seed: u64,
     ) -> Result<Outcome, CommandError> {
         let state = self.state()?;
-        let result = state.run(compiled, keys, argv);
+        let result = state.run(compiled, keys, argv, seed);
         state.after_run();
         result.map_err(|error| CommandError::format(format!("ERR {error}")))
-    }
-
-    /// For the conversion of results.
-    pub(super) fn lua(&mut self) -> Result<&Lua, CommandError> {
-        Ok(&self.state()?.lua)
     }
 
     /// What the interpreter has allocated (`used_memory_vm_eval`), in bytes.
@@ -198,9 +194,10 @@ impl State {
         compiled: &Compiled,
         keys: &[&[u8]],
         argv: &[&[u8]],
+        seed: u64,
     ) -> mlua::Result<Outcome> {
         let lua = &self.lua;
-        self.shared.random.seed(0);
+        self.shared.random.set(seed);
         self.shared.cjson.reset();
         let list = |values: &[&[u8]]| {
             let table = lua.create_table_with_capacity(values.len(), 0)?;

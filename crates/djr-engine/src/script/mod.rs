@@ -11,6 +11,8 @@
 mod api;
 mod cache;
 mod convert;
+#[cfg(test)]
+mod differential;
 mod host;
 mod interpreter;
 mod library;

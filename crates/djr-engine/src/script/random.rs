@@ -1,4 +1,4 @@
-//! `math.random`: the same sequence in every run of a script, and the same as in Redis.
+//! `math.random`: after `math.randomseed`, the same sequence as in Redis on every machine.
 
 use std::cell::Cell;
 
@@ -10,11 +10,14 @@ pub(super) struct Random(Cell<u64>);
 pub(super) const RANDOM_MAX: i32 = i32::MAX;
 
 impl Random {
-    /// As at the start of every script: seed 0.
+    /// A generator in some state.
     pub(super) fn new() -> Self {
-        let random = Self(Cell::new(0));
-        random.seed(0);
-        random
+        Self(Cell::new(0))
+    }
+
+    /// Begins anywhere, as every script does: workers must not draw the same numbers.
+    pub(super) fn set(&self, state: u64) {
+        self.0.set(state & 0xFFFF_FFFF_FFFF);
     }
 
     /// Begins the sequence of a seed (`srand48`).

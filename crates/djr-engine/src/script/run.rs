@@ -4,11 +4,11 @@ use djr_storage::keyspace::{Access, UnixMillis};
 use mlua::{Lua, MultiValue, Value};
 use smallvec::SmallVec;
 
-use super::cache::{Running, Sha};
+use super::cache::Sha;
 use super::convert::{lua_to_reply, one_line, reply_to_lua, version};
 use super::host::{self, ErrorReply, Host, Place};
 use super::interpreter::{Compiled, Outcome};
-use super::{ScriptFlags, number};
+use super::number;
 use crate::command::Command;
 use crate::engine::{Engine, Executor};
 use crate::registry::Resolved;
@@ -81,6 +81,10 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what a command needs, lent one by one: a struct of these would be borrowed as a whole"
+    )]
     fn run(
         &self,
         interpreter: &mut super::Interpreter,
@@ -108,6 +112,7 @@ impl Call<'_> {
         }
         let db = shell.db();
         let effects_before = executor.effects.len();
+        let seed = executor.rng.next();
         let mut running = Run {
             engine,
             executor,
@@ -115,7 +120,6 @@ impl Call<'_> {
             now,
             shell,
             read_only: self.read_only || flags.is_some_and(|flags| flags.no_writes),
-            flags,
             resp3: false,
             reply: Vec::new(),
             effects_before,
@@ -125,7 +129,9 @@ impl Call<'_> {
             killed: None,
         };
         engine.scripts.running().begin();
-        let outcome = host::enter(&mut running, || interpreter.run(&compiled, &keys, &argv));
+        let outcome = host::enter(&mut running, || {
+            interpreter.run(&compiled, &keys, &argv, seed)
+        });
         engine.scripts.running().end();
         let (resp3, killed) = (running.resp3, running.killed.take());
         shell.select(db);
@@ -145,9 +151,7 @@ impl Call<'_> {
     }
 
     /// What follows the number of keys.
-    fn keys_and_arguments(
-        &self,
-    ) -> Result<(SmallVec<[&[u8]; 8]>, SmallVec<[&[u8]; 8]>), CommandError> {
+    fn keys_and_arguments(&self) -> Result<(Texts<'_>, Texts<'_>), CommandError> {
         let count = self.args.integer(2)?;
         let Ok(count) = usize::try_from(count) else {
             return Err(CommandError::text("ERR Number of keys can't be negative"));
@@ -177,11 +181,16 @@ fn error_text(error: &Value) -> String {
     match error {
         Value::Table(table) => match table.raw_get::<Value>("err") {
             Ok(Value::String(text)) => text.to_string_lossy(),
+            Ok(Value::Integer(integer)) => integer.to_string(),
+            Ok(Value::Number(number)) => number::general(number, 14),
             _ => "ERR unknown error".into(),
         },
         other => format!("ERR {}", other.to_string().unwrap_or_default()),
     }
 }
+
+/// Keys or arguments of a script.
+type Texts<'a> = SmallVec<[&'a [u8]; 8]>;
 
 /// A script while it runs: the engine, as its functions reach it.
 struct Run<'a, 'k> {
@@ -191,7 +200,6 @@ struct Run<'a, 'k> {
     now: UnixMillis,
     shell: &'a mut dyn Shell,
     read_only: bool,
-    flags: Option<ScriptFlags>,
     resp3: bool,
     /// The reply of the present command.
     reply: Vec<u8>,
@@ -226,8 +234,11 @@ fn request(args: &MultiValue) -> Result<OwnedRequest, ErrorReply> {
     }
     let argument = |value| {
         Ok(match value {
-            &Value::Integer(integer) => Argument::Text(integer.to_string()),
-            &Value::Number(number) if number == 0.0 => Argument::Text("0".into()),
+            &Value::Integer(integer) if integer.unsigned_abs() <= 1 << 62 => {
+                Argument::Text(integer.to_string())
+            }
+            &Value::Integer(integer) => Argument::Text(number::shortest(integer as f64)),
+            &Value::Number(0.0) => Argument::Text("0".into()),
             &Value::Number(number) => Argument::Text(number::shortest(number)),
             Value::String(text) => Argument::Held(text.as_bytes()),
             _ => return Err(WRONG_ARGUMENTS),

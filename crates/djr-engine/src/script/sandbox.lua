@@ -31,7 +31,9 @@ local function protect(contents)
   return protected
 end
 
-local function bad_argument(index, name, wanted, got)
+-- To be called by a wrapper. The arguments from `...` on are the wrapper's own from the refused one on: there may be none.
+local function refuse_argument(index, name, wanted, ...)
+  local got = select('#', ...) == 0 and 'no value' or type((...))
   error('bad argument #' .. index .. " to '" .. name .. "' (" .. wanted .. ' expected, got ' .. got .. ')', 3)
 end
 
@@ -62,14 +64,15 @@ function globals.getmetatable(value)
   return getmetatable(value)
 end
 
-function globals.setmetatable(value, metatable)
+function globals.setmetatable(...)
+  local value, metatable = ...
   if behind[value] then
     error(READONLY, 0)
   end
   if type(value) ~= 'table' then
-    bad_argument(1, 'setmetatable', 'table', value == nil and 'no value' or type(value))
+    refuse_argument(1, 'setmetatable', 'table', ...)
   end
-  if metatable ~= nil and type(metatable) ~= 'table' then
+  if metatable ~= nil and type(metatable) ~= 'table' or select('#', ...) < 2 then
     error("bad argument #2 to 'setmetatable' (nil or table expected)", 2)
   end
   local current = getmetatable(value)
@@ -79,37 +82,41 @@ function globals.setmetatable(value, metatable)
   return setmetatable(value, metatable)
 end
 
-function globals.rawget(value, key)
+function globals.rawget(...)
+  local value, key = ...
   if type(value) ~= 'table' then
-    bad_argument(1, 'rawget', 'table', value == nil and 'no value' or type(value))
+    refuse_argument(1, 'rawget', 'table', ...)
   end
   return rawget(behind[value] or value, key)
 end
 
-function globals.rawset(value, key, new)
+function globals.rawset(...)
+  local value, key, new = ...
   if behind[value] then
     error(READONLY, 0)
   end
   if type(value) ~= 'table' then
-    bad_argument(1, 'rawset', 'table', value == nil and 'no value' or type(value))
+    refuse_argument(1, 'rawset', 'table', ...)
   end
   return rawset(value, key, new)
 end
 
-function globals.next(value, key)
+function globals.next(...)
+  local value, key = ...
   if type(value) ~= 'table' then
-    bad_argument(1, 'next', 'table', value == nil and 'no value' or type(value))
+    refuse_argument(1, 'next', 'table', ...)
   end
   return next(behind[value] or value, key)
 end
 
-function globals.pairs(value)
+function globals.pairs(...)
+  local value = ...
   local contents = behind[value]
   if contents then
     return function(_, key) return next(contents, key) end, value, nil
   end
   if type(value) ~= 'table' then
-    bad_argument(1, 'pairs', 'table', type(value))
+    refuse_argument(1, 'pairs', 'table', ...)
   end
   return next, value, nil
 end
@@ -117,13 +124,20 @@ end
 -- An empty or huge range overflows in Lua's own `unpack`. No more results than this fit a Lua stack anyway.
 local RESULTS_MAX = 8000
 
-function globals.unpack(value, from, to)
+function globals.unpack(...)
+  local value, from, to = ...
   if type(value) ~= 'table' then
-    bad_argument(1, 'unpack', 'table', value == nil and 'no value' or type(value))
+    refuse_argument(1, 'unpack', 'table', ...)
   end
   if from ~= nil or to ~= nil then
     local first, last = tonumber(from or 1), tonumber(to or #value)
-    if first and last and not (last - first < RESULTS_MAX) then
+    if not first then
+      refuse_argument(2, 'unpack', 'number', from)
+    end
+    if not last then
+      refuse_argument(3, 'unpack', 'number', to)
+    end
+    if not (last - first < RESULTS_MAX) then
       error('too many results to unpack', 2)
     end
   end
@@ -151,6 +165,9 @@ local function caught(ok, ...)
 end
 
 function globals.pcall(...)
+  if select('#', ...) == 0 then
+    return false, 'attempt to call a boolean value'
+  end
   return caught(pcall(...))
 end
 
@@ -187,11 +204,12 @@ local function compile(text, name)
   return chunk, failure, name
 end
 
-function globals.loadstring(text, name)
+function globals.loadstring(...)
+  local text, name = ...
   if type(text) == 'number' then
     text = tostring(text)
   elseif type(text) ~= 'string' then
-    bad_argument(1, 'loadstring', 'string', text == nil and 'no value' or type(text))
+    refuse_argument(1, 'loadstring', 'string', ...)
   end
   local chunk, failure = compile(text, tostring(name or text))
   if chunk then
@@ -200,18 +218,24 @@ function globals.loadstring(text, name)
   return nil, failure
 end
 
-function globals.load(reader, name)
+function globals.load(...)
+  local reader, name = ...
   if type(reader) ~= 'function' then
-    bad_argument(1, 'load', 'function', reader == nil and 'no value' or type(reader))
+    refuse_argument(1, 'load', 'function', ...)
   end
   local pieces = {}
   while true do
-    local piece = reader()
+    local ok, piece = pcall(reader)
+    if ok and piece ~= nil and type(piece) ~= 'string' and type(piece) ~= 'number' then
+      ok, piece = pcall(error, 'reader function must return a string', 3)
+    end
+    if not ok then
+      piece = reveal(piece)
+      -- As Redis does, whose handler of errors runs inside `load`.
+      return nil, type(piece) == 'string' and { err = 'ERR ' .. piece } or piece
+    end
     if piece == nil or piece == '' then
       break
-    end
-    if type(piece) ~= 'string' then
-      return nil, 'reader function must return a string'
     end
     pieces[#pieces + 1] = piece
   end
@@ -252,7 +276,7 @@ local function checked(name, from)
       error(READONLY, 0)
     end
     if type(value) ~= 'table' then
-      bad_argument(1, name, 'table', value == nil and 'no value' or type(value))
+      refuse_argument(1, name, 'table', value, ...)
     end
     return from(value, ...)
   end
@@ -264,7 +288,7 @@ globals.table = protect(copy(table, {
       error(READONLY, 0)
     end
     if type(value) ~= 'table' then
-      bad_argument(1, 'insert', 'table', value == nil and 'no value' or type(value))
+      refuse_argument(1, 'insert', 'table', value, ...)
     end
     local count = select('#', ...)
     if count == 1 then
@@ -272,7 +296,7 @@ globals.table = protect(copy(table, {
     elseif count == 2 then
       local at = ...
       if not tonumber(at) then
-        bad_argument(2, 'insert', 'number', type(at))
+        refuse_argument(2, 'insert', 'number', at)
       end
       insert(value, ...)
     else
@@ -292,6 +316,9 @@ globals.math = protect(copy(math, { random = host.random, randomseed = host.rand
 globals.os = protect({ clock = os.clock })
 globals.coroutine = protect(copy(coroutine, {
   resume = function(...)
+    if type((...)) ~= 'thread' then
+      error("bad argument #1 to '?' (coroutine expected)", 2)
+    end
     return resumed(resume(...))
   end,
 }))

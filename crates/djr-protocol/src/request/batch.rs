@@ -237,7 +237,7 @@ impl<'a> Request<'a> {
     /// Whether the bytes between the arguments that decoding has skipped are line ends.
     #[inline]
     fn has_line_ends(&self) -> bool {
-        let is_end = |at: usize| self.bytes.get(at..at + 2) == Some(&CRLF[..]);
+        let is_end = |at: usize| self.bytes.get(at..at + 2) == Some(CRLF);
         let mut count_digits = 1;
         let mut rest = self.args.len() / 10;
         while rest > 0 {

@@ -78,6 +78,24 @@ pub(crate) struct OutputLimit {
     pub(crate) soft_ms: u64,
 }
 
+impl OutputLimit {
+    /// Whether a client with so many bytes of replies waiting has too many. `above_since_ms` is when they came above the
+    /// soft limit, 0 if they are not.
+    pub(crate) fn is_exceeded(&self, bytes: u64, above_since_ms: &mut i64, now_ms: i64) -> bool {
+        if self.hard > 0 && bytes >= self.hard {
+            return true;
+        }
+        if self.soft == 0 || bytes < self.soft {
+            *above_since_ms = 0;
+            return false;
+        }
+        if *above_since_ms == 0 {
+            *above_since_ms = now_ms;
+        }
+        now_ms.saturating_sub(*above_since_ms) > i64::try_from(self.soft_ms).unwrap_or(i64::MAX)
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         let nothing = Value::text("");
@@ -87,6 +105,7 @@ impl Default for Config {
                 let value = parameter
                     .kind
                     .parse(&[parameter.default.as_bytes()], &nothing);
+                // Defaults are ours, and a test reads them all.
                 value.unwrap_or_else(|refusal| panic!("default of '{}': {refusal}", parameter.name))
             })
             .collect();

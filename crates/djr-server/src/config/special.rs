@@ -36,11 +36,10 @@ pub(crate) enum Adds {
 impl Special {
     pub(crate) fn read(&self, words: &[&[u8]], before: &Value) -> Result<Value, Refusal> {
         match words {
+            [b""] if self.many => (self.parse)(&[], before),
+            // Two spaces have an empty word between them, as in Redis.
             [single] if self.many => {
-                let parts: Vec<_> = single
-                    .split(|byte| *byte == b' ')
-                    .filter(|part| !part.is_empty())
-                    .collect();
+                let parts: Vec<_> = single.split(|byte| *byte == b' ').collect();
                 (self.parse)(&parts, before)
             }
             [] | [_, _, ..] if !self.many => Err("wrong number of arguments".into()),
@@ -480,6 +479,7 @@ mod tests {
     #[rstest]
     #[case(&SAVE, "60", "Invalid save parameters")]
     #[case(&SAVE, "0 1", "Invalid save parameters")]
+    #[case(&SAVE, "60  1", "Invalid save parameters")]
     #[case(&SAVE, "x y", "Invalid save parameters")]
     #[case(&OUTPUT_LIMITS, "normal 0 0", "Wrong number of arguments in buffer limit configuration.")]
     #[case(&OUTPUT_LIMITS, "foo 0 0 0", "Invalid client class specified in buffer limit configuration.")]

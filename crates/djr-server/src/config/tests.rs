@@ -278,3 +278,27 @@ fn setters_and_limits() {
     };
     assert_eq!(config.output_limit(), limit);
 }
+
+#[test]
+fn replies_may_be_above_the_soft_limit_for_a_while() {
+    let limit = OutputLimit {
+        hard: 100,
+        soft: 10,
+        soft_ms: 5000,
+    };
+    let mut since = 0;
+    assert!(!limit.is_exceeded(9, &mut since, 1000));
+    assert!(!limit.is_exceeded(10, &mut since, 2000));
+    assert!(!limit.is_exceeded(99, &mut since, 7000));
+    assert!(limit.is_exceeded(10, &mut since, 7001));
+    // Below it once, the time begins anew.
+    assert!(!limit.is_exceeded(9, &mut since, 7002));
+    assert!(!limit.is_exceeded(10, &mut since, 9000));
+    assert!(limit.is_exceeded(100, &mut since, 9000));
+    let none = OutputLimit {
+        hard: 0,
+        soft: 0,
+        soft_ms: 0,
+    };
+    assert!(!none.is_exceeded(u64::MAX, &mut since, i64::MAX));
+}

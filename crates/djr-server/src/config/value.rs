@@ -103,6 +103,7 @@ impl Kind {
                 .map(|index| Value::Number(index as i64))
                 .ok_or_else(|| one_of(choices)),
             Kind::Text => Ok(Value::text(word)),
+            // The caller has taken these out.
             Kind::Special(_) => unreachable!("read above"),
         }
     }

@@ -330,7 +330,11 @@ fn check(
     if !command.accepts(args.len()) {
         return refused(CommandError::Arity(command.full_name.clone()));
     }
-    if !session.authenticated && !command.flags.has(Flags::NO_AUTH) {
+    // CONFIG SET may have taken the password away since.
+    if !session.authenticated
+        && !command.flags.has(Flags::NO_AUTH)
+        && core.shared.config.needs_password()
+    {
         return refused(CommandError::text("NOAUTH Authentication required."));
     }
     // MULTI and WATCH say themselves what is wrong, and the transaction goes on.

@@ -96,8 +96,6 @@ pub(crate) struct Core {
     busy_script: bool,
     /// Watches that have ended and are still in the keyspace.
     unwatch_later: Vec<(Vec<Watch>, WatchFlag)>,
-    /// Where the next connection goes (of the worker that accepts).
-    next_worker: usize,
 }
 
 /// The worker's way to the log.
@@ -171,7 +169,6 @@ impl Worker {
                 next_tick: clock::monotonic() + TICK,
                 busy_script: false,
                 unwatch_later: Vec::new(),
-                next_worker: 0,
             },
             executor,
             requests: Requests::default(),
@@ -406,6 +403,7 @@ impl Worker {
         core.expire();
         core.close_idle();
         core.end_pause_if_due();
+        core.close_all_overfull();
         core.unwatch();
         if core.shared.gate.bits() & Gate::PAUSED == 0 {
             for id in std::mem::take(&mut core.paused) {
@@ -513,17 +511,52 @@ impl Core {
             Ok(done) => done,
             Err(_) => return self.close(id),
         };
-        let limit = self.shared.config.output_limit().hard;
-        if !done && limit > 0 && connection.out_len() as u64 >= limit {
+        if !done && self.is_overfull(id) {
+            return self.close_overfull(id);
+        }
+        let Some(connection) = self.connections.get_mut(id).and_then(Option::as_mut) else {
+            return;
+        };
+        if done {
+            connection.above_limit_since = 0;
+        }
+        if done && connection.closing {
+            self.close(id);
+        }
+    }
+
+    /// `client-output-buffer-limit`: whether too many replies wait for a client.
+    fn is_overfull(&mut self, id: usize) -> bool {
+        let limit = self.shared.config.output_limit();
+        let now = self.now;
+        let connection = self.connections.get_mut(id).and_then(Option::as_mut);
+        connection.is_some_and(|connection| {
+            let bytes = connection.out_len() as u64;
+            limit.is_exceeded(bytes, &mut connection.above_limit_since, now)
+        })
+    }
+
+    #[cold]
+    fn close_overfull(&mut self, id: usize) {
+        if let Some(connection) = self.connections.get(id).and_then(Option::as_ref) {
             tracing::warn!(
                 client = connection.session.info.id,
                 "output buffer limit reached: connection closed"
             );
-            self.stats.limit_disconnections.add(1);
-            return self.close(id);
         }
-        if done && connection.closing {
-            self.close(id);
+        self.stats.limit_disconnections.add(1);
+        self.close(id);
+    }
+
+    /// Closes the connections whose replies have been above the soft limit for too long: nothing may ever be written to them.
+    fn close_all_overfull(&mut self) {
+        if self.shared.config.output_limit().soft == 0 {
+            return;
+        }
+        for id in 0..self.connections.len() {
+            if self.is_overfull(id) {
+                self.close_overfull(id);
+            }
         }
     }
 
@@ -564,8 +597,11 @@ impl Core {
                     return;
                 }
             };
-            let worker = self.next_worker % self.shared.workers.len();
-            self.next_worker += 1;
+            let workers = self.shared.workers.iter().enumerate();
+            let (worker, handle) = workers
+                .min_by_key(|(_, worker)| worker.connections.load(Relaxed))
+                .unwrap_or((self.index, &self.shared.workers[self.index]));
+            handle.connections.fetch_add(1, Relaxed);
             if worker == self.index {
                 self.add(accepted);
             } else {
@@ -582,6 +618,7 @@ impl Core {
             // A courtesy: whether it arrives does not matter.
             let _ = std::io::Write::write(&mut accepted.stream, refusal.as_bytes());
             self.stats.connections_rejected.add(1);
+            self.count_connection_out();
             return;
         }
         let slot = self.free.pop().unwrap_or_else(|| {
@@ -591,6 +628,7 @@ impl Core {
         if let Err(error) = self.driver.add_stream(&mut accepted.stream, slot) {
             tracing::warn!("new connection: {error}");
             self.free.push(slot);
+            self.count_connection_out();
             return;
         }
         self.shared.config.configure_socket(&accepted.stream);
@@ -598,13 +636,9 @@ impl Core {
         let info = self
             .shared
             .clients
-            .add(self.index, slot, fd, accepted.peer.clone(), self.now);
+            .add(self.index, fd, accepted.peer, self.now);
         let session = Session::new(info, !self.shared.config.needs_password());
-        self.connections[slot] = Some(Box::new(Connection::new(
-            accepted.stream,
-            accepted.peer,
-            session,
-        )));
+        self.connections[slot] = Some(Box::new(Connection::new(accepted.stream, session)));
     }
 
     fn refusal(&self, peer: &Peer) -> Option<String> {
@@ -621,11 +655,19 @@ impl Core {
         })
     }
 
+    /// This worker has one connection less than it was given.
+    fn count_connection_out(&self) {
+        self.shared.workers[self.index]
+            .connections
+            .fetch_sub(1, Relaxed);
+    }
+
     /// Ends a connection now.
     pub(crate) fn close(&mut self, id: usize) {
         let Some(connection) = self.connections.get_mut(id).and_then(Option::take) else {
             return;
         };
+        self.count_connection_out();
         self.shared.clients.remove(connection.session.info.id);
         if !connection.session.watches.is_empty() {
             let Session {
@@ -693,7 +735,10 @@ impl Core {
             || may_write(command)
             || (command.spec.name == "exec"
                 && session.multi.as_ref().is_some_and(|multi| {
-                    multi.queue.commands().any(|(command, _)| may_write(command))
+                    multi
+                        .queue
+                        .commands()
+                        .any(|(command, _)| may_write(command))
                 }))
     }
 
@@ -705,7 +750,10 @@ impl Core {
         let began = clock::monotonic();
         for shard in (self.index as u32..keyspace.shards()).step_by(workers as usize) {
             keyspace.idle_step(shard, RESIZE_STEPS);
-            while active {
+            if !active {
+                continue;
+            }
+            loop {
                 let log = &mut self.log;
                 let progress =
                     keyspace.expire_step(shard, self.now, EXPIRE_STEPS, &mut |db, key| {

@@ -32,7 +32,7 @@ pub(super) const SECTION: Section = Section {
         "prefetch-batch-max-size" = "16", integer(0, 128), Live,
             "How many keys are prefetched at once.", .no_effect("all keys of what a client has sent are prefetched");
         "enable-debug-command" = "no", Choice(&["no", "yes", "local"]), Start,
-            "Who may use DEBUG.", .later("DEBUG's dangerous subcommands");
+            "Who may use DEBUG: nobody, everyone, clients on this machine.";
         "enable-module-command" = "no", Choice(&["no", "yes", "local"]), Start,
             "Who may use MODULE.", .no_effect("modules are not supported");
         "enable-protected-configs" = "no", Choice(&["no", "yes", "local"]), Start,

@@ -57,8 +57,11 @@ pub(crate) struct Parameter {
     /// Never to be written into the server's log.
     pub(crate) secret: bool,
     /// Called at the start and after each change, when the new value is in place. An error undoes the change.
-    pub(crate) apply: Option<fn(&Shared) -> Result<(), Refusal>>,
+    pub(crate) apply: Option<Apply>,
 }
+
+/// Puts a value that is in place into effect, or says why it can't be.
+pub(crate) type Apply = fn(&Shared) -> Result<(), Refusal>;
 
 /// When a parameter may be changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -279,6 +282,7 @@ const fn place_of(name: &str) -> Id {
         }
         index += 1;
     }
+    // Evaluated by the compiler: a wrong name does not build.
     panic!("no parameter has this name")
 }
 
