@@ -115,6 +115,14 @@ impl Reference {
         self.connection.call(words)
     }
 
+    /// Ends the connection that [`call`](Self::call) uses, so that the server has only those that a test opens.
+    pub fn hang_up(&mut self) {
+        self.connection.call(&[b"QUIT"]);
+        // The end comes when the server has forgotten the client.
+        let end = self.connection.stream.read(&mut [0]);
+        assert!(matches!(end, Ok(0)), "the server closes");
+    }
+
     /// A new connection over TCP.
     pub fn connect(&self) -> crate::connection::Connection {
         crate::connection::Connection::open(self.address)

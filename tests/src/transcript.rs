@@ -20,7 +20,7 @@
 //! | `wait MS` | before the step |
 //! | `unordered` | elements may come in any order |
 //! | `about` | an integer may differ a little: it is a time that is left |
-//! | `mask` | integers and texts may differ; their number and kinds may not |
+//! | `ignore A B` | what stands behind these names, in a map or an array of names and values, may differ |
 //! | `kind` | only the kind of reply is compared |
 //! | `keep A B` | of a text of `name=value` or `name:value` fields only these are compared |
 //! | `compare redis>=8 valkey>=9` | only these servers answer so (`compare none`: none does), for a reason that a comment gives |
@@ -65,7 +65,7 @@ pub struct Step {
     wait: Duration,
     unordered: bool,
     about: bool,
-    mask: bool,
+    ignore: Vec<String>,
     kind: bool,
     keep: Vec<String>,
     compare: Compare,
@@ -215,6 +215,7 @@ impl Transcript {
             }
             let differs = |(ours, theirs): &(&Reply, &Reply)| !step.same(ours, theirs);
             if let Some((ours, theirs)) = ours.iter().zip(theirs).find(differs) {
+                let (ours, theirs) = (step.reduced(ours), step.reduced(theirs));
                 self.report(step, server, &ours.to_string(), &theirs.to_string(), found);
             }
         }
@@ -291,7 +292,7 @@ impl Step {
             wait: Duration::ZERO,
             unordered: false,
             about: false,
-            mask: false,
+            ignore: Vec::new(),
             kind: false,
             keep: Vec::new(),
             compare: default.clone(),
@@ -307,7 +308,7 @@ impl Step {
                 "wait" => step.wait = Duration::from_millis(number() as u64),
                 "unordered" => step.unordered = true,
                 "about" => step.about = true,
-                "mask" => step.mask = true,
+                "ignore" => step.ignore = words[1..].iter().map(|word| word.to_string()).collect(),
                 "kind" => step.kind = true,
                 "keep" => step.keep = words[1..].iter().map(|word| word.to_string()).collect(),
                 "compare" => step.compare = Compare::parse(&words[1..]),
@@ -348,7 +349,7 @@ impl Step {
         if self.kind && !reply.is_error() {
             match &mut reply {
                 Reply::Line(_, text) | Reply::Text(_, text) => *text = b"*".to_vec(),
-                Reply::Many(_, items) => *items = vec![Reply::Line(b'+', b"*".to_vec())],
+                Reply::Many(_, items) => items.clear(),
                 Reply::Closed | Reply::Silence => {}
             }
         }
@@ -358,10 +359,9 @@ impl Step {
 
     fn reduce(&self, reply: &mut Reply) {
         match reply {
-            Reply::Line(b':', text) if self.mask || self.about && text.len() > 2 => {
+            Reply::Line(b':', text) if self.about && text.len() > 2 => {
                 *text = b"*".to_vec();
             }
-            Reply::Text(b'$' | b'=', text) if self.mask => *text = b"*".to_vec(),
             Reply::Text(b'$' | b'=', text) if !self.keep.is_empty() => {
                 let fields = text
                     .split(|byte| byte.is_ascii_whitespace())
@@ -372,7 +372,15 @@ impl Step {
                     });
                 *text = fields.collect::<Vec<_>>().join(&b' ');
             }
-            Reply::Many(_, items) => items.iter_mut().for_each(|item| self.reduce(item)),
+            Reply::Many(_, items) => {
+                for index in 1..items.len() {
+                    let name = String::from_utf8_lossy(items[index - 1].text());
+                    if self.ignore.iter().any(|ignored| *ignored == name) {
+                        items[index] = Reply::Line(b'+', b"*".to_vec());
+                    }
+                }
+                items.iter_mut().for_each(|item| self.reduce(item));
+            }
             _ => {}
         }
     }

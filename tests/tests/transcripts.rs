@@ -30,7 +30,8 @@ fn the_server_answers_as_the_transcripts_say() {
             let servers: Vec<_> = binaries
                 .iter()
                 .map(|binary| {
-                    let server = Reference::start_with(binary, password);
+                    let mut server = Reference::start_with(binary, password);
+                    server.hang_up();
                     let replies = transcript.play(&|| server.connect());
                     (server.version.clone(), server.major(), replies)
                 })

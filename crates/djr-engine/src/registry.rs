@@ -28,6 +28,10 @@ struct FoldedName([u64; NAME_LEN_MAX / 8]);
 impl FoldedName {
     #[inline]
     fn new(name: &[u8]) -> Option<Self> {
+        // The padding would make it equal to a shorter name.
+        if name.last() == Some(&0) {
+            return None;
+        }
         let mut words = [0; NAME_LEN_MAX / 8];
         if name.len() <= 8 {
             words[0] = fold(load(name));

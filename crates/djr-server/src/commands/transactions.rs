@@ -94,7 +94,6 @@ fn exec(
     let Some(multi) = context.session.multi.take() else {
         return Err(CommandError::text("ERR EXEC without MULTI"));
     };
-    context.session.info.multi.store(-1, Relaxed);
     let shared = context.core.shared.clone();
     let engine = &shared.engine;
     let now = context.core.now;
@@ -102,6 +101,7 @@ fn exec(
     let flag = std::mem::take(&mut context.session.watch_flag);
     context.session.info.watching.store(0, Relaxed);
     if multi.refused {
+        context.session.info.multi.store(-1, Relaxed);
         context.core.forget_watches(watches, flag);
         return Err(CommandError::text(
             "EXECABORT Transaction discarded because of previous errors.",
@@ -121,6 +121,8 @@ fn exec(
         &mut shell,
         reply,
     );
+    // Commands inside still see the client in its transaction.
+    context.session.info.multi.store(-1, Relaxed);
     // Not before: a change between the end of the watch and the transaction must be seen.
     context.core.forget_watches(watches, flag);
     result
@@ -132,13 +134,19 @@ fn discard(
     _: &Args<'_>,
     reply: &mut Reply<'_>,
 ) -> Result {
-    if context.session.multi.take().is_none() {
+    if context.session.multi.is_none() {
         return Err(CommandError::text("ERR DISCARD without MULTI"));
     }
-    context.session.info.multi.store(-1, Relaxed);
-    reset_watches(context);
+    discard_all(context);
     reply.ok();
     Ok(())
+}
+
+/// Ends a transaction and all watches, if there are any.
+pub(crate) fn discard_all(context: &mut Context<'_>) {
+    context.session.multi = None;
+    context.session.info.multi.store(-1, Relaxed);
+    reset_watches(context);
 }
 
 fn watch(

@@ -214,8 +214,10 @@ fn execute_one(
         stopwatch,
         out,
     );
-    if quiet && session.replies != Replies::On {
-        out.truncate(start);
+    if session.replies != Replies::On && !session.postponed {
+        if quiet {
+            out.truncate(start);
+        }
         if let Replies::Skip(left) = session.replies {
             session.replies = if left <= 1 {
                 Replies::On
@@ -244,6 +246,30 @@ fn execute_checked(
     let mut reply = Reply::new(out, session.version);
     let command = match check(core, session, resolved, args) {
         Ok(command) => command,
+        Err((command, error)) if command.is_some_and(|command| command.spec.name == "exec") => {
+            // EXEC has failed once and for all: the transaction is over.
+            let text = error.to_string();
+            let reason = match error {
+                CommandError::Arity(_) => text.trim_start_matches("ERR "),
+                _ => &text,
+            };
+            let error = CommandError::format(format!(
+                "EXECABORT Transaction discarded because of: {reason}"
+            ));
+            refuse(core, command, &error, &mut reply, true);
+            crate::commands::discard_all(&mut Context { session, core });
+            return;
+        }
+        Err((None, _)) if args.is(0, "post") || args.is(0, "host:") => {
+            // Somebody makes a browser speak to us. Whatever else comes from there must not be executed.
+            tracing::warn!(
+                "closed a connection that speaks HTTP: {}",
+                session.info.peer.remote()
+            );
+            session.close = true;
+            session.dropped = true;
+            return;
+        }
         Err((command, error)) => {
             refuse(core, command, &error, &mut reply, true);
             if let Some(multi) = &mut session.multi {
@@ -311,7 +337,9 @@ fn check(
     {
         return refused(CommandError::text("NOAUTH Authentication required."));
     }
-    if session.multi.is_some() && command.flags.has(Flags::NO_MULTI) {
+    // MULTI and WATCH say themselves what is wrong, and the transaction goes on.
+    let speaks_for_itself = matches!(command.spec.name, "multi" | "watch");
+    if session.multi.is_some() && command.flags.has(Flags::NO_MULTI) && !speaks_for_itself {
         return refused(CommandError::text(
             "ERR Command not allowed inside a transaction",
         ));

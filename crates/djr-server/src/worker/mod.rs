@@ -575,6 +575,7 @@ impl Core {
         if connection.session.postponed {
             self.paused.push(id);
         }
+        let open = open && !connection.session.dropped;
         self.connections[id] = Some(connection);
         if !open {
             self.close(id);
