@@ -95,6 +95,10 @@ impl Call<'_> {
         shell: &mut dyn Shell,
         reply: &mut Reply<'_>,
     ) -> Result<(), CommandError> {
+        // Redis looks at the length first, at the rest of the arguments next, and then for the script.
+        if matches!(self.by, By::Name) && self.args.get(1).len() != 40 {
+            return Err(NO_SCRIPT);
+        }
         let (keys, argv) = self.keys_and_arguments()?;
         let compiled = match self.by {
             By::Text => interpreter.by_text(&engine.scripts, self.args.get(1))?,
