@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod commands_doc;
+pub mod comparison;
 pub mod connection;
 pub mod facts;
 pub mod ours;

@@ -95,7 +95,7 @@ impl Call<'_> {
         shell: &mut dyn Shell,
         reply: &mut Reply<'_>,
     ) -> Result<(), CommandError> {
-        // As in Redis, a name that can be none is refused before anything else is looked at.
+        // Redis looks at the length first, at the rest of the arguments next, and then for the script.
         if matches!(self.by, By::Name) && self.args.get(1).len() != 40 {
             return Err(NO_SCRIPT);
         }
