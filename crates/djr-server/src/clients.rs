@@ -98,11 +98,13 @@ impl Clients {
         info
     }
 
-    /// Removes a client that has gone.
-    pub(crate) fn remove(&self, id: u64) {
-        if self.by_id.lock().remove(&id).is_some() {
+    /// Removes a client that has gone, or is to go. Whether it was there.
+    pub(crate) fn remove(&self, id: u64) -> bool {
+        let was_there = self.by_id.lock().remove(&id).is_some();
+        if was_there {
             self.count.fetch_sub(1, Relaxed);
         }
+        was_there
     }
 
     /// All clients, oldest first.

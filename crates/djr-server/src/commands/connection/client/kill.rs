@@ -107,10 +107,12 @@ pub(super) fn run(context: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<
         if !filter.matches(&client, &own, context.core.now) {
             continue;
         }
-        killed += 1;
         if client.id == own.id {
+            killed += 1;
             context.session.close = true;
-        } else {
+        } else if shared.clients.remove(client.id) {
+            // Out of the directory at once: nobody can see it or kill it again, though its worker closes it a moment later.
+            killed += 1;
             shared.workers[client.worker]
                 .mailbox
                 .send(Mail::Kill(client.id));
