@@ -202,7 +202,7 @@ def test_time_and_lastsave(r):
 
 def test_command(server, protocol):
     r = server.client(protocol=protocol, decode_responses=True)
-    assert r.command_count() > 80
+    assert r.command_count() > 70
     get = r.command()["get"]
     assert get["arity"] == 2
     assert {"readonly", "fast"} <= set(get["flags"])

@@ -183,7 +183,7 @@ impl<'r> Generator<'r> {
     }
 
     /// The full name of a command and a request for it.
-    pub fn next(&mut self) -> (String, Words) {
+    pub fn draw(&mut self) -> (String, Words) {
         loop {
             let at = self.below(self.commands.len());
             let (command, mut words) = self.commands[at].clone();
@@ -279,7 +279,8 @@ impl<'r> Generator<'r> {
         }
     }
 
-    fn double(&mut self) -> Vec<u8> {
+    /// A decimal number, or nearly one.
+    pub fn double(&mut self) -> Vec<u8> {
         match self.below(4) {
             0 => self.one_of(DOUBLES),
             1 => {

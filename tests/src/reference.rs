@@ -1,6 +1,8 @@
 //! Real servers to compare with: `redis-server` and `valkey-server`, where they are installed.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -9,17 +11,27 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use djr_protocol::{Limits, ReplyDecoder, Value, encode_command};
 
-/// The real servers found in the directory that the environment variable `DJR_PEERS` names and on the `PATH`.
+/// The real servers found in the directory that the environment variable `DJR_PEERS` names (default: `bench/peers/bin`, where
+/// `cargo xtask peers` puts them), on the `PATH`, and the one that `DJR_REFERENCE_SERVER` names.
 ///
 /// # Panics
 /// If there is none and `CI` is set: a comparison that is silently left out says nothing.
 pub fn binaries() -> Vec<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let peers = std::env::var_os("DJR_PEERS").map(PathBuf::from);
-    let found: Vec<_> = peers
-        .into_iter()
+    let peers = std::env::var_os("DJR_PEERS").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../bench/peers/bin"),
+        PathBuf::from,
+    );
+    // The same directory may be on the PATH under several names. Not so the files: one is often a link to another, and goes by
+    // the name that it is called by.
+    let dirs: BTreeSet<_> = std::iter::once(peers)
         .chain(std::env::split_paths(&path))
+        .filter_map(|dir| dir.canonicalize().ok())
+        .collect();
+    let found: Vec<_> = dirs
+        .iter()
         .flat_map(|dir| ["redis-server", "valkey-server"].map(|name| dir.join(name)))
+        .chain(std::env::var_os("DJR_REFERENCE_SERVER").map(PathBuf::from))
         .filter(|binary| binary.is_file())
         .collect();
     if found.is_empty() {
@@ -34,10 +46,11 @@ pub fn binaries() -> Vec<PathBuf> {
     found
 }
 
-/// A real server of our own, on a socket in a temporary directory, without persistence. Stopped when dropped.
+/// A real server of our own, on a free port and a socket in a temporary directory, without persistence. Stopped when dropped.
 pub struct Reference {
-    process: Child,
+    _process: Process,
     connection: Connection,
+    address: SocketAddr,
     /// What `INFO` calls it: `redis 7.0.15`, `valkey 9.1.2`.
     pub version: String,
     _dir: tempfile::TempDir,
@@ -46,16 +59,25 @@ pub struct Reference {
 impl Reference {
     /// Starts a server.
     pub fn start(binary: &Path) -> Self {
+        Self::start_with(binary, None)
+    }
+
+    /// Starts a server that asks for a password, if one is given.
+    pub fn start_with(binary: &Path, password: Option<&str>) -> Self {
+        let address = free_port();
         let dir = tempfile::tempdir().expect("a temporary directory");
         let socket = dir.path().join("socket");
-        let process = Command::new(binary)
-            .args(["--port", "0", "--save", "", "--unixsocket"])
+        let child = Command::new(binary)
+            .args(["--port", &address.port().to_string(), "--save", ""])
+            .args(["--bind", "127.0.0.1", "--requirepass"])
+            .args([password.unwrap_or_default(), "--unixsocket"])
             .arg(&socket)
             .arg("--dir")
             .arg(dir.path())
             .stdout(Stdio::null())
             .spawn()
             .expect("the server starts");
+        let process = Process(child);
         let deadline = Instant::now() + Duration::from_secs(30);
         let stream = loop {
             match UnixStream::connect(&socket) {
@@ -65,6 +87,9 @@ impl Reference {
             std::thread::sleep(Duration::from_millis(10));
         };
         let mut connection = Connection::new(stream);
+        if let Some(password) = password {
+            connection.call(&[b"AUTH", password.as_bytes()]);
+        }
         let info = connection.call(&[b"INFO", b"server"]);
         let info = String::from_utf8_lossy(info.as_bytes().unwrap_or_default()).into_owned();
         let field = |name: &str| {
@@ -77,8 +102,9 @@ impl Reference {
             None => format!("redis {}", field("redis_version").unwrap_or_default()),
         };
         Self {
-            process,
+            _process: process,
             connection,
+            address,
             version,
             _dir: dir,
         }
@@ -89,22 +115,52 @@ impl Reference {
         self.connection.call(words)
     }
 
+    /// Ends the connection that [`call`](Self::call) uses, so that the server has only those that a test opens.
+    pub fn hang_up(&mut self) {
+        self.connection.call(&[b"QUIT"]);
+        // The end comes when the server has forgotten the client.
+        let end = self.connection.stream.read(&mut [0]);
+        assert!(matches!(end, Ok(0)), "the server closes");
+    }
+
+    /// A new connection over TCP.
+    pub fn connect(&self) -> crate::connection::Connection {
+        crate::connection::Connection::open(self.address)
+    }
+
+    /// The number of its first version part: 7 of `redis 7.0.15`.
+    pub fn major(&self) -> u32 {
+        let number = self.version.split([' ', '.']).nth(1);
+        number.and_then(|part| part.parse().ok()).unwrap_or(0)
+    }
+
     /// Whether it is a Valkey.
     pub fn is_valkey(&self) -> bool {
         self.version.starts_with("valkey")
     }
 }
 
-impl Drop for Reference {
+/// Stopped when dropped, whatever has gone wrong.
+struct Process(Child);
+
+impl Drop for Process {
     fn drop(&mut self) {
         // It has nothing to lose, and an error here could only hide the test's own.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
+/// A port that is free now. Another process may take it before the server does, which then says so and ends.
+fn free_port() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    listener
+        .and_then(|listener| listener.local_addr())
+        .expect("a free port")
+}
+
 /// A connection that waits for each reply.
-struct Connection {
+pub struct Connection {
     stream: UnixStream,
     input: BytesMut,
     decoder: ReplyDecoder,
@@ -119,7 +175,13 @@ impl Connection {
         }
     }
 
-    fn call(&mut self, words: &[&[u8]]) -> Value {
+    /// Connects to a server of any kind at its Unix socket.
+    pub fn open(socket: &Path) -> std::io::Result<Self> {
+        UnixStream::connect(socket).map(Self::new)
+    }
+
+    /// Sends a command and waits for its reply.
+    pub fn call(&mut self, words: &[&[u8]]) -> Value {
         let mut request = Vec::new();
         encode_command(&mut request, words);
         self.stream.write_all(&request).expect("the server reads");

@@ -3,8 +3,16 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod ci;
+mod commands;
+mod config;
+mod fuzz;
+mod new_command;
 mod paths;
 mod peers;
+mod run;
+mod test;
+mod tidy;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -19,7 +27,15 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
+    Test(test::Args),
+    Ci(ci::Args),
+    Tidy(tidy::Args),
+    Commands(commands::Args),
+    NewCommand(new_command::Args),
+    Fuzz(fuzz::Args),
+    Smoke(fuzz::SmokeArgs),
     Bench(bench::Args),
+    Config(config::Args),
     #[command(hide = true)]
     NullServer(bench::null::Args),
     Peers(peers::Args),
@@ -27,7 +43,15 @@ enum Verb {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().verb {
+        Verb::Test(args) => test::run(&args),
+        Verb::Ci(args) => ci::run(&args),
+        Verb::Tidy(args) => tidy::run(&args),
+        Verb::Commands(args) => commands::run(&args),
+        Verb::NewCommand(args) => new_command::run(&args),
+        Verb::Fuzz(args) => fuzz::run(&args),
+        Verb::Smoke(args) => fuzz::smoke(&args),
         Verb::Bench(args) => bench::run(&args),
+        Verb::Config(args) => config::run(&args),
         Verb::NullServer(args) => bench::null::run(&args),
         Verb::Peers(args) => peers::run(&args),
     };

@@ -294,6 +294,31 @@ fn key_shape(keys: &[KeySpec], arity: i32) -> KeyShape {
     }
 }
 
+/// The ACL categories in the order in which Redis and Valkey list them.
+const CATEGORIES: [&str; 21] = [
+    "keyspace",
+    "read",
+    "write",
+    "set",
+    "sortedset",
+    "list",
+    "hash",
+    "string",
+    "bitmap",
+    "hyperloglog",
+    "geo",
+    "stream",
+    "pubsub",
+    "admin",
+    "fast",
+    "slow",
+    "blocking",
+    "dangerous",
+    "connection",
+    "transaction",
+    "scripting",
+];
+
 fn categories(spec: &CommandSpec, is_subcommand: bool) -> Vec<&'static str> {
     let mut names: Vec<&'static str> = spec.acl.to_vec();
     // A container has no rights of its own to give.
@@ -322,7 +347,8 @@ fn categories(spec: &CommandSpec, is_subcommand: bool) -> Vec<&'static str> {
     if !spec.flags.has(Flags::FAST) {
         names.push("slow");
     }
-    names.sort_unstable();
+    let place = |name: &&str| CATEGORIES.iter().position(|known| known == name);
+    names.sort_unstable_by_key(place);
     names.dedup();
     names
 }

@@ -1,5 +1,7 @@
 //! The dispatcher: opens the keys of a command, runs it, logs its effect.
 
+use std::time::Duration;
+
 use djr_storage::keyspace::{Access, Footprint, KeyHash, Keyspace, UnixMillis};
 
 use crate::command::{Command, KeyShape};
@@ -59,6 +61,9 @@ pub struct Prepared {
     /// The first key's index and hash.
     pub key: Option<(u32, KeyHash)>,
 }
+
+/// How long a shard is waited for before it is looked whether a script keeps it.
+const PATIENCE: Duration = Duration::from_millis(10);
 
 /// What a command did to the log's unit that is being built.
 enum Logged {
@@ -133,13 +138,16 @@ impl Engine {
         }
         let db = shell.db();
         let result = self.run(executor, &mut access, command, args, now, shell, reply);
-        if let Ok(Logged::Verbatim) = result
-            && !access.has_expired()
-            && executor.effects.is_empty()
-            && let Some(raw) = args.raw()
-        {
-            shell.log().append(db, &[raw]);
-            return Ok(());
+        // The usual case: nothing to log but the request itself, if that.
+        if !access.has_expired() && executor.effects.is_empty() {
+            match (&result, args.raw()) {
+                (Ok(Logged::Verbatim), Some(raw)) => {
+                    shell.log().append(db, &[raw]);
+                    return Ok(());
+                }
+                (Ok(Logged::Verbatim), None) => {}
+                _ => return result.map(|_| ()),
+            }
         }
         self.log_expired(executor, &mut access, shell);
         if let Ok(Logged::Verbatim) = result {
@@ -151,18 +159,22 @@ impl Engine {
 
     /// Opens shards; refuses where a script that runs too long keeps them.
     #[inline]
-    pub(crate) fn open(
-        &self,
-        footprint: Footprint,
-        now: UnixMillis,
-    ) -> Result<Access<'_>, CommandError> {
-        if self.scripts.running().is_busy() && footprint != Footprint::NONE {
-            return Err(crate::script::BUSY);
+    pub fn open(&self, footprint: Footprint, now: UnixMillis) -> Result<Access<'_>, CommandError> {
+        loop {
+            if self.scripts.running().is_busy() && footprint != Footprint::NONE {
+                return Err(crate::script::BUSY);
+            }
+            if let Some(access) = self.keyspace.try_open(footprint, now, PATIENCE) {
+                return Ok(access);
+            }
         }
-        Ok(self.keyspace.open(footprint, now))
     }
 
     /// Runs a command inside a transaction or a script, in the shards that are open. Its effect is added to the unit.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what a command needs, lent one by one: a struct of these would be borrowed as a whole"
+    )]
     pub(crate) fn run_inside(
         &self,
         executor: &mut Executor,
@@ -182,6 +194,10 @@ impl Engine {
         result.map(|_| ())
     }
 
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what a command needs, lent one by one: a struct of these would be borrowed as a whole"
+    )]
     fn run(
         &self,
         executor: &mut Executor,

@@ -59,3 +59,10 @@ impl CommandError {
         Self::Text(std::borrow::Cow::Owned(text))
     }
 }
+
+/// What a client sent, to be quoted in an error: at most `len_max` bytes, and none from a zero byte on, where text ends for Redis.
+pub(crate) fn quoted(bytes: &[u8], len_max: usize) -> std::borrow::Cow<'_, str> {
+    let len = bytes.iter().position(|byte| *byte == 0);
+    let len = len.unwrap_or(bytes.len()).min(len_max);
+    String::from_utf8_lossy(&bytes[..len])
+}

@@ -118,3 +118,72 @@ fn class<const IGNORE_CASE: bool>(pattern: &[u8], byte: u8) -> (bool, &[u8]) {
     };
     (found != negated, rest)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn elements() {
+        let cases: &[(&str, &str, bool)] = &[
+            ("", "", true),
+            ("", "a", false),
+            ("*", "abc", true),
+            ("*", "", false),
+            ("**", "a", true),
+            ("a*", "a", true),
+            ("a*b*c", "aXbYbZc", true),
+            ("a*b*c", "aXbYbZ", false),
+            ("*a", "ab", false),
+            ("?", "a", true),
+            ("?", "ab", false),
+            ("*?", "a", true),
+            ("[abc]", "b", true),
+            ("[abc]", "d", false),
+            ("[^abc]", "b", false),
+            ("[^abc]", "d", true),
+            ("[a-c]", "b", true),
+            ("[c-a]", "b", true),
+            ("[a-c]", "-", false),
+            ("[a-]", "]", true),
+            ("[a-]", "-", false),
+            ("[-a]", "-", true),
+            ("[\\]]", "]", true),
+            ("[]a]", "a]", false),
+            ("[a", "a", true),
+            ("[^a", "b", true),
+            ("[", "[", false),
+            ("[^", "b", true),
+            ("\\*", "*", true),
+            ("\\*", "a", false),
+            ("\\", "\\", true),
+            ("a\\", "a\\", true),
+            ("h[^e]llo*", "hallo world", true),
+        ];
+        for (pattern, text, expected) in cases {
+            assert_eq!(
+                matches(pattern.as_bytes(), text.as_bytes()),
+                *expected,
+                "{pattern} {text}"
+            );
+        }
+    }
+
+    #[test]
+    fn case() {
+        assert!(!matches(b"aB[C-D]", b"Abc"));
+        assert!(matches_ignoring_case(b"aB[C-D]", b"Abc"));
+        assert!(matches_ignoring_case(b"\\A*", b"ab"));
+        // As Redis: not behind a backslash inside a class.
+        assert!(!matches_ignoring_case(b"[\\A]", b"a"));
+    }
+
+    /// Each star might be tried at each place: 30 of them would take years.
+    #[test]
+    fn many_stars_take_no_time() {
+        let text = vec![b'a'; 3000];
+        let mut pattern = b"a*".repeat(30);
+        pattern.push(b'b');
+        assert!(!matches(&pattern, &text));
+    }
+}

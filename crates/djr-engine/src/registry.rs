@@ -28,6 +28,10 @@ struct FoldedName([u64; NAME_LEN_MAX / 8]);
 impl FoldedName {
     #[inline]
     fn new(name: &[u8]) -> Option<Self> {
+        // The padding would make it equal to a shorter name.
+        if name.last() == Some(&0) {
+            return None;
+        }
         let mut words = [0; NAME_LEN_MAX / 8];
         if name.len() <= 8 {
             words[0] = fold(load(name));
@@ -87,6 +91,7 @@ impl Registry {
         let mut by_full_name = HashMap::new();
         for (index, command) in commands.iter().enumerate() {
             let name = FoldedName::new(command.spec.name.as_bytes());
+            // Declarations are ours: a wrong one must not get as far as a client.
             let name = name.unwrap_or_else(|| panic!("{}: name too long", command.spec.name));
             let mut slot = name.slot();
             while let Some((other, _)) = slots[slot] {

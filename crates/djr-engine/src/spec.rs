@@ -233,7 +233,7 @@ impl std::fmt::Debug for Access {
     }
 }
 
-/// What kind of command it is: the flags of `COMMAND INFO`.
+/// What kind of command it is: the flags of `COMMAND INFO`, in the order in which Redis and Valkey list them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Flags(u32);
 
@@ -277,14 +277,14 @@ flags! {
     NO_AUTH = 13, "no_auth";
     /// May name no key at all.
     NO_MANDATORY_KEYS = 14, "no_mandatory_keys";
-    /// Allowed while a script runs too long.
-    ALLOW_BUSY = 15, "allow_busy";
+    /// Refused during an asynchronous load.
+    NO_ASYNC_LOADING = 15, "no_async_loading";
     /// Not allowed inside MULTI.
     NO_MULTI = 16, "no_multi";
-    /// Refused during an asynchronous load.
-    NO_ASYNC_LOADING = 17, "no_async_loading";
     /// Key positions depend on the arguments.
-    MOVABLE_KEYS = 18, "movablekeys";
+    MOVABLE_KEYS = 17, "movablekeys";
+    /// Allowed while a script runs too long.
+    ALLOW_BUSY = 18, "allow_busy";
 }
 
 impl Flags {

@@ -4,6 +4,7 @@ use djr_storage::keyspace::{Footprint, UnixMillis};
 
 use crate::command::Command;
 use crate::engine::{Engine, Executor};
+use crate::error::quoted;
 use crate::registry::Resolved;
 use crate::{Args, CommandError, OwnedRequest, Reply, Shell};
 
@@ -50,6 +51,10 @@ impl Engine {
     /// under way) is open from the first command to the last; their effects are one batch of the log.
     ///
     /// `still_valid` is asked once the shards are open: `false` answers a null and runs nothing.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what a command needs, lent one by one: a struct of these would be borrowed as a whole"
+    )]
     pub fn execute_transaction(
         &self,
         executor: &mut Executor,
@@ -89,26 +94,23 @@ impl Engine {
 
     /// The error for a name that leads nowhere, as Redis words it.
     pub fn unknown_command(resolved: Resolved<'_>, args: &Args<'_>) -> CommandError {
-        let printable = |bytes: &[u8], limit: usize| -> String {
-            String::from_utf8_lossy(&bytes[..bytes.len().min(limit)]).into_owned()
-        };
         match resolved {
             Resolved::UnknownSubcommand(command) => CommandError::format(format!(
                 "ERR unknown subcommand '{}'. Try {} HELP.",
-                printable(args.get(1), 128),
+                quoted(args.get(1), 128),
                 command.spec.name.to_uppercase()
             )),
             _ => {
-                let mut quoted = String::new();
+                let mut shown = String::new();
                 for arg in args.from(1) {
-                    if quoted.len() >= 128 {
+                    if shown.len() >= 128 {
                         break;
                     }
-                    quoted.push_str(&format!("'{}' ", printable(arg, 128 - quoted.len())));
+                    shown.push_str(&format!("'{}' ", quoted(arg, 128 - shown.len())));
                 }
                 CommandError::format(format!(
-                    "ERR unknown command '{}', with args beginning with: {quoted}",
-                    printable(args.get(0), 128)
+                    "ERR unknown command '{}', with args beginning with: {shown}",
+                    quoted(args.get(0), 128)
                 ))
             }
         }

@@ -68,7 +68,7 @@ pub use command::{CommandEncoder, encode_command};
 pub use limits::{Limits, UNAUTHENTICATED_ARGS_MAX, UNAUTHENTICATED_BULK_LEN_MAX};
 pub use number::{format_double, format_integer, parse_integer};
 pub use reply::{Mark, ReplyDecoder, ReplyEncoder, ReplyError, RespVersion, Value};
-pub use request::{Args, Batch, ProtocolError, Request, RequestBuf, RequestDecoder};
+pub use request::{Args, Batch, ProtocolError, Request, RequestBuf, RequestDecoder, split_args};
 
 /// Runs the example of the README.
 #[cfg(doctest)]

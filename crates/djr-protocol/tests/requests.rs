@@ -216,3 +216,24 @@ fn command_encoder_counts(#[case] count: usize) {
     assert!(buf.as_request().iter().eq(slices));
     assert_eq!(Request::to_buf(&buf.as_request()), buf);
 }
+
+/// A log takes requests as they came: it must not take what another reader of it would refuse.
+#[test]
+fn bytes_that_are_no_line_ends_are_not_passed_on() {
+    for (input, is_whole) in [
+        (&b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n"[..], true),
+        (b"*2\r\n$3\r\nGETxx$1\r\nk\r\n", false),
+        (b"*2\r\n$3\r\nGET\r\n$1\r\nkxx", false),
+        (b"*2\rx$3\r\nGET\r\n$1\r\nk\r\n", false),
+        (b"*2\r\n$3\rxGET\r\n$1\r\nk\r\n", false),
+    ] {
+        let mut batch = djr_protocol::Batch::new();
+        let taken = djr_protocol::RequestDecoder::new()
+            .decode(input, &djr_protocol::Limits::default(), &mut batch)
+            .expect("Redis accepts it");
+        assert_eq!(taken, input.len());
+        let request = batch.request(0, input);
+        assert_eq!((request.args(0), request.args(1)), (&b"GET"[..], &b"k"[..]));
+        assert_eq!(request.raw().is_some(), is_whole, "{input:?}");
+    }
+}

@@ -14,8 +14,6 @@ pub(crate) struct ClientInfo {
     pub(crate) id: u64,
     /// The worker that serves it.
     pub(crate) worker: usize,
-    /// The connection's number there.
-    pub(crate) slot: usize,
     pub(crate) fd: i32,
     pub(crate) peer: Peer,
     /// When it came, in milliseconds since 1970.
@@ -69,19 +67,11 @@ impl Clients {
     }
 
     /// Adds a client; its id is new.
-    pub(crate) fn add(
-        &self,
-        worker: usize,
-        slot: usize,
-        fd: i32,
-        peer: Peer,
-        now_ms: i64,
-    ) -> Arc<ClientInfo> {
+    pub(crate) fn add(&self, worker: usize, fd: i32, peer: Peer, now_ms: i64) -> Arc<ClientInfo> {
         let id = self.next_id.fetch_add(1, Relaxed) + 1;
         let info = Arc::new(ClientInfo {
             id,
             worker,
-            slot,
             fd,
             peer,
             created_ms: now_ms,

@@ -4,6 +4,7 @@
 //! - `worker`: the threads that serve connections and execute what they send.
 //! - `session`: a client's state, and the checks before its commands run.
 //! - `commands`: the commands that concern sessions and the server.
+//! - [`logging`]: the server's own log, for people.
 //! - `persistence`: recovery, the log's thread, compaction.
 
 #![forbid(unsafe_code)]
@@ -12,12 +13,14 @@ mod clients;
 mod clock;
 mod commands;
 pub mod config;
+pub mod logging;
 mod persistence;
 mod process;
 mod server;
 mod session;
 mod shared;
 mod stats;
+mod surroundings;
 mod worker;
 
 /// The version of Redis whose commands and behaviour this server has.
@@ -25,4 +28,4 @@ pub const REDIS_VERSION: &str = "7.4.0";
 
 pub use commands::registry;
 pub use config::Config;
-pub use server::{Server, StartError};
+pub use server::{Server, StartError, StopError, Stopper};

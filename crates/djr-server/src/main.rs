@@ -3,48 +3,113 @@
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;
+use std::sync::{Arc, OnceLock};
 
-use djr_server::{Config, Server};
+use djr_server::config::{Action, environment, from_command_line, markdown, sample_file};
+use djr_server::{Config, Server, Stopper, logging};
+
+const HELP: &str = "\
+Usage: djr-server [FILE] [--DIRECTIVE VALUE ...] ... [-]
+
+  FILE                  a configuration file in the format of redis.conf
+  --DIRECTIVE VALUE     a directive of such a file: --port 7777, --save '', --appendfsync always
+  -                     reads more of the configuration from standard input
+  --aof-repair          starts although the append-only log is damaged: what can't be read is put aside
+  -v, --version         the version
+  -h, --help            this
+
+  DJR_DIRECTIVE=VALUE in the environment counts less than the file: DJR_MAXMEMORY_POLICY=allkeys-lru
+
+Examples:
+  djr-server
+  djr-server /etc/djr/djr.conf --loglevel verbose
+  echo 'port 7777' | djr-server -
+";
 
 fn main() -> ExitCode {
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .init();
-    let mut config = Config::default();
-    let mut args = std::env::args().skip(1);
-    while let Some(arg) = args.next() {
-        let mut value = || args.next().unwrap_or_default();
-        match arg.as_str() {
-            "--port" => config.port = value().parse().unwrap_or(6379),
-            "--dir" => config.dir = value().into(),
-            "--threads" | "--io-threads" => config.threads = value().parse().unwrap_or(1),
-            "--appendonly" => config.append_only = value() == "yes",
-            "--appendfsync" => {
-                config.append_fsync = match value().as_str() {
-                    "always" => djr_storage::aof::FsyncPolicy::Always,
-                    "no" => djr_storage::aof::FsyncPolicy::No,
-                    _ => djr_storage::aof::FsyncPolicy::EverySec,
-                }
-            }
-            _ => drop(value()),
-        }
-    }
-    match Server::start(config) {
-        Ok(server) => {
-            tracing::info!("Ready to accept connections on {:?}", server.addresses());
-            let stop = server.stopper();
-            if let Ok(mut signals) = signal_hook::iterator::Signals::new([
-                signal_hook::consts::SIGTERM,
-                signal_hook::consts::SIGINT,
-            ]) {
-                std::thread::spawn(move || signals.forever().for_each(|_| stop()));
-            }
-            server.wait();
-            ExitCode::SUCCESS
-        }
+    match from_command_line(std::env::args_os().skip(1), environment()) {
+        Ok(Action::Run(config)) => run(*config),
+        Ok(Action::Help) => print(HELP),
+        Ok(Action::Version) => print(&format!(
+            "DJR server v={} redis_version={} bits={}\n",
+            env!("CARGO_PKG_VERSION"),
+            djr_server::REDIS_VERSION,
+            usize::BITS
+        )),
+        Ok(Action::PrintConfig) => print(&sample_file()),
+        Ok(Action::PrintMarkdown) => print(&markdown()),
         Err(error) => {
             eprintln!("{error}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn print(text: &str) -> ExitCode {
+    print!("{text}");
+    ExitCode::SUCCESS
+}
+
+fn run(config: Config) -> ExitCode {
+    let logfile = config.logfile();
+    if let Err(error) = logging::init(&config) {
+        let path = logfile.unwrap_or_default();
+        eprintln!("Can't open the log file {}: {error}", path.display());
+        return ExitCode::FAILURE;
+    }
+    let stopper: Arc<OnceLock<Stopper>> = Arc::default();
+    if let Err(error) = obey_signals(stopper.clone()) {
+        tracing::warn!("signals can't be caught: {error}");
+    }
+    let started = Server::start_with(config, |made| {
+        // A second one can't come: this is the only place.
+        let _ = stopper.set(made);
+    });
+    match started {
+        Ok(server) => match server.wait() {
+            Ok(()) => ExitCode::SUCCESS,
+            // It has been logged.
+            Err(_) => ExitCode::FAILURE,
+        },
+        Err(error) => {
+            tracing::error!("{error}");
+            if logfile.is_some() {
+                eprintln!("{error}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The first SIGTERM or SIGINT stops the server, a second one ends the process at once.
+fn obey_signals(stopper: Arc<OnceLock<Stopper>>) -> std::io::Result<()> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT])?;
+    let thread = std::thread::Builder::new().name("djr-signals".into());
+    thread.spawn(move || {
+        let mut stopping = false;
+        for signal in signals.forever() {
+            let name = match signal {
+                SIGINT => "SIGINT",
+                _ => "SIGTERM",
+            };
+            if stopping {
+                tracing::warn!("Received {name} again: exiting now, without closing the log");
+                std::process::exit(1);
+            }
+            match stopper.get().filter(|stopper| !stopper.is_loading()) {
+                Some(stopper) => {
+                    tracing::warn!("Received {name}: shutting down");
+                    stopping = true;
+                    stopper.stop();
+                }
+                None => {
+                    // Nothing has been acknowledged yet.
+                    tracing::warn!("Received {name} while starting: exiting now");
+                    std::process::exit(0);
+                }
+            }
+        }
+    })?;
+    Ok(())
 }

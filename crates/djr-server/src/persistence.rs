@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use djr_engine::command::Command;
 use djr_engine::registry::Resolved;
@@ -135,7 +135,7 @@ impl Persistence {
         if self.rewriting.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
-        let began = Instant::now();
+        let began = clock::monotonic();
         let before = log.sizes().current;
         let result = write_base(engine, log);
         self.rewriting.store(false, Ordering::Release);
@@ -145,7 +145,7 @@ impl Persistence {
             tracing::info!(
                 "append-only log compacted from {before} to {} bytes in {:.3} seconds",
                 log.sizes().current,
-                began.elapsed().as_secs_f64()
+                (clock::monotonic() - began).as_secs_f64()
             );
         }
         result

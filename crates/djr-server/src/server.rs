@@ -2,23 +2,28 @@
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64};
 use std::thread::JoinHandle;
 
 use djr_engine::{Engine, Executor};
-use djr_storage::aof::AofConfig;
+use djr_storage::aof::{AofConfig, FsyncPolicy};
 use djr_storage::keyspace::{Keyspace, KeyspaceOptions};
 use mio::net::{TcpListener, UnixListener};
 
 use crate::clients::Clients;
 use crate::clock;
 use crate::commands;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::persistence::Persistence;
 use crate::shared::{Gate, Shared, Shutdown, WorkerHandle};
 use crate::stats::WorkerStats;
+use crate::surroundings::{PidFile, tell_systemd};
 use crate::worker::{Driver, Listener, Mailbox, Worker};
+
+/// A load that takes no longer goes unnoticed.
+const SHORT_LOAD: std::time::Duration = std::time::Duration::from_millis(300);
 
 /// A running server. Dropping it stops it.
 pub struct Server {
@@ -27,7 +32,25 @@ pub struct Server {
     log_thread: Option<JoinHandle<()>>,
     control: Option<JoinHandle<()>>,
     addresses: Vec<SocketAddr>,
-    finished: bool,
+    /// `None` once the server has stopped.
+    pid_file: Option<PidFile>,
+}
+
+/// Stops a server, from any thread.
+#[derive(Clone)]
+pub struct Stopper(Arc<Shared>);
+
+impl Stopper {
+    /// Asks the server to stop.
+    pub fn stop(&self) {
+        self.0.shutdown.request();
+        self.0.wake_workers();
+    }
+
+    /// Whether the data set is still being recovered: nothing has been acknowledged to anyone.
+    pub fn is_loading(&self) -> bool {
+        self.0.gate.bits() & Gate::LOADING != 0
+    }
 }
 
 /// Why a server could not start. `Display` is a sentence for people.
@@ -35,21 +58,35 @@ pub struct Server {
 #[non_exhaustive]
 pub enum StartError {
     /// An address can't be listened on.
-    #[error("could not listen on {address}: {error}")]
+    #[error(
+        "Could not create server TCP listening socket {address}: {}",
+        plain(error)
+    )]
     Listen {
         /// Which.
         address: String,
         /// Why.
         error: io::Error,
     },
+    /// The Unix socket can't be made.
+    #[error("Failed opening Unix socket {}: {}", path.display(), plain(error))]
+    UnixSocket {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// Neither a port nor a Unix socket is configured.
+    #[error("Configured to not listen anywhere, exiting.")]
+    Nowhere,
     /// The system refused something that every server needs.
     #[error("could not start: {0}")]
     System(#[from] io::Error),
     /// The data directory is not usable.
-    #[error("the data directory {path} is not usable: {error}")]
+    #[error("the data directory {} is not usable: {}", path.display(), plain(error))]
     Dir {
         /// Which.
-        path: String,
+        path: PathBuf,
         /// Why.
         error: io::Error,
     },
@@ -58,15 +95,49 @@ pub enum StartError {
     Recovery(String),
 }
 
+/// What went wrong while the server was running or stopping. The log has the details.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StopError {
+    /// The append-only log could not be closed: what was not durable before may be missing.
+    #[error("the append-only log could not be closed: {0}")]
+    Log(String),
+    /// A thread has ended by a panic.
+    #[error("a thread has ended by a panic")]
+    Panic,
+}
+
 impl Server {
     /// Listens, recovers the data set, and serves. Returns when everything is loaded; clients that come before are told so.
     pub fn start(config: Config) -> Result<Self, StartError> {
-        let dir = std::fs::canonicalize(&config.dir).map_err(|error| StartError::Dir {
-            path: config.dir.display().to_string(),
+        Self::start_with(config, |_| {})
+    }
+
+    /// The same; passes on what stops the server before the data set is recovered, which may take long.
+    pub fn start_with(
+        config: Config,
+        on_stopper: impl FnOnce(Stopper),
+    ) -> Result<Self, StartError> {
+        let dir = std::fs::canonicalize(config.dir()).map_err(|error| StartError::Dir {
+            path: config.dir(),
             error,
         })?;
+        tracing::info!(
+            "DJR {} is starting, speaks Redis {}, PID: {}",
+            env!("CARGO_PKG_VERSION"),
+            crate::REDIS_VERSION,
+            std::process::id()
+        );
+        for (loud, remark) in config.remarks() {
+            if loud {
+                tracing::warn!("{remark}");
+            } else {
+                tracing::info!("{remark}");
+            }
+        }
         let (listeners, addresses) = listen(&config)?;
-        let threads = config.threads.max(1);
+        let pid_file = PidFile::write(&config);
+        let threads = config.threads();
         let drivers: Vec<Driver> = (0..threads)
             .map(|_| Driver::new())
             .collect::<Result<_, _>>()?;
@@ -79,7 +150,7 @@ impl Server {
         let shared = Arc::new(Shared {
             engine: Engine {
                 keyspace: Keyspace::new(KeyspaceOptions {
-                    dbs: config.databases,
+                    dbs: config.databases(),
                     hash_seed: (seed(), seed()),
                     ..KeyspaceOptions::default()
                 }),
@@ -104,8 +175,10 @@ impl Server {
             pause_writes_only: AtomicBool::new(false),
             active_expire: AtomicBool::new(true),
             peak_memory: AtomicU64::new(0),
+            append_only: config.append_only(),
             config,
         });
+        config::apply_all(&shared);
         shared.gate.set(Gate::LOADING);
 
         let mut server = Self {
@@ -114,8 +187,10 @@ impl Server {
             log_thread: None,
             control: None,
             addresses,
-            finished: false,
+            pid_file: Some(pid_file),
         };
+        on_stopper(server.stopper());
+        server.announce(&dir);
         // The first worker accepts for all of them.
         let mut listeners = Some(listeners);
         for (index, driver) in drivers.into_iter().enumerate() {
@@ -123,6 +198,7 @@ impl Server {
             let shared = shared.clone();
             let thread = std::thread::Builder::new().name(format!("djr-worker-{index}"));
             server.workers.push(thread.spawn(move || {
+                wait_for_a_short_load(&shared);
                 let mut executor = Executor::new(seed());
                 executor.lookups = shared.workers[index].stats.lookups.clone();
                 match Worker::new(shared.clone(), index, driver, listeners, executor) {
@@ -135,21 +211,72 @@ impl Server {
             })?);
         }
         server.load(dir)?;
+        if let Some(log) = shared.log() {
+            // CONFIG SET may have changed it meanwhile.
+            log.set_policy(shared.config.append_fsync());
+        }
         shared.gate.clear(Gate::LOADING);
         shared.wake_workers();
         let for_control = shared.clone();
         let thread = std::thread::Builder::new().name("djr-control".into());
         server.control = Some(thread.spawn(move || control(&for_control))?);
+        tracing::info!(
+            "Ready to accept connections on {}",
+            server.places().join(", ")
+        );
+        tell_systemd(
+            &shared.config,
+            "STATUS=Ready to accept connections\nREADY=1\n",
+        );
         Ok(server)
+    }
+
+    /// Logs what this server is: once, for whoever reads the log first.
+    fn announce(&self, dir: &Path) {
+        let config = &self.shared.config;
+        let durability = match (self.shared.append_only, config.append_fsync()) {
+            (false, _) => {
+                "appendonly no: the data is in memory only, and gone when the server ends".to_owned()
+            }
+            (true, FsyncPolicy::Always) => {
+                "appendonly yes, fsync before each reply: nothing acknowledged is lost, not even on power failure".to_owned()
+            }
+            (true, FsyncPolicy::EverySec) => "appendonly yes, fsync every second: at most one second of writes is lost on \
+                 power failure, nothing on a crash of the server"
+                .to_owned(),
+            (true, FsyncPolicy::No) => "appendonly yes, fsync when the system likes: some 30 seconds of writes may be lost on \
+                 power failure, nothing on a crash of the server"
+                .to_owned(),
+        };
+        tracing::info!(
+            "Server initialized: {}; threads {}; data in {}; {durability}",
+            self.places().join(", "),
+            self.shared.workers.len(),
+            dir.display(),
+        );
+        if let Some(file) = config.file() {
+            tracing::info!("Configuration loaded from {}", file.display());
+        }
+    }
+
+    /// Where clients find the server.
+    fn places(&self) -> Vec<String> {
+        let addresses = self.addresses.iter().map(SocketAddr::to_string);
+        let socket = self.shared.config.unix_socket();
+        addresses
+            .chain(socket.map(|path| path.display().to_string()))
+            .collect()
     }
 
     fn load(&mut self, dir: std::path::PathBuf) -> Result<(), StartError> {
         let shared = &self.shared;
-        if !shared.config.append_only {
+        if !shared.append_only {
             return Ok(());
         }
         let config = AofConfig {
-            policy: shared.config.append_fsync,
+            dir_name: shared.config.append_dir_name(),
+            file_name: shared.config.append_file_name(),
+            policy: shared.config.append_fsync(),
             ..AofConfig::new(dir)
         };
         let mailboxes: Vec<_> = shared
@@ -161,14 +288,20 @@ impl Server {
         let began = clock::monotonic();
         let report = shared
             .persistence
-            .load(&shared.engine, config, shared.config.aof_repair, true, wake)
+            .load(
+                &shared.engine,
+                config,
+                shared.config.aof_repair(),
+                shared.config.aof_load_truncated(),
+                wake,
+            )
             .map_err(StartError::Recovery)?;
         for line in report.to_string().lines() {
             tracing::info!("{line}");
         }
         tracing::info!(
             "DB loaded from append only file: {:.3} seconds",
-            began.elapsed().as_secs_f64()
+            (clock::monotonic() - began).as_secs_f64()
         );
         let for_log = shared.clone();
         let thread = std::thread::Builder::new().name("djr-log".into());
@@ -176,41 +309,42 @@ impl Server {
         Ok(())
     }
 
-    /// The addresses that are listened on. With port 0 in the configuration the system has chosen one.
+    /// The addresses that are listened on. After [`Config::with_free_port`] the system has chosen the port.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
 
     /// Asks the server to stop. [`wait`](Self::wait) returns soon after.
     pub fn request_stop(&self) {
-        self.shared.shutdown.request();
-        self.shared.wake_workers();
+        self.stopper().stop();
     }
 
     /// A handle that stops the server from another thread (a signal handler, a test).
-    pub fn stopper(&self) -> impl Fn() + Send + Sync + 'static {
-        let shared = self.shared.clone();
-        move || {
-            shared.shutdown.request();
-            shared.wake_workers();
-        }
+    pub fn stopper(&self) -> Stopper {
+        Stopper(self.shared.clone())
     }
 
-    /// Waits until the server has been asked to stop, and stops it.
-    pub fn wait(mut self) {
+    /// Waits until the server has been asked to stop, and stops it. When this returns, everything acknowledged is durable,
+    /// unless it is an error.
+    pub fn wait(mut self) -> Result<(), StopError> {
         self.shared.shutdown.wait();
-        self.finish();
+        self.finish()
     }
 
-    /// Ends everything, once.
-    fn finish(&mut self) {
-        if std::mem::replace(&mut self.finished, true) {
-            return;
-        }
+    fn finish(&mut self) -> Result<(), StopError> {
+        let Some(pid_file) = self.pid_file.take() else {
+            return Ok(());
+        };
+        tell_systemd(&self.shared.config, "STOPPING=1\n");
         self.request_stop();
+        if let Some(control) = &self.control {
+            control.thread().unpark();
+        }
+        let mut result = Ok(());
         for thread in self.workers.drain(..).chain(self.control.take()) {
             if thread.join().is_err() {
                 tracing::error!("a thread has ended by a panic");
+                result = Err(StopError::Panic);
             }
         }
         if let Some(log) = self.shared.log() {
@@ -219,18 +353,42 @@ impl Server {
                 && thread.join().is_err()
             {
                 tracing::error!("the log's thread has ended by a panic");
+                result = Err(StopError::Panic);
             }
             match log.close() {
                 Ok(()) => tracing::info!("the append-only log is complete and durable"),
-                Err(error) => tracing::error!("the append-only log could not be closed: {error}"),
+                Err(error) => {
+                    tracing::error!("the append-only log could not be closed: {error}");
+                    result = Err(StopError::Log(error.to_string()));
+                }
             }
         }
+        if let Some(path) = self.shared.config.unix_socket()
+            && let Err(error) = std::fs::remove_file(&path)
+        {
+            tracing::warn!("unix socket {}: {error}", path.display());
+        }
+        drop(pid_file);
+        tracing::info!("DJR is now ready to exit, bye bye...");
+        result
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.finish();
+        // What went wrong is in the server's log.
+        let _ = self.finish();
+    }
+}
+
+/// Clients that come while a small data set is loaded just wait for it, as with Redis; only a long load is worth an error.
+fn wait_for_a_short_load(shared: &Shared) {
+    let began = clock::monotonic();
+    while shared.gate.bits() & Gate::LOADING != 0
+        && (clock::monotonic() - began) < SHORT_LOAD
+        && !shared.shutdown.is_requested()
+    {
+        std::thread::sleep(std::time::Duration::from_millis(1));
     }
 }
 
@@ -238,7 +396,11 @@ impl Drop for Server {
 fn control(shared: &Shared) {
     while !shared.shutdown.is_requested() {
         std::thread::park_timeout(std::time::Duration::from_millis(200));
-        shared.persistence.compact_if_due(shared, 100, 64 << 20);
+        let config = &shared.config;
+        let (percentage, min_size) = (config.rewrite_percentage(), config.rewrite_min_size());
+        shared
+            .persistence
+            .compact_if_due(shared, percentage, min_size);
     }
 }
 
@@ -249,52 +411,98 @@ fn seed() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
+/// A system's error with its own words, and `bind:` in front where it comes from that call, as Redis puts it.
+fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let text = text
+        .strip_prefix("failed to lookup address information: ")
+        .unwrap_or(text);
+    match error.kind() {
+        io::ErrorKind::AddrInUse | io::ErrorKind::AddrNotAvailable => format!("bind: {text}"),
+        _ => text.to_owned(),
+    }
+}
+
 fn listen(config: &Config) -> Result<(Vec<Listener>, Vec<SocketAddr>), StartError> {
     let mut listeners = Vec::new();
-    let mut addresses = Vec::new();
-    for host in &config.bind {
+    let mut addresses: Vec<SocketAddr> = Vec::new();
+    for host in config.bind() {
+        let Some(mut port) = config.port() else { break };
+        if port == 0 {
+            // The port that the system has chosen for the first address is that of all.
+            port = addresses.first().map_or(0, SocketAddr::port);
+        }
         // Redis: a leading '-' means that it is no error if the address does not exist.
         let (host, may_be_absent) = match host.strip_prefix('-') {
             Some(host) => (host, true),
             None => (host.as_str(), false),
         };
-        let host = if host == "*" { "0.0.0.0" } else { host };
+        let shown = match host {
+            "::*" => "[::]".to_owned(),
+            host if host.contains(':') => format!("[{host}]"),
+            host => host.to_owned(),
+        };
         let failed = |error| StartError::Listen {
-            address: format!("{host}:{}", config.port),
+            address: format!("{shown}:{port}"),
             error,
         };
-        let resolved = (host, config.port).to_socket_addrs().map_err(failed)?;
+        let host = match host {
+            "*" => "0.0.0.0",
+            "::*" => "::",
+            host => host,
+        };
+        let resolved = (host, port).to_socket_addrs().map_err(failed)?;
         for address in resolved {
-            match listen_tcp(address) {
+            match listen_tcp(address, config.tcp_backlog()) {
                 Ok(listener) => {
                     addresses.push(listener.local_addr()?);
                     listeners.push(Listener::Tcp(listener));
                 }
-                Err(error) if may_be_absent && error.kind() == io::ErrorKind::AddrNotAvailable => {}
+                Err(error) if may_be_absent && is_absent(&error) => {}
                 Err(error) => return Err(failed(error)),
             }
         }
     }
-    if let Some(path) = &config.unix_socket {
-        let failed = |error| StartError::Listen {
-            address: path.clone(),
+    if let Some(path) = config.unix_socket() {
+        let failed = |error| StartError::UnixSocket {
+            path: path.clone(),
             error,
         };
         // A socket that an earlier server left behind is in the way.
-        match std::fs::remove_file(path) {
+        match std::fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
             _ => {}
         }
-        let listener = UnixListener::bind(path).map_err(failed)?;
+        let listener = UnixListener::bind(&path).map_err(failed)?;
+        if let Some(mode) = config.unix_socket_mode() {
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+            std::fs::set_permissions(&path, mode).map_err(failed)?;
+        }
         listeners.push(Listener::Unix {
             listener,
-            path: path.clone(),
+            path: path.display().to_string(),
         });
+    }
+    if listeners.is_empty() {
+        return Err(StartError::Nowhere);
     }
     Ok((listeners, addresses))
 }
 
-fn listen_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+/// Whether the machine has no such address, or no such kind of address.
+fn is_absent(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let absent = [
+        Errno::ADDRNOTAVAIL,
+        Errno::AFNOSUPPORT,
+        Errno::PROTONOSUPPORT,
+        Errno::NOPROTOOPT,
+    ];
+    Errno::from_io_error(error).is_some_and(|error| absent.contains(&error))
+}
+
+fn listen_tcp(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
     use socket2::{Domain, Protocol, Socket, Type};
     let socket = Socket::new(
         Domain::for_address(address),
@@ -306,7 +514,7 @@ fn listen_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     }
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
-    socket.listen(511)?;
+    socket.listen(backlog)?;
     socket.set_nonblocking(true)?;
     Ok(TcpListener::from_std(socket.into()))
 }

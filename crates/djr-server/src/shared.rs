@@ -22,6 +22,8 @@ pub(crate) struct Shared {
     /// What runs each of the server's own commands, by [`Command::id`].
     pub(crate) server_commands: Vec<Option<ServerRun>>,
     pub(crate) config: Config,
+    /// Whether there is an append-only log: as it was configured at the start.
+    pub(crate) append_only: bool,
     pub(crate) persistence: Persistence,
     pub(crate) clients: Clients,
     pub(crate) gate: Gate,
@@ -46,6 +48,7 @@ pub(crate) struct Shared {
 pub(crate) struct WorkerHandle {
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) stats: Arc<WorkerStats>,
+    /// Connections that it has been given and that have not ended: the next one goes where there are fewest.
     pub(crate) connections: AtomicU32,
 }
 

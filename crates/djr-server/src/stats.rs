@@ -54,6 +54,36 @@ impl WorkerStats {
         }
     }
 
+    /// `CONFIG RESETSTAT`. Counts of other threads under way may survive.
+    pub(crate) fn reset(&self) {
+        for command in &self.commands {
+            let counters = [
+                &command.calls,
+                &command.nanos,
+                &command.rejected,
+                &command.failed,
+            ];
+            counters.into_iter().for_each(Counter::reset);
+        }
+        let counters = [
+            &self.connections_received,
+            &self.connections_rejected,
+            &self.bytes_in,
+            &self.bytes_out,
+            &self.expired_active,
+            &self.errors,
+            &self.reads,
+            &self.writes,
+            &self.turns,
+            &self.limit_disconnections,
+            &self.lookups.hits,
+            &self.lookups.misses,
+            &self.lookups.expired,
+        ];
+        counters.into_iter().for_each(Counter::reset);
+        self.error_codes.lock().clear();
+    }
+
     /// Counts an error reply by its code.
     #[cold]
     pub(crate) fn count_error(&self, text: &str) {

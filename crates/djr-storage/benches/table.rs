@@ -1,8 +1,10 @@
-//! Micro-benchmark of the table: `cargo bench -p djr-storage --bench table --profile quick [-- ELEMENTS…]`.
+//! Micro-benchmark of the table: `cargo bench -p djr-storage --bench table --profile quick [--
+//! ELEMENTS…]`.
 //!
-//! Elements are heap blocks of 96 bytes that begin with their key, spread over 64 tables by the upper bits of the hash as in the
-//! keyspace. Times are the medians of several rounds, in nanoseconds per operation. *Batch* means that 16 keys are hashed and
-//! prefetched (buckets, then entries) before the first of them is looked up.
+//! Elements are heap blocks of 96 bytes that begin with their key, spread over 64 tables by the
+//! upper bits of the hash as in the keyspace. Times are the medians of several rounds, in
+//! nanoseconds per operation. *Batch* means that 16 keys are hashed and prefetched (buckets, then
+//! entries) before the first of them is looked up.
 
 use std::alloc::Layout;
 use std::hint::black_box;
@@ -66,7 +68,8 @@ fn now() -> u64 {
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
-/// A command takes its shard's lock; a locked instruction also keeps two look-ups from overlapping, as they would in a bare loop.
+/// A command takes its shard's lock; a locked instruction also keeps two look-ups from overlapping,
+/// as they would in a bare loop.
 #[derive(Default)]
 #[repr(align(64))]
 struct Lock(AtomicBool);

@@ -244,7 +244,8 @@ impl Running {
     }
 }
 
-pub(crate) const BUSY: CommandError = CommandError::text(
+/// What commands are answered while a script runs too long.
+pub const BUSY: CommandError = CommandError::text(
     "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",
 );
 const NOT_BUSY: CommandError = CommandError::text("NOTBUSY No scripts in execution right now.");

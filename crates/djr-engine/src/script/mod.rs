@@ -12,7 +12,7 @@ mod api;
 mod cache;
 mod convert;
 #[cfg(test)]
-mod differential;
+mod differential_tests;
 mod host;
 mod interpreter;
 mod library;
@@ -32,7 +32,7 @@ pub use cache::{Running, Script, Scripts, Sha};
 pub use interpreter::Interpreter;
 pub use shebang::Flags as ScriptFlags;
 
-pub(crate) use cache::BUSY;
+pub use cache::BUSY;
 pub(crate) use interpreter::check_syntax;
 pub(crate) use run::{eval, eval_ro, evalsha, evalsha_ro};
 

@@ -85,6 +85,10 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what a command needs, lent one by one: a struct of these would be borrowed as a whole"
+    )]
     fn run(
         &self,
         interpreter: &mut super::Interpreter,
@@ -95,6 +99,10 @@ impl Call<'_> {
         shell: &mut dyn Shell,
         reply: &mut Reply<'_>,
     ) -> Result<(), CommandError> {
+        // Redis looks at the length first, at the rest of the arguments next, and then for the script.
+        if matches!(self.by, By::Name) && self.args.get(1).len() != 40 {
+            return Err(NO_SCRIPT);
+        }
         let (keys, argv) = self.keys_and_arguments()?;
         let compiled = match self.by {
             By::Text => interpreter.by_text(&engine.scripts, self.args.get(1))?,
@@ -154,9 +162,7 @@ impl Call<'_> {
     }
 
     /// What follows the number of keys.
-    fn keys_and_arguments(
-        &self,
-    ) -> Result<(SmallVec<[&[u8]; 8]>, SmallVec<[&[u8]; 8]>), CommandError> {
+    fn keys_and_arguments(&self) -> Result<(Texts<'_>, Texts<'_>), CommandError> {
         let count = self.args.integer(2)?;
         let Ok(count) = usize::try_from(count) else {
             return Err(CommandError::text("ERR Number of keys can't be negative"));
@@ -193,6 +199,9 @@ fn error_text(error: &Value) -> String {
         other => format!("ERR {}", other.to_string().unwrap_or_default()),
     }
 }
+
+/// Keys or arguments of a script.
+type Texts<'a> = SmallVec<[&'a [u8]; 8]>;
 
 /// A script while it runs: the engine, as its functions reach it.
 struct Run<'a, 'k> {

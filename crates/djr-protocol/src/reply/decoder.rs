@@ -46,6 +46,7 @@ pub struct ReplyDecoder {
     searched: usize,
     missing: usize,
     failed: Option<ReplyError>,
+    keep_double_text: bool,
 }
 
 /// A string whose length is known and whose bytes are not there yet.
@@ -100,6 +101,23 @@ impl ReplyDecoder {
     #[must_use]
     pub fn new() -> ReplyDecoder {
         ReplyDecoder::default()
+    }
+
+    /// From now on yields doubles as [`Value::DoubleText`], digit for digit as they came. For programs that show
+    /// replies to people: `3.10` and `3.1` are the same number, and not the same output.
+    ///
+    /// ```
+    /// use djr_protocol::{Limits, ReplyDecoder, Value};
+    ///
+    /// let mut input = bytes::BytesMut::from(&b",3.10\r\n"[..]);
+    /// let reply = ReplyDecoder::new().keep_double_text().decode(&mut input, &Limits::default())?;
+    /// assert_eq!(reply, Some(Value::DoubleText("3.10".into())));
+    /// # Ok::<(), djr_protocol::ReplyError>(())
+    /// ```
+    #[must_use]
+    pub fn keep_double_text(mut self) -> ReplyDecoder {
+        self.keep_double_text = true;
+        self
     }
 
     /// Takes the next value from the front of `input`; `None` if it is not complete yet.
@@ -185,7 +203,13 @@ impl ReplyDecoder {
                 return Ok(Step::Value(Value::BigNumber(take_line(input, end))));
             }
             b':' => Value::Integer(parse_text(line).ok_or(malformed)?),
-            b',' => Value::Double(parse_text(line).ok_or(malformed)?),
+            b',' => {
+                let number = parse_text(line).ok_or(malformed)?;
+                if self.keep_double_text {
+                    return Ok(Step::Value(Value::DoubleText(take_line(input, end))));
+                }
+                Value::Double(number)
+            }
             b'#' => Value::Boolean(match line {
                 b"t" => true,
                 b"f" => false,

@@ -281,6 +281,13 @@ impl<'a> ReplyEncoder<'a> {
         }
     }
 
+    pub(super) fn double_text(&mut self, text: &[u8]) {
+        match self.version {
+            RespVersion::V2 => self.bulk(text),
+            RespVersion::V3 => self.line(b',', text),
+        }
+    }
+
     /// An integer of any size, given as its decimal digits.
     pub fn big_number(&mut self, digits: &str) {
         self.big_number_bytes(digits.as_bytes());

@@ -33,6 +33,9 @@ pub enum Value {
     Push(Vec<Value>),
     /// `,`
     Double(f64),
+    /// `,` as the server wrote it; only from a decoder that was told to
+    /// [keep the text](crate::ReplyDecoder::keep_double_text).
+    DoubleText(Bytes),
     /// `#`
     Boolean(bool),
     /// `(`: the decimal digits of an integer of any size.
@@ -77,6 +80,17 @@ impl Value {
         match self {
             Value::Integer(number) => Some(*number),
             Value::Attributed { value, .. } => value.as_integer(),
+            _ => None,
+        }
+    }
+
+    /// The floating point number, if this is one.
+    #[must_use]
+    pub fn as_double(&self) -> Option<f64> {
+        match self {
+            Value::Double(number) => Some(*number),
+            Value::DoubleText(text) => std::str::from_utf8(text).ok()?.parse().ok(),
+            Value::Attributed { value, .. } => value.as_double(),
             _ => None,
         }
     }
@@ -128,6 +142,7 @@ impl Value {
                 encode_all(items, reply);
             }
             Value::Double(number) => reply.double(*number),
+            Value::DoubleText(text) => reply.double_text(text),
             Value::Boolean(value) => reply.boolean(*value),
             Value::BigNumber(digits) => reply.big_number_bytes(digits),
             Value::Verbatim { format, text } => reply.verbatim_bytes(*format, text),

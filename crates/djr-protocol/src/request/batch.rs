@@ -220,18 +220,36 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// Exactly the RESP bytes that the request came as, to log or to forward without encoding it
-    /// again. `None` for an inline request: [`encode_command`](crate::encode_command) makes RESP of it.
+    /// Exactly the RESP bytes that the request came as, to log or to forward without encoding it again.
     ///
-    /// (Redis never looks at the two bytes after an argument; neither do we, so they may be something else than CRLF.)
+    /// `None` for an inline request, and for one whose lines do not all end in CRLF (Redis accepts such requests, as it skips
+    /// line ends unseen; but a stricter reader of the log would not): [`encode_command`](crate::encode_command) makes RESP of it.
     #[inline]
     #[must_use]
     pub fn raw(&self) -> Option<&'a [u8]> {
-        if self.inline {
+        if self.inline || !self.has_line_ends() {
             None
         } else {
             Some(self.raw.of(self.bytes))
         }
+    }
+
+    /// Whether the bytes between the arguments that decoding has skipped are line ends.
+    #[inline]
+    fn has_line_ends(&self) -> bool {
+        let is_end = |at: usize| self.bytes.get(at..at + 2) == Some(CRLF);
+        let mut count_digits = 1;
+        let mut rest = self.args.len() / 10;
+        while rest > 0 {
+            count_digits += 1;
+            rest /= 10;
+        }
+        // `*` and the count, then for each argument: its length's line, itself.
+        is_end(self.raw.start as usize + 1 + count_digits)
+            && self
+                .args
+                .iter()
+                .all(|arg| is_end((arg.start as usize).wrapping_sub(2)) && is_end(arg.end as usize))
     }
 
     /// A copy that borrows nothing, for a request that has to wait (in a `MULTI` queue, or blocked).

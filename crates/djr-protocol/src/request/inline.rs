@@ -3,6 +3,26 @@
 use super::batch::Span;
 use super::error::ProtocolError;
 
+/// Splits a line, as people type it, into arguments by Redis's quoting rules: those of inline requests, of
+/// `redis-cli`'s prompt and of `redis.conf`.
+///
+/// ```
+/// use djr_protocol::split_args;
+///
+/// let args = split_args(br#"SET key "two\x20words\n" 'as is'"#)?;
+/// assert_eq!(args, [&b"SET"[..], b"key", b"two words\n", b"as is"]);
+/// assert!(split_args(b"GET \"open").is_err());
+/// # Ok::<(), djr_protocol::ProtocolError>(())
+/// ```
+///
+/// # Errors
+/// [`ProtocolError::UnbalancedQuotes`]: a quote does not close, or something follows it without a blank.
+pub fn split_args(line: &[u8]) -> Result<Vec<Vec<u8>>, ProtocolError> {
+    let (mut side, mut spans) = (Vec::new(), Vec::new());
+    split(line, &mut side, &mut spans)?;
+    Ok(spans.iter().map(|span| span.of(&side).to_vec()).collect())
+}
+
 /// Appends the arguments in `line` to `args`, as ranges of `side`, where their unquoted bytes go.
 ///
 /// - Blanks separate arguments.

@@ -11,3 +11,4 @@ mod inline;
 pub use batch::{Args, Batch, Request, RequestBuf};
 pub use decoder::RequestDecoder;
 pub use error::ProtocolError;
+pub use inline::split_args;

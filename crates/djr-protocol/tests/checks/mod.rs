@@ -62,7 +62,13 @@ fn requests(stream: &[u8], cuts: &[u8], limits: &Limits, one_at_a_time: bool) ->
                     "complete before the {missing} missing bytes had come"
                 );
                 let args: Vec<Vec<u8>> = request.iter().map(<[u8]>::to_vec).collect();
-                assert_eq!(request.raw().is_none(), batch.is_inline(index));
+                // What is passed on as it came is what encoding the arguments would make.
+                let came = &buffer[batch.raw_range(index)];
+                let mut canonical = Vec::new();
+                let parts: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
+                djr_protocol::encode_command(&mut canonical, &parts);
+                let is_canonical = !batch.is_inline(index) && came == canonical;
+                assert_eq!(request.raw().is_some(), is_canonical);
                 let kept = request.to_buf();
                 assert_eq!(kept.as_request().iter().collect::<Vec<_>>(), args);
                 if let Some(raw) = request.raw() {

@@ -16,7 +16,10 @@ pub(super) fn requests(stream: &[u8], limits: &Limits) -> Stream {
         match request {
             Ok(Some((args, len))) => {
                 if !args.is_empty() {
-                    let raw = (rest[0] == b'*').then(|| rest[..len].to_vec());
+                    let parts: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
+                    let mut canonical = Vec::new();
+                    djr_protocol::encode_command(&mut canonical, &parts);
+                    let raw = (rest[..len] == canonical).then_some(canonical);
                     decoded.push((args, raw));
                 }
                 rest = &rest[len..];

@@ -9,7 +9,7 @@ use djr_engine::registry::Registry;
 use djr_engine::spec::CommandSpec;
 use djr_engine::{Args, CommandError, Executor, Reply};
 
-pub(crate) use transactions::{reset_watches, unwatch_all};
+pub(crate) use transactions::{discard_all, reset_watches, try_unwatch};
 
 use crate::session::Session;
 use crate::worker::Core;

@@ -4,10 +4,13 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use djr_engine::spec::{Access, Arg, CommandSpec, Flags, Group, Run};
 use djr_engine::{Args, CommandError, Engine, Executor, Reply};
-use djr_storage::keyspace::{Footprint, UnixMillis};
+use djr_storage::keyspace::{Footprint, UnixMillis, WatchFlag};
 
 use super::{Context, Entry, Result, ServerRun};
-use crate::session::{Multi, Session, SessionShell, Watch};
+use crate::session::{Multi, SessionShell, Watch};
+
+/// How long the end of a watch waits for a shard that others use.
+const PATIENCE: std::time::Duration = std::time::Duration::from_millis(2);
 
 const FLAGS: Flags = Flags::NO_SCRIPT
     .with(Flags::LOADING)
@@ -91,7 +94,6 @@ fn exec(
     let Some(multi) = context.session.multi.take() else {
         return Err(CommandError::text("ERR EXEC without MULTI"));
     };
-    context.session.info.multi.store(-1, Relaxed);
     let shared = context.core.shared.clone();
     let engine = &shared.engine;
     let now = context.core.now;
@@ -99,7 +101,8 @@ fn exec(
     let flag = std::mem::take(&mut context.session.watch_flag);
     context.session.info.watching.store(0, Relaxed);
     if multi.refused {
-        forget(engine, &watches, &flag, now);
+        context.session.info.multi.store(-1, Relaxed);
+        context.core.forget_watches(watches, flag);
         return Err(CommandError::text(
             "EXECABORT Transaction discarded because of previous errors.",
         ));
@@ -118,8 +121,10 @@ fn exec(
         &mut shell,
         reply,
     );
+    // Commands inside still see the client in its transaction.
+    context.session.info.multi.store(-1, Relaxed);
     // Not before: a change between the end of the watch and the transaction must be seen.
-    forget(engine, &watches, &flag, now);
+    context.core.forget_watches(watches, flag);
     result
 }
 
@@ -129,13 +134,19 @@ fn discard(
     _: &Args<'_>,
     reply: &mut Reply<'_>,
 ) -> Result {
-    if context.session.multi.take().is_none() {
+    if context.session.multi.is_none() {
         return Err(CommandError::text("ERR DISCARD without MULTI"));
     }
-    context.session.info.multi.store(-1, Relaxed);
-    reset_watches(context);
+    discard_all(context);
     reply.ok();
     Ok(())
+}
+
+/// Ends a transaction and all watches, if there are any.
+pub(crate) fn discard_all(context: &mut Context<'_>) {
+    context.session.multi = None;
+    context.session.info.multi.store(-1, Relaxed);
+    reset_watches(context);
 }
 
 fn watch(
@@ -156,9 +167,11 @@ fn watch(
             continue;
         }
         let key = keyspace.key(bytes);
-        let mut access = keyspace.open(keyspace.footprint(key.hash), context.core.now);
+        let footprint = keyspace.footprint(key.hash);
+        let mut access = shared.engine.open(footprint, context.core.now)?;
         let was_expired = access.db(session.db).is_expired(key);
         access.db_mut(session.db).watch(key, &session.watch_flag);
+        access.take_expired(&mut |db, key| context.core.log.append_del(db, key));
         session.watches.push(Watch {
             db: session.db,
             key: bytes.into(),
@@ -179,34 +192,34 @@ fn unwatch(context: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Re
 
 /// Ends all watches of a session.
 pub(crate) fn reset_watches(context: &mut Context<'_>) {
-    unwatch_all(
-        &context.core.shared.engine,
-        context.session,
-        context.core.now,
-    );
-    context.session.watches.clear();
-    context.session.watch_flag.clear();
-    context.session.info.watching.store(0, Relaxed);
-}
-
-/// Takes a session's watches out of the keyspace.
-pub(crate) fn unwatch_all(engine: &Engine, session: &Session, now: UnixMillis) {
-    forget(engine, &session.watches, &session.watch_flag, now);
-}
-
-fn forget(
-    engine: &Engine,
-    watches: &[Watch],
-    flag: &djr_storage::keyspace::WatchFlag,
-    now: UnixMillis,
-) {
-    for watch in watches {
-        let key = engine.keyspace.key(&watch.key);
-        let mut access = engine
-            .keyspace
-            .open(engine.keyspace.footprint(key.hash), now);
-        access.db_mut(watch.db).unwatch(key, flag);
+    let session = &mut *context.session;
+    let watches = std::mem::take(&mut session.watches);
+    let flag = std::mem::take(&mut session.watch_flag);
+    session.info.watching.store(0, Relaxed);
+    if !watches.is_empty() {
+        context.core.forget_watches(watches, flag);
     }
+}
+
+/// Takes watches out of the keyspace. `false`: some are left, for a script keeps the keyspace.
+pub(crate) fn try_unwatch(
+    engine: &Engine,
+    watches: &mut Vec<Watch>,
+    flag: &WatchFlag,
+    now: UnixMillis,
+) -> bool {
+    watches.retain(|watch| {
+        let key = engine.keyspace.key(&watch.key);
+        let footprint = engine.keyspace.footprint(key.hash);
+        match engine.keyspace.try_open(footprint, now, PATIENCE) {
+            Some(mut access) => {
+                access.db_mut(watch.db).unwatch(key, flag);
+                false
+            }
+            None => true,
+        }
+    });
+    watches.is_empty()
 }
 
 fn footprint(engine: &Engine, watches: &[Watch]) -> Footprint {

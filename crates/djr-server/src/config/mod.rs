@@ -1,89 +1,599 @@
-//! The configuration. (First cut: what the workers need to start.)
+//! The configuration: what `redis.conf`, the command line, the environment and `CONFIG SET` say.
+//!
+//! - [`table`](self): one row per parameter, from which all else follows.
+//! - `value`, `special`: how values are read and printed.
+//! - `file`: the format of `redis.conf`; `sources`: files, command line and environment, and which of them counts.
+//! - `live`: changes while the server runs. `rewrite`: `CONFIG REWRITE`.
+//! - `document`: `djr.conf` and `docs/configuration.md`, made from the table.
+//!
+//! Reading a value is a plain load: workers ask for them at every turn.
 
-use std::path::PathBuf;
+mod document;
+mod error;
+mod file;
+mod live;
+mod rewrite;
+mod sources;
+mod special;
+mod table;
+mod value;
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 
 use djr_protocol::Limits;
 use djr_storage::aof::FsyncPolicy;
+use parking_lot::{Mutex, RwLock};
+use sha2::{Digest, Sha256};
 
-use crate::worker::Stream;
+pub use document::{markdown, sample_file};
+pub use error::ConfigError;
+pub use sources::{Action, environment, from_command_line};
 
-/// The configuration of a running server.
-#[derive(Clone, Debug)]
+pub(crate) use live::{apply_all, change};
+pub(crate) use rewrite::rewrite;
+pub(crate) use table::{Change, Id};
+
+use crate::worker::{Peer, Stream};
+use special::Adds;
+use table::{COUNT, Meaning, Number, Words};
+use value::{Refusal, Value};
+
+/// The configuration of a server. Made before the start, with [`Config::default`] and its setters or from a command line;
+/// while the server runs, changed by `CONFIG SET`.
 pub struct Config {
-    /// `port`.
-    pub port: u16,
-    /// `bind`.
-    pub bind: Vec<String>,
-    /// `unixsocket`.
-    pub unix_socket: Option<String>,
-    /// `dir`.
-    pub dir: PathBuf,
-    /// `threads`.
-    pub threads: usize,
-    /// `databases`.
-    pub databases: u32,
-    /// `appendonly`.
-    pub append_only: bool,
-    /// `appendfsync`.
-    pub append_fsync: FsyncPolicy,
-    /// `--aof-repair`.
-    pub aof_repair: bool,
-    /// `requirepass`.
-    pub password: Option<String>,
+    slots: Box<[Slot; COUNT]>,
+    /// As they were before anything was set: some depend on where the process was started.
+    defaults: Vec<Value>,
+    /// The SHA-256 of the password.
+    password: RwLock<Option<[u8; 32]>>,
+    has_password: AtomicBool,
+    output_limits: [[AtomicU64; 3]; 3],
+    /// The file that it was read from, with its full path.
+    file: Option<PathBuf>,
+    aof_repair: bool,
+    free_port: bool,
+    /// What was said that has no meaning here.
+    remarks: Vec<String>,
+    /// Held during `CONFIG SET` and `CONFIG REWRITE`.
+    changing: Mutex<()>,
+}
+
+/// The value of one parameter: the one or the other, by its kind.
+struct Slot {
+    number: AtomicI64,
+    text: RwLock<Arc<[u8]>>,
+}
+
+/// When replies that wait for a client are too many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OutputLimit {
+    /// At so many bytes at once; 0: never.
+    pub(crate) hard: u64,
+    /// Above so many bytes for longer than `soft_ms`; 0: never.
+    pub(crate) soft: u64,
+    pub(crate) soft_ms: u64,
+}
+
+impl OutputLimit {
+    /// Whether a client with so many bytes of replies waiting has too many. `above_since_ms` is when they came above the
+    /// soft limit, 0 if they are not.
+    pub(crate) fn is_exceeded(&self, bytes: u64, above_since_ms: &mut i64, now_ms: i64) -> bool {
+        if self.hard > 0 && bytes >= self.hard {
+            return true;
+        }
+        if self.soft == 0 || bytes < self.soft {
+            *above_since_ms = 0;
+            return false;
+        }
+        if *above_since_ms == 0 {
+            *above_since_ms = now_ms;
+        }
+        now_ms.saturating_sub(*above_since_ms) > i64::try_from(self.soft_ms).unwrap_or(i64::MAX)
+    }
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self {
-            port: 6379,
-            bind: vec!["127.0.0.1".into()],
-            unix_socket: None,
-            dir: ".".into(),
-            threads: std::thread::available_parallelism().map_or(1, usize::from),
-            databases: 16,
-            append_only: true,
-            append_fsync: FsyncPolicy::EverySec,
+        let nothing = Value::text("");
+        let defaults: Vec<_> = Id::all()
+            .map(|id| {
+                let parameter = id.parameter();
+                let value = parameter
+                    .kind
+                    .parse(&[parameter.default.as_bytes()], &nothing);
+                // Defaults are ours, and a test reads them all.
+                value.unwrap_or_else(|refusal| panic!("default of '{}': {refusal}", parameter.name))
+            })
+            .collect();
+        let config = Self {
+            slots: Box::new(std::array::from_fn(|_| Slot {
+                number: AtomicI64::new(0),
+                text: RwLock::new([].into()),
+            })),
+            defaults,
+            password: RwLock::new(None),
+            has_password: AtomicBool::new(false),
+            output_limits: Default::default(),
+            file: None,
             aof_repair: false,
-            password: None,
+            free_port: false,
+            remarks: Vec::new(),
+            changing: Mutex::new(()),
+        };
+        Id::all().for_each(|id| config.store(id, config.defaults[id.index()].clone()));
+        config
+    }
+}
+
+impl std::fmt::Debug for Config {
+    /// What differs from the defaults, without secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut map = f.debug_map();
+        for id in Id::all().filter(|id| !self.is_default(*id)) {
+            let text = if id.parameter().secret {
+                "(secret)".into()
+            } else {
+                self.print(id)
+            };
+            map.entry(&id.parameter().name, &String::from_utf8_lossy(&text));
+        }
+        map.finish()
+    }
+}
+
+/// Before the start.
+impl Config {
+    /// Reads a command line as `redis-server` takes it, without the program's name: `[FILE] [--directive value …] …`.
+    pub fn from_args<I>(args: I) -> Result<Self, ConfigError>
+    where
+        I: IntoIterator<Item: AsRef<OsStr>>,
+    {
+        match from_command_line(args, [])? {
+            Action::Run(config) => Ok(*config),
+            other => Err(ConfigError::Argument {
+                argument: format!("{other:?}").to_lowercase(),
+                reason: "is no configuration".into(),
+            }),
+        }
+    }
+
+    /// Sets a parameter to what a line of a configuration file says.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), ConfigError> {
+        let failed = |reason: Refusal| ConfigError::Parameter {
+            name: name.to_owned(),
+            reason: reason.into_owned(),
+        };
+        let words = file::split(value.as_bytes()).ok_or_else(|| failed(file::UNBALANCED.into()))?;
+        let words: Vec<_> = words.iter().map(Vec::as_slice).collect();
+        let id = Id::find(name.as_bytes()).ok_or_else(|| failed(file::BAD_DIRECTIVE.into()))?;
+        self.set_words(id, &words, true).map_err(failed)
+    }
+
+    /// The data directory. It must exist.
+    #[must_use]
+    pub fn with_dir(self, dir: impl AsRef<Path>) -> Self {
+        // Whether it exists is seen at the start.
+        let dir = std::path::absolute(&dir).unwrap_or_else(|_| dir.as_ref().to_owned());
+        self.with(DIR.0, Value::text(dir.as_os_str().as_bytes()))
+    }
+
+    /// The TCP port; 0 for none.
+    #[must_use]
+    pub fn with_port(self, port: u16) -> Self {
+        self.with(PORT.0, Value::Number(i64::from(port)))
+    }
+
+    /// A TCP port that the system chooses, for tests: see [`Server::addresses`](crate::Server::addresses).
+    #[must_use]
+    pub fn with_free_port(mut self) -> Self {
+        self.free_port = true;
+        self
+    }
+
+    /// The number of worker threads, from 1 to 256.
+    #[must_use]
+    pub fn with_threads(self, threads: usize) -> Self {
+        self.with(THREADS.0, Value::Number(threads.clamp(1, 256) as i64))
+    }
+
+    /// Whether there is an append-only log.
+    #[must_use]
+    pub fn with_append_only(self, on: bool) -> Self {
+        self.with(APPEND_ONLY.0, Value::Number(i64::from(on)))
+    }
+
+    /// When the log is made durable.
+    #[must_use]
+    pub fn with_append_fsync(self, policy: FsyncPolicy) -> Self {
+        let index = FSYNC_POLICIES.iter().position(|known| *known == policy);
+        self.with(
+            APPEND_FSYNC.0,
+            Value::Number(index.unwrap_or_default() as i64),
+        )
+    }
+
+    /// Whether a damaged log is repaired: what can't be read is put aside.
+    #[must_use]
+    pub fn with_aof_repair(mut self, repair: bool) -> Self {
+        self.aof_repair = repair;
+        self
+    }
+
+    fn with(self, id: Id, value: Value) -> Self {
+        self.store(id, value);
+        self
+    }
+
+    /// Sets a parameter to the words of a directive. `first`: it is the first of its source with this name.
+    fn set_words(&self, id: Id, words: &[&[u8]], first: bool) -> Result<(), Refusal> {
+        let value = self.parse(id, words, first)?;
+        self.permit(id, &value)?;
+        self.store(id, value);
+        Ok(())
+    }
+
+    /// Whether a parameter may have this value here.
+    fn permit(&self, id: Id, value: &Value) -> Result<(), Refusal> {
+        match id.parameter().meaning {
+            Meaning::DefaultOnly(why) if *value != self.defaults[id.index()] => Err(why.into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn parse(&self, id: Id, words: &[&[u8]], first: bool) -> Result<Value, Refusal> {
+        let kind = id.parameter().kind;
+        let before = match kind {
+            value::Kind::Special(special) if special.adds_up == Adds::Always || !first => {
+                self.value(id)
+            }
+            _ => Value::text(""),
+        };
+        kind.parse(words, &before)
+    }
+}
+
+/// Values by their place in the table.
+impl Config {
+    #[inline]
+    pub(crate) fn number(&self, number: Number) -> i64 {
+        self.slots[number.0.index()].number.load(Relaxed)
+    }
+
+    #[inline]
+    fn is(&self, flag: Number) -> bool {
+        self.number(flag) != 0
+    }
+
+    fn bytes(&self, words: Words) -> Arc<[u8]> {
+        self.slots[words.0.index()].text.read().clone()
+    }
+
+    /// A path; one that is not full is meant in the data directory.
+    fn path(&self, words: Words) -> Option<PathBuf> {
+        let bytes = self.bytes(words);
+        (!bytes.is_empty()).then(|| self.dir().join(OsStr::from_bytes(&bytes)))
+    }
+
+    fn string(&self, words: Words) -> String {
+        String::from_utf8_lossy(&self.bytes(words)).into_owned()
+    }
+
+    fn value(&self, id: Id) -> Value {
+        match &self.defaults[id.index()] {
+            Value::Number(_) => Value::Number(self.slots[id.index()].number.load(Relaxed)),
+            Value::Text(_) => Value::Text(self.slots[id.index()].text.read().clone()),
+        }
+    }
+
+    /// As `CONFIG GET` shows it.
+    pub(crate) fn print(&self, id: Id) -> Vec<u8> {
+        id.parameter().kind.print(&self.value(id))
+    }
+
+    fn is_default(&self, id: Id) -> bool {
+        self.value(id) == self.defaults[id.index()]
+    }
+
+    /// Puts a value in place, and what is derived from it.
+    fn store(&self, id: Id, value: Value) {
+        if id == PASSWORD.0 {
+            let password = value.bytes();
+            let digest = (!password.is_empty()).then(|| Sha256::digest(password).into());
+            self.has_password.store(digest.is_some(), Relaxed);
+            *self.password.write() = digest;
+        }
+        if id == OUTPUT_LIMITS.0 {
+            let limits = special::output_limits(&value);
+            for (atomics, limits) in self.output_limits.iter().zip(limits) {
+                for (atomic, limit) in atomics.iter().zip(limits) {
+                    atomic.store(limit, Relaxed);
+                }
+            }
+        }
+        let slot = &self.slots[id.index()];
+        match value {
+            Value::Number(number) => slot.number.store(number, Relaxed),
+            Value::Text(text) => *slot.text.write() = text,
+        }
+    }
+
+    /// What the operator should know: parameters that were set and do nothing, and the like. With `true` where something
+    /// will work differently from what was asked for.
+    pub(crate) fn remarks(&self) -> Vec<(bool, String)> {
+        let mut remarks: Vec<_> = self
+            .remarks
+            .iter()
+            .map(|remark| (false, remark.clone()))
+            .collect();
+        for id in Id::all().filter(|id| !self.is_default(*id)) {
+            let name = id.parameter().name;
+            match id.parameter().meaning {
+                Meaning::Later(what) => {
+                    remarks.push((true, format!("'{name}' does nothing yet: it needs {what}")))
+                }
+                Meaning::NoEffect(why) => {
+                    remarks.push((false, format!("'{name}' has no effect: {why}")))
+                }
+                Meaning::Used | Meaning::DefaultOnly(_) => {}
+            }
+        }
+        remarks
+    }
+}
+
+const ENABLE_DEBUG: Number = Number::of("enable-debug-command");
+const MAXMEMORY: Number = Number::of("maxmemory");
+const MAXMEMORY_POLICY: Number = Number::of("maxmemory-policy");
+const BIND: Words = Words::of("bind");
+const PORT: Number = Number::of("port");
+const UNIX_SOCKET: Words = Words::of("unixsocket");
+const UNIX_SOCKET_MODE: Number = Number::of("unixsocketperm");
+const TCP_BACKLOG: Number = Number::of("tcp-backlog");
+const TIMEOUT: Number = Number::of("timeout");
+const TCP_KEEPALIVE: Number = Number::of("tcp-keepalive");
+const MAXCLIENTS: Number = Number::of("maxclients");
+const PROTECTED_MODE: Number = Number::of("protected-mode");
+const PASSWORD: Words = Words::of("requirepass");
+const THREADS: Number = Number::of("threads");
+const DATABASES: Number = Number::of("databases");
+const PIDFILE: Words = Words::of("pidfile");
+const SUPERVISED: Number = Number::of("supervised");
+const LOGLEVEL: Number = Number::of("loglevel");
+const LOGFILE: Words = Words::of("logfile");
+const BULK_LEN_MAX: Number = Number::of("proto-max-bulk-len");
+const QUERY_BUFFER_LIMIT: Number = Number::of("client-query-buffer-limit");
+const OUTPUT_LIMITS: Words = Words::of("client-output-buffer-limit");
+const DIR: Words = Words::of("dir");
+const APPEND_ONLY: Number = Number::of("appendonly");
+const APPEND_FSYNC: Number = Number::of("appendfsync");
+const APPEND_DIR_NAME: Words = Words::of("appenddirname");
+const APPEND_FILE_NAME: Words = Words::of("appendfilename");
+const REWRITE_PERCENTAGE: Number = Number::of("auto-aof-rewrite-percentage");
+const REWRITE_MIN_SIZE: Number = Number::of("auto-aof-rewrite-min-size");
+const LOAD_TRUNCATED: Number = Number::of("aof-load-truncated");
+
+/// In the order of the choices of `appendfsync`.
+const FSYNC_POLICIES: [FsyncPolicy; 3] =
+    [FsyncPolicy::EverySec, FsyncPolicy::Always, FsyncPolicy::No];
+
+/// The values under names of their own.
+impl Config {
+    /// The value of a parameter as `CONFIG GET` shows it; `None` if there is no such parameter.
+    pub fn get(&self, name: &str) -> Option<String> {
+        Id::find(name.as_bytes()).map(|id| String::from_utf8_lossy(&self.print(id)).into_owned())
+    }
+
+    /// The data directory.
+    pub fn dir(&self) -> PathBuf {
+        OsStr::from_bytes(&self.bytes(DIR)).into()
+    }
+
+    /// The file that the configuration was read from, with its full path.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    /// Where log lines go; `None`: to standard error.
+    pub fn logfile(&self) -> Option<PathBuf> {
+        self.path(LOGFILE)
+    }
+
+    /// How much is logged: 0 (debug) to 4 (nothing), in the order of the words of `loglevel`.
+    pub fn loglevel(&self) -> u8 {
+        self.number(LOGLEVEL) as u8
+    }
+
+    /// The addresses to listen on.
+    pub(crate) fn bind(&self) -> Vec<String> {
+        self.string(BIND)
+            .split_ascii_whitespace()
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// The port to listen on. `Some(0)`: any that is free; `None`: none.
+    pub(crate) fn port(&self) -> Option<u16> {
+        match self.number(PORT) {
+            _ if self.free_port => Some(0),
+            0 => None,
+            port => u16::try_from(port).ok(),
+        }
+    }
+
+    pub(crate) fn unix_socket(&self) -> Option<PathBuf> {
+        self.path(UNIX_SOCKET)
+    }
+
+    /// The mode of the Unix socket's file; `None`: as the umask makes it.
+    pub(crate) fn unix_socket_mode(&self) -> Option<u32> {
+        u32::try_from(self.number(UNIX_SOCKET_MODE))
+            .ok()
+            .filter(|mode| *mode != 0)
+    }
+
+    pub(crate) fn tcp_backlog(&self) -> i32 {
+        self.number(TCP_BACKLOG) as i32
+    }
+
+    pub(crate) fn threads(&self) -> usize {
+        self.number(THREADS).max(1) as usize
+    }
+
+    pub(crate) fn databases(&self) -> u32 {
+        self.number(DATABASES) as u32
+    }
+
+    pub(crate) fn pidfile(&self) -> Option<PathBuf> {
+        self.path(PIDFILE)
+    }
+
+    /// Whether systemd is told that the server is ready, if it asks for it.
+    pub(crate) fn tells_systemd(&self) -> bool {
+        matches!(self.number(SUPERVISED), 1 | 2)
+    }
+
+    /// Whether this client may use DEBUG: `enable-debug-command`.
+    pub(crate) fn allows_debug(&self, peer: &Peer) -> bool {
+        match self.print(ENABLE_DEBUG.0).as_slice() {
+            b"yes" => true,
+            b"local" => peer.is_local(),
+            _ => false,
+        }
+    }
+
+    /// The path of the configuration file; empty if there is none.
+    pub(crate) fn file_name(&self) -> String {
+        let file = self.file.as_ref();
+        file.map_or_else(String::new, |file| file.display().to_string())
+    }
+
+    /// `maxmemory`, in bytes; 0: no limit.
+    pub(crate) fn maxmemory(&self) -> u64 {
+        self.number(MAXMEMORY).max(0) as u64
+    }
+
+    /// `maxmemory-policy`.
+    pub(crate) fn maxmemory_policy(&self) -> String {
+        String::from_utf8_lossy(&self.print(MAXMEMORY_POLICY.0)).into_owned()
+    }
+
+    pub(crate) fn append_only(&self) -> bool {
+        self.is(APPEND_ONLY)
+    }
+
+    pub(crate) fn append_fsync(&self) -> FsyncPolicy {
+        let index = self.number(APPEND_FSYNC) as usize;
+        FSYNC_POLICIES
+            .get(index)
+            .copied()
+            .unwrap_or(FsyncPolicy::Always)
+    }
+
+    pub(crate) fn append_dir_name(&self) -> String {
+        self.string(APPEND_DIR_NAME)
+    }
+
+    pub(crate) fn append_file_name(&self) -> String {
+        self.string(APPEND_FILE_NAME)
+    }
+
+    pub(crate) fn aof_repair(&self) -> bool {
+        self.aof_repair
+    }
+
+    pub(crate) fn aof_load_truncated(&self) -> bool {
+        self.is(LOAD_TRUNCATED)
+    }
+
+    pub(crate) fn rewrite_percentage(&self) -> u64 {
+        self.number(REWRITE_PERCENTAGE) as u64
+    }
+
+    pub(crate) fn rewrite_min_size(&self) -> u64 {
+        self.number(REWRITE_MIN_SIZE) as u64
+    }
+
+    #[inline]
+    pub(crate) fn request_limits(&self) -> Limits {
+        Limits {
+            bulk_len_max: self.number(BULK_LEN_MAX) as usize,
+            ..Limits::default()
+        }
+    }
+
+    /// How many bytes of requests that are not whole yet a client may have.
+    #[inline]
+    pub(crate) fn query_buffer_limit(&self) -> usize {
+        self.number(QUERY_BUFFER_LIMIT) as usize
+    }
+
+    /// Whether clients must give a password.
+    #[inline]
+    pub(crate) fn needs_password(&self) -> bool {
+        self.has_password.load(Relaxed)
+    }
+
+    /// Whether this is the password, or none is needed. Takes the same time whatever the password is.
+    pub(crate) fn check_password(&self, password: &[u8]) -> bool {
+        let Some(expected) = *self.password.read() else {
+            return true;
+        };
+        let given: [u8; 32] = Sha256::digest(password).into();
+        let difference = expected
+            .iter()
+            .zip(given)
+            .fold(0, |bits, (left, right)| bits | (left ^ right));
+        std::hint::black_box(difference) == 0
+    }
+
+    pub(crate) fn maxclients(&self) -> usize {
+        self.number(MAXCLIENTS) as usize
+    }
+
+    /// The system can't serve more.
+    fn reduce_maxclients(&self, count: u64) {
+        self.store(MAXCLIENTS.0, Value::Number(count as i64));
+    }
+
+    /// Whether only clients on this machine are served.
+    pub(crate) fn is_protected(&self) -> bool {
+        self.is(PROTECTED_MODE) && !self.needs_password()
+    }
+
+    /// When the replies that wait for a normal client are too many.
+    pub(crate) fn output_limit(&self) -> OutputLimit {
+        let [hard, soft, seconds] = &self.output_limits[0];
+        OutputLimit {
+            hard: hard.load(Relaxed),
+            soft: soft.load(Relaxed),
+            soft_ms: seconds.load(Relaxed).saturating_mul(1000),
+        }
+    }
+
+    /// After how many milliseconds without a request a client is disconnected; 0: never.
+    pub(crate) fn timeout_ms(&self) -> u64 {
+        self.number(TIMEOUT) as u64 * 1000
+    }
+
+    /// What is set on the socket of each client.
+    pub(crate) fn configure_socket(&self, stream: &Stream) {
+        let seconds = self.number(TCP_KEEPALIVE) as u64;
+        if let (Stream::Tcp(stream), true) = (stream, seconds > 0) {
+            // As Redis: a first probe after so long, then three of them in the same time again.
+            let keepalive = socket2::TcpKeepalive::new()
+                .with_time(std::time::Duration::from_secs(seconds))
+                .with_interval(std::time::Duration::from_secs((seconds / 3).max(1)))
+                .with_retries(3);
+            if let Err(error) = socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive) {
+                tracing::debug!("tcp-keepalive of a new connection: {error}");
+            }
         }
     }
 }
 
-impl Config {
-    pub(crate) fn request_limits(&self) -> Limits {
-        Limits::default()
-    }
-    pub(crate) fn needs_password(&self) -> bool {
-        self.password.is_some()
-    }
-    pub(crate) fn check_password(&self, password: &[u8]) -> bool {
-        self.password
-            .as_ref()
-            .is_none_or(|expected| expected.as_bytes() == password)
-    }
-    pub(crate) fn allows_debug(&self, _peer: &crate::worker::Peer) -> bool {
-        false
-    }
-    pub(crate) fn file(&self) -> &str {
-        ""
-    }
-    pub(crate) fn maxmemory(&self) -> u64 {
-        0
-    }
-    pub(crate) fn maxmemory_policy(&self) -> &str {
-        "noeviction"
-    }
-    pub(crate) fn maxclients(&self) -> usize {
-        10_000
-    }
-    pub(crate) fn is_protected(&self) -> bool {
-        self.password.is_none()
-    }
-    pub(crate) fn output_limit(&self) -> u64 {
-        0
-    }
-    pub(crate) fn timeout_ms(&self) -> u64 {
-        0
-    }
-    pub(crate) fn configure_socket(&self, _stream: &Stream) {}
-}
+#[cfg(test)]
+mod tests;

@@ -5,25 +5,83 @@ use std::time::Instant;
 
 use djr_engine::command::Command;
 use djr_engine::registry::Resolved;
+use djr_engine::script::BUSY;
 use djr_engine::spec::{Flags, Run};
 use djr_engine::{Args, CommandError, Engine, Executor, Prepared, Reply};
-use djr_protocol::{Batch, Request};
+use djr_protocol::{Batch, Limits, Request};
+use djr_storage::keyspace::Turn;
 
 use super::{Replies, Session, SessionShell};
 use crate::clock;
 use crate::commands::{Context, ServerRun};
 use crate::shared::Gate;
-use crate::worker::Core;
+use crate::worker::{Connection, Core};
 
-/// So many requests are prepared (hashed, prefetched) before the first of them runs. Enough to hide the memory's latency,
-/// few enough that what was prefetched is still in the first cache.
-const PREPARE_MAX: usize = 128;
+/// How far ahead of the running request others are prepared: their keys hashed, their buckets on the way to the cache.
+/// A power of two.
+const BUCKETS_AHEAD: usize = 32;
+/// How far ahead the entries are on the way, which needs their buckets.
+const ENTRIES_AHEAD: usize = 16;
 
 /// The requests of one read, and what is known of them before they run. Used again from turn to turn.
 #[derive(Default)]
 pub(crate) struct Requests {
     pub(crate) batch: Batch,
-    prepared: Vec<Prepared>,
+}
+
+/// The requests just ahead of the one that runs. Preparing them goes on between the commands, so that the memory works
+/// while the commands do.
+struct Ahead {
+    ring: [Prepared; BUCKETS_AHEAD],
+    /// Requests prepared so far, and those whose entries are on the way.
+    buckets: usize,
+    entries: usize,
+}
+
+impl Ahead {
+    fn new() -> Self {
+        let nothing = Prepared {
+            command: Resolved::Unknown,
+            key: None,
+        };
+        Self {
+            ring: [nothing; BUCKETS_AHEAD],
+            buckets: 0,
+            entries: 0,
+        }
+    }
+
+    /// What is known of request `index`, which runs now; prepares those behind it.
+    #[inline]
+    fn advance(
+        &mut self,
+        index: usize,
+        batch: &Batch,
+        input: &[u8],
+        engine: &Engine,
+        turn: Option<&Turn>,
+        db: u32,
+    ) -> Prepared {
+        let count = batch.len();
+        let Some(turn) = turn.filter(|_| count > 1) else {
+            return engine.prepare(&Args::new(batch.request(index, input)));
+        };
+        while self.buckets < count.min(index + BUCKETS_AHEAD) {
+            let prepared = engine.prepare(&Args::new(batch.request(self.buckets, input)));
+            if let Some((_, hash)) = prepared.key {
+                engine.keyspace.prefetch_bucket(turn, db, hash);
+            }
+            self.ring[self.buckets % BUCKETS_AHEAD] = prepared;
+            self.buckets += 1;
+        }
+        while self.entries < count.min(index + ENTRIES_AHEAD) {
+            if let Some((_, hash)) = self.ring[self.entries % BUCKETS_AHEAD].key {
+                engine.keyspace.prefetch_entry(turn, db, hash);
+            }
+            self.entries += 1;
+        }
+        self.ring[index % BUCKETS_AHEAD]
+    }
 }
 
 /// Attributes time to commands: one look at the clock per run of equal commands, not per command.
@@ -77,65 +135,36 @@ impl Requests {
     ) -> usize {
         let count = self.batch.len();
         let mut stopwatch = Stopwatch::new();
-        let mut done = 0;
-        while done < count {
-            let end = count.min(done + PREPARE_MAX);
-            self.prepare(input, engine, core, session.db, done..end);
-            for index in done..end {
-                let prepared = self.prepared[index - done];
-                let request = self.batch.request(index, input);
-                execute_one(
-                    core,
-                    executor,
-                    session,
-                    engine,
-                    request,
-                    prepared,
-                    &mut stopwatch,
-                    out,
-                );
-                if session.postponed || session.close {
-                    stopwatch.stop(core);
-                    return index + usize::from(!session.postponed);
-                }
+        let mut ahead = Ahead::new();
+        for index in 0..count {
+            let turn = core.turn.as_ref();
+            let prepared = ahead.advance(index, &self.batch, input, engine, turn, session.db);
+            let request = self.batch.request(index, input);
+            execute_one(
+                core,
+                executor,
+                session,
+                engine,
+                request,
+                prepared,
+                &mut stopwatch,
+                out,
+            );
+            if session.postponed || session.close {
+                stopwatch.stop(core);
+                return index + usize::from(!session.postponed);
             }
-            done = end;
         }
         stopwatch.stop(core);
+        if stopwatch.command != usize::MAX {
+            session.info.last_command.store(stopwatch.command, Relaxed);
+        }
         session.info.active_ms.store(core.now as u64, Relaxed);
         session
             .info
             .commands
             .store(session.info.commands.load(Relaxed) + count as u64, Relaxed);
         count
-    }
-
-    fn prepare(
-        &mut self,
-        input: &[u8],
-        engine: &Engine,
-        core: &Core,
-        db: u32,
-        range: std::ops::Range<usize>,
-    ) {
-        self.prepared.clear();
-        if range.len() == 1 {
-            self.prepared
-                .push(engine.prepare(&Args::new(self.batch.request(range.start, input))));
-            return;
-        }
-        let Some(turn) = &core.turn else { return };
-        let keyspace = &engine.keyspace;
-        for index in range {
-            let prepared = engine.prepare(&Args::new(self.batch.request(index, input)));
-            if let Some((_, hash)) = prepared.key {
-                keyspace.prefetch_bucket(turn, db, hash);
-            }
-            self.prepared.push(prepared);
-        }
-        for (_, hash) in self.prepared.iter().filter_map(|prepared| prepared.key) {
-            keyspace.prefetch_entry(turn, db, hash);
-        }
     }
 }
 
@@ -165,7 +194,6 @@ fn execute_one(
         && matches!(command.spec.run, Run::Read(_) | Run::Write(_))
     {
         stopwatch.count(core, command.id);
-        session.info.last_command.store(command.id, Relaxed);
         let now = core.now;
         let mut reply = Reply::new(out, session.version);
         let mut shell = SessionShell { session, core };
@@ -186,8 +214,10 @@ fn execute_one(
         stopwatch,
         out,
     );
-    if quiet && session.replies != Replies::On {
-        out.truncate(start);
+    if session.replies != Replies::On && !session.postponed {
+        if quiet {
+            out.truncate(start);
+        }
         if let Replies::Skip(left) = session.replies {
             session.replies = if left <= 1 {
                 Replies::On
@@ -216,6 +246,30 @@ fn execute_checked(
     let mut reply = Reply::new(out, session.version);
     let command = match check(core, session, resolved, args) {
         Ok(command) => command,
+        Err((command, error)) if command.is_some_and(|command| command.spec.name == "exec") => {
+            // EXEC has failed once and for all: the transaction is over.
+            let text = error.to_string();
+            let reason = match error {
+                CommandError::Arity(_) => text.trim_start_matches("ERR "),
+                _ => &text,
+            };
+            let error = CommandError::format(format!(
+                "EXECABORT Transaction discarded because of: {reason}"
+            ));
+            refuse(core, command, &error, &mut reply, true);
+            crate::commands::discard_all(&mut Context { session, core });
+            return;
+        }
+        Err((None, _)) if args.is(0, "post") || args.is(0, "host:") => {
+            // Somebody makes a browser speak to us. Whatever else comes from there must not be executed.
+            tracing::warn!(
+                "closed a connection that speaks HTTP: {}",
+                session.info.peer.remote()
+            );
+            session.close = true;
+            session.dropped = true;
+            return;
+        }
         Err((command, error)) => {
             refuse(core, command, &error, &mut reply, true);
             if let Some(multi) = &mut session.multi {
@@ -224,6 +278,10 @@ fn execute_checked(
             return;
         }
     };
+    if core.must_pause(session, command) {
+        session.postponed = true;
+        return;
+    }
     if let Some(multi) = &mut session.multi
         && !matches!(
             command.spec.name,
@@ -235,11 +293,8 @@ fn execute_checked(
         reply.simple("QUEUED");
         return;
     }
-    if core.must_pause(session, command) {
-        session.postponed = true;
-        return;
-    }
     stopwatch.count(core, command.id);
+    // Those that look at clients see themselves running.
     session.info.last_command.store(command.id, Relaxed);
     let now = core.now;
     let result = match (command.spec.run, core.shared.server_run(command)) {
@@ -255,6 +310,7 @@ fn execute_checked(
             result
         }
     };
+    core.end_of_busy();
     if let Err(error) = result {
         refuse(core, Some(command), &error, &mut reply, false);
     }
@@ -274,10 +330,16 @@ fn check(
     if !command.accepts(args.len()) {
         return refused(CommandError::Arity(command.full_name.clone()));
     }
-    if !session.authenticated && !command.flags.has(Flags::NO_AUTH) {
+    // CONFIG SET may have taken the password away since.
+    if !session.authenticated
+        && !command.flags.has(Flags::NO_AUTH)
+        && core.shared.config.needs_password()
+    {
         return refused(CommandError::text("NOAUTH Authentication required."));
     }
-    if session.multi.is_some() && command.flags.has(Flags::NO_MULTI) {
+    // MULTI and WATCH say themselves what is wrong, and the transaction goes on.
+    let speaks_for_itself = matches!(command.spec.name, "multi" | "watch");
+    if session.multi.is_some() && command.flags.has(Flags::NO_MULTI) && !speaks_for_itself {
         return refused(CommandError::text(
             "ERR Command not allowed inside a transaction",
         ));
@@ -298,9 +360,7 @@ pub(crate) fn check_state(core: &Core, command: &Command) -> Result<(), CommandE
         ));
     }
     if gate & Gate::BUSY != 0 && !command.flags.has(Flags::ALLOW_BUSY) {
-        return Err(CommandError::text(
-            "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",
-        ));
+        return Err(BUSY);
     }
     Ok(())
 }
@@ -324,4 +384,58 @@ fn refuse(
         }
     }
     reply.error(&text);
+}
+
+/// Executes the whole requests in a connection's input while a script of this worker keeps the keyspace: only commands
+/// that need none of it get further than the check.
+pub(crate) fn execute_while_busy(
+    core: &mut Core,
+    executor: &mut Executor,
+    connection: &mut Connection,
+) {
+    let shared = core.shared.clone();
+    let mut batch = Batch::new();
+    while !connection.session.close && !connection.session.postponed {
+        batch.clear();
+        let limits = match connection.session.authenticated {
+            true => shared.config.request_limits(),
+            false => Limits::unauthenticated(),
+        };
+        let taken = connection
+            .decoder
+            .decode_one(&connection.input, &limits, &mut batch);
+        let Some(request) = batch.iter(&connection.input).next() else {
+            if taken.is_err() {
+                connection.session.close = true;
+            }
+            break;
+        };
+        let args = Args::new(request);
+        let (session, out) = (&mut connection.session, &mut connection.out);
+        let resolved = shared.engine.registry.resolve(&args);
+        let opens_keyspace = matches!(resolved, Resolved::Command(command)
+            if matches!(shared.server_run(command), Some(ServerRun::TopLevel(_))));
+        if opens_keyspace {
+            let mut reply = Reply::new(out, session.version);
+            refuse(core, None, &BUSY, &mut reply, true);
+        } else {
+            let mut stopwatch = Stopwatch::new();
+            execute_checked(
+                core,
+                executor,
+                session,
+                &shared.engine,
+                resolved,
+                &args,
+                &mut stopwatch,
+                out,
+            );
+            stopwatch.stop(core);
+        }
+        let taken = taken.unwrap_or(connection.input.len());
+        connection.input.drain(..taken);
+    }
+    if connection.session.close {
+        connection.closing = true;
+    }
 }

@@ -12,7 +12,7 @@ use djr_storage::keyspace::{Access, WatchFlag};
 
 use crate::clients::ClientInfo;
 
-pub(crate) use dispatch::Requests;
+pub(crate) use dispatch::{Requests, execute_while_busy};
 pub(crate) use shell::SessionShell;
 
 /// The logical state of one client. Its worker's alone; what others may see of it is in [`ClientInfo`].
@@ -36,6 +36,8 @@ pub(crate) struct Session {
     pub(crate) no_touch: bool,
     /// The connection ends once the replies so far are out.
     pub(crate) close: bool,
+    /// It ends at once, without them.
+    pub(crate) dropped: bool,
     /// The request must wait: it and all behind it stay in the connection's input.
     pub(crate) postponed: bool,
 }
@@ -78,6 +80,7 @@ impl Session {
             replies: Replies::On,
             no_touch: false,
             close: false,
+            dropped: false,
             postponed: false,
         }
     }

@@ -1,9 +1,10 @@
 //! The session as the engine sees it.
 
 use djr_engine::command::Command;
-use djr_engine::{Args, CommandError, EffectLog, Reply, Shell};
+use djr_engine::{Args, CommandError, EffectLog, Reply, ScriptFate, Shell};
 
 use super::Session;
+use crate::clock;
 use crate::commands::{Context, ServerRun};
 use crate::worker::Core;
 
@@ -55,6 +56,15 @@ impl Shell for SessionShell<'_> {
         &mut self.core.log
     }
 
+    fn clock_ms(&mut self) -> u64 {
+        let since = clock::monotonic() - self.core.shared.started;
+        since.as_millis() as u64
+    }
+
+    fn script_is_busy(&mut self) -> ScriptFate {
+        self.core.serve_while_busy()
+    }
+
     fn count(&mut self, command: &'static Command, failed: bool) {
         let stats = &self.core.stats.commands[command.id];
         stats.calls.add(1);
@@ -66,8 +76,9 @@ impl Shell for SessionShell<'_> {
     fn script_log(&mut self, level: u8, line: &[u8]) {
         let line = String::from_utf8_lossy(line);
         match level {
-            0 => tracing::debug!(target: "script", "{line}"),
-            1 | 2 => tracing::info!(target: "script", "{line}"),
+            0 => tracing::trace!(target: "script", "{line}"),
+            1 => tracing::debug!(target: "script", "{line}"),
+            2 => tracing::info!(target: "script", "{line}"),
             _ => tracing::warn!(target: "script", "{line}"),
         }
     }

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use djr_protocol::RequestDecoder;
 use djr_storage::aof::Offset;
 
-use super::driver::{Peer, Stream};
+use super::driver::Stream;
 use crate::session::Session;
 
 /// A buffer of replies that a burst made larger than this is given back after its use.
@@ -14,7 +14,6 @@ const OUT_KEPT_MAX: usize = 64 << 10;
 /// A client's socket and its session.
 pub(crate) struct Connection {
     pub(crate) stream: Stream,
-    pub(crate) peer: Peer,
     pub(crate) session: Session,
     pub(crate) decoder: RequestDecoder,
     /// The beginning of a request whose end has not come yet, or requests that wait for the session to go on.
@@ -22,6 +21,8 @@ pub(crate) struct Connection {
     /// Replies not written yet, from `out_written` on.
     pub(crate) out: Vec<u8>,
     out_written: usize,
+    /// Since when the replies are above the soft limit, in milliseconds since 1970; 0: they are not.
+    pub(crate) above_limit_since: i64,
     /// The replies may go out once the log is durable up to here.
     pub(crate) wait_for: Offset,
     /// Is in the worker's list of connections to write to.
@@ -44,15 +45,15 @@ pub(crate) enum ReadOutcome {
 }
 
 impl Connection {
-    pub(crate) fn new(stream: Stream, peer: Peer, session: Session) -> Self {
+    pub(crate) fn new(stream: Stream, session: Session) -> Self {
         Self {
             stream,
-            peer,
             session,
             decoder: RequestDecoder::new(),
             input: Vec::new(),
             out: Vec::new(),
             out_written: 0,
+            above_limit_since: 0,
             wait_for: 0,
             queued: false,
             closing: false,

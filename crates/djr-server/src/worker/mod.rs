@@ -9,6 +9,7 @@
 //! **Invariant:** a reply leaves only after the log of its command is with the operating system (`everysec`, `no`) or
 //! durable (`always`).
 
+mod busy;
 mod connection;
 mod driver;
 mod mailbox;
@@ -23,14 +24,14 @@ use djr_engine::spec::Flags;
 use djr_engine::{EffectLog, Executor};
 use djr_protocol::Limits;
 use djr_storage::aof::{FsyncPolicy, Log, Offset};
-use djr_storage::keyspace::{Turn, UnixMillis};
+use djr_storage::keyspace::{Turn, UnixMillis, WatchFlag};
 
 pub(crate) use connection::{Connection, ReadOutcome};
 pub(crate) use driver::{Accepted, Driver, Listener, Peer, Ready, Stream};
 pub(crate) use mailbox::{Mail, Mailbox};
 
 use crate::clock;
-use crate::session::{Requests, Session};
+use crate::session::{Requests, Session, Watch};
 use crate::shared::{Gate, Shared};
 use crate::stats::WorkerStats;
 
@@ -91,8 +92,10 @@ pub(crate) struct Core {
     unread: Vec<usize>,
     spare: Vec<Vec<u8>>,
     next_tick: Instant,
-    /// Where the next connection goes (of the worker that accepts).
-    next_worker: usize,
+    /// A script of this worker runs too long, and others have been told.
+    busy_script: bool,
+    /// Watches that have ended and are still in the keyspace.
+    unwatch_later: Vec<(Vec<Watch>, WatchFlag)>,
 }
 
 /// The worker's way to the log.
@@ -105,6 +108,15 @@ pub(crate) struct WorkerLog {
     dirty: bool,
     /// Changes of the data set so far, for `rdb_changes_since_last_save`.
     pub(crate) changes: u64,
+}
+
+impl WorkerLog {
+    /// Appends the `DEL` of a key that has expired.
+    pub(crate) fn append_del(&mut self, db: u32, key: &[u8]) {
+        let mut encoded = Vec::new();
+        djr_protocol::encode_command(&mut encoded, &[b"DEL", key]);
+        self.append(db, &[&encoded]);
+    }
 }
 
 impl EffectLog for WorkerLog {
@@ -155,7 +167,8 @@ impl Worker {
                 unread: Vec::new(),
                 spare: Vec::new(),
                 next_tick: clock::monotonic() + TICK,
-                next_worker: 0,
+                busy_script: false,
+                unwatch_later: Vec::new(),
             },
             executor,
             requests: Requests::default(),
@@ -302,7 +315,9 @@ impl Worker {
         let failure = loop {
             let rest = &bytes[used..];
             self.requests.batch.clear();
-            let result = if session.authenticated {
+            // One at a time until AUTH: it changes the limits for what is behind it.
+            let one_by_one = !session.authenticated;
+            let result = if !one_by_one {
                 decoder.decode(
                     rest,
                     &self.core.shared.config.request_limits(),
@@ -332,7 +347,7 @@ impl Worker {
             match result {
                 Ok(taken) => {
                     used += taken;
-                    if count == 0 || session.authenticated {
+                    if count == 0 || !one_by_one {
                         break None;
                     }
                 }
@@ -360,6 +375,19 @@ impl Worker {
                 kept = Vec::new();
             }
         }
+        // What is postponed is whole already.
+        if kept.len() > self.core.shared.config.query_buffer_limit()
+            && !connection.session.postponed
+        {
+            tracing::warn!(
+                client = connection.session.info.id,
+                "Closing client that reached max query buffer length"
+            );
+            self.core.stats.limit_disconnections.add(1);
+            connection.out.clear();
+            connection.closing = true;
+            return;
+        }
         connection
             .session
             .info
@@ -374,6 +402,9 @@ impl Worker {
         core.next_tick = core.clock + TICK;
         core.expire();
         core.close_idle();
+        core.end_pause_if_due();
+        core.close_all_overfull();
+        core.unwatch();
         if core.shared.gate.bits() & Gate::PAUSED == 0 {
             for id in std::mem::take(&mut core.paused) {
                 self.resume(id);
@@ -480,17 +511,52 @@ impl Core {
             Ok(done) => done,
             Err(_) => return self.close(id),
         };
+        if !done && self.is_overfull(id) {
+            return self.close_overfull(id);
+        }
+        let Some(connection) = self.connections.get_mut(id).and_then(Option::as_mut) else {
+            return;
+        };
+        if done {
+            connection.above_limit_since = 0;
+        }
+        if done && connection.closing {
+            self.close(id);
+        }
+    }
+
+    /// `client-output-buffer-limit`: whether too many replies wait for a client.
+    fn is_overfull(&mut self, id: usize) -> bool {
         let limit = self.shared.config.output_limit();
-        if !done && limit > 0 && connection.out_len() as u64 > limit {
+        let now = self.now;
+        let connection = self.connections.get_mut(id).and_then(Option::as_mut);
+        connection.is_some_and(|connection| {
+            let bytes = connection.out_len() as u64;
+            limit.is_exceeded(bytes, &mut connection.above_limit_since, now)
+        })
+    }
+
+    #[cold]
+    fn close_overfull(&mut self, id: usize) {
+        if let Some(connection) = self.connections.get(id).and_then(Option::as_ref) {
             tracing::warn!(
                 client = connection.session.info.id,
                 "output buffer limit reached: connection closed"
             );
-            self.stats.limit_disconnections.add(1);
-            return self.close(id);
         }
-        if done && connection.closing {
-            self.close(id);
+        self.stats.limit_disconnections.add(1);
+        self.close(id);
+    }
+
+    /// Closes the connections whose replies have been above the soft limit for too long: nothing may ever be written to them.
+    fn close_all_overfull(&mut self) {
+        if self.shared.config.output_limit().soft == 0 {
+            return;
+        }
+        for id in 0..self.connections.len() {
+            if self.is_overfull(id) {
+                self.close_overfull(id);
+            }
         }
     }
 
@@ -509,6 +575,7 @@ impl Core {
         if connection.session.postponed {
             self.paused.push(id);
         }
+        let open = open && !connection.session.dropped;
         self.connections[id] = Some(connection);
         if !open {
             self.close(id);
@@ -530,8 +597,11 @@ impl Core {
                     return;
                 }
             };
-            let worker = self.next_worker % self.shared.workers.len();
-            self.next_worker += 1;
+            let workers = self.shared.workers.iter().enumerate();
+            let (worker, handle) = workers
+                .min_by_key(|(_, worker)| worker.connections.load(Relaxed))
+                .unwrap_or((self.index, &self.shared.workers[self.index]));
+            handle.connections.fetch_add(1, Relaxed);
             if worker == self.index {
                 self.add(accepted);
             } else {
@@ -548,6 +618,7 @@ impl Core {
             // A courtesy: whether it arrives does not matter.
             let _ = std::io::Write::write(&mut accepted.stream, refusal.as_bytes());
             self.stats.connections_rejected.add(1);
+            self.count_connection_out();
             return;
         }
         let slot = self.free.pop().unwrap_or_else(|| {
@@ -557,6 +628,7 @@ impl Core {
         if let Err(error) = self.driver.add_stream(&mut accepted.stream, slot) {
             tracing::warn!("new connection: {error}");
             self.free.push(slot);
+            self.count_connection_out();
             return;
         }
         self.shared.config.configure_socket(&accepted.stream);
@@ -564,13 +636,9 @@ impl Core {
         let info = self
             .shared
             .clients
-            .add(self.index, slot, fd, accepted.peer.clone(), self.now);
+            .add(self.index, fd, accepted.peer, self.now);
         let session = Session::new(info, !self.shared.config.needs_password());
-        self.connections[slot] = Some(Box::new(Connection::new(
-            accepted.stream,
-            accepted.peer,
-            session,
-        )));
+        self.connections[slot] = Some(Box::new(Connection::new(accepted.stream, session)));
     }
 
     fn refusal(&self, peer: &Peer) -> Option<String> {
@@ -587,16 +655,43 @@ impl Core {
         })
     }
 
+    /// This worker has one connection less than it was given.
+    fn count_connection_out(&self) {
+        self.shared.workers[self.index]
+            .connections
+            .fetch_sub(1, Relaxed);
+    }
+
     /// Ends a connection now.
     pub(crate) fn close(&mut self, id: usize) {
         let Some(connection) = self.connections.get_mut(id).and_then(Option::take) else {
             return;
         };
+        self.count_connection_out();
         self.shared.clients.remove(connection.session.info.id);
         if !connection.session.watches.is_empty() {
-            crate::commands::unwatch_all(&self.shared.engine, &connection.session, self.now);
+            let Session {
+                watches,
+                watch_flag,
+                ..
+            } = connection.session;
+            self.forget_watches(watches, watch_flag);
         }
         self.freed.push(id);
+    }
+
+    /// Ends watches: now, or as soon as the keyspace can be had.
+    pub(crate) fn forget_watches(&mut self, watches: Vec<Watch>, flag: WatchFlag) {
+        self.unwatch_later.push((watches, flag));
+        self.unwatch();
+    }
+
+    /// Takes the watches that have ended out of the keyspace, unless a script keeps it: then later.
+    fn unwatch(&mut self) {
+        let (engine, now) = (&self.shared.engine, self.now);
+        self.unwatch_later.retain_mut(|(watches, flag)| {
+            !crate::commands::try_unwatch(engine, watches, flag, now)
+        });
     }
 
     fn kill(&mut self, client: u64) {
@@ -610,31 +705,40 @@ impl Core {
         }
     }
 
-    /// Whether `CLIENT PAUSE` holds a command back.
+    /// Ends a pause whose time is over. Whether it did.
+    fn end_pause_if_due(&self) -> bool {
+        let shared = &self.shared;
+        let due = shared.gate.bits() & Gate::PAUSED != 0
+            && self.now >= shared.pause_until_ms.load(Relaxed);
+        if due {
+            shared.gate.clear(Gate::PAUSED);
+        }
+        due
+    }
+
+    /// Whether `CLIENT PAUSE` holds a command back. One for all clients holds back every command, `CLIENT UNPAUSE` too.
     pub(crate) fn must_pause(&self, session: &Session, command: &Command) -> bool {
         let shared = &self.shared;
         if self.gate & Gate::PAUSED == 0 {
             return false;
         }
-        if self.now >= shared.pause_until_ms.load(Relaxed) {
-            shared.gate.clear(Gate::PAUSED);
+        // The pause may have ended within this turn.
+        if self.end_pause_if_due() || shared.gate.bits() & Gate::PAUSED == 0 {
             return false;
         }
-        if command.flags.has(Flags::NO_AUTH)
-            || command.spec.name == "client"
-            || command.full_name.starts_with("client|")
-        {
-            return false;
-        }
+        // Scripts may write, whatever keys they name.
+        let may_write = |command: &Command| {
+            command.flags.has(Flags::WRITE)
+                || matches!(command.spec.name, "eval" | "evalsha" | "fcall")
+        };
         !shared.pause_writes_only.load(Relaxed)
-            || command.flags.has(Flags::WRITE)
-            || command.categories.contains(&"scripting")
+            || may_write(command)
             || (command.spec.name == "exec"
                 && session.multi.as_ref().is_some_and(|multi| {
                     multi
                         .queue
                         .commands()
-                        .any(|(command, _)| command.flags.has(Flags::WRITE))
+                        .any(|(command, _)| may_write(command))
                 }))
     }
 
@@ -646,20 +750,20 @@ impl Core {
         let began = clock::monotonic();
         for shard in (self.index as u32..keyspace.shards()).step_by(workers as usize) {
             keyspace.idle_step(shard, RESIZE_STEPS);
-            while active {
+            if !active {
+                continue;
+            }
+            loop {
                 let log = &mut self.log;
-                let mut encoded = Vec::new();
                 let progress =
                     keyspace.expire_step(shard, self.now, EXPIRE_STEPS, &mut |db, key| {
-                        encoded.clear();
-                        djr_protocol::encode_command(&mut encoded, &[b"DEL", key]);
-                        log.append(db, &[&encoded]);
+                        log.append_del(db, key);
                     });
                 self.stats.expired_active.add(progress.expired as u64);
                 if !progress.more {
                     break;
                 }
-                if began.elapsed() > EXPIRE_BUDGET {
+                if clock::monotonic() - began > EXPIRE_BUDGET {
                     // The next tick comes at once: others are served in between.
                     self.next_tick = self.clock + Duration::from_millis(1);
                     return;

@@ -85,6 +85,7 @@ impl Pool {
         let address = slab.addr().get() & !(CHUNK_SIZE - 1);
         let index = (slab.addr().get() - address) / SLAB_SIZE;
         let Some(chunk) = self.chunks.get_mut(&address) else {
+            // Chunks are never forgotten, and only arenas call this, with what they were lent.
             unreachable!("not a slab of this pool")
         };
         assert!(chunk.free & 1 << index == 0, "slab given back twice");
@@ -121,6 +122,7 @@ impl Pool {
 fn map(size: usize) -> NonNull<u8> {
     if cfg!(miri) {
         let Ok(layout) = std::alloc::Layout::from_size_align(size, CHUNK_SIZE) else {
+            // The alignment is a power of two, and the sizes are constants far below the limit.
             unreachable!("constant")
         };
         // SAFETY: the size is not zero.

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
+use std::time::Duration;
 
 use super::db::{Db, DbMut};
 use super::hash::{Footprint, KeyHash, UnixMillis};
@@ -36,6 +37,31 @@ impl<'k> Access<'k> {
         footprint
             .shards()
             .for_each(|shard| keyspace.shard(shard).lock());
+        Self::locked(keyspace, footprint, now)
+    }
+
+    /// As [`new`](Self::new), but gives up where a lock is not free within `patience`.
+    pub(super) fn try_new(
+        keyspace: &'k Keyspace,
+        footprint: Footprint,
+        now: UnixMillis,
+        patience: Duration,
+    ) -> Option<Self> {
+        let footprint = footprint.intersection(keyspace.all_shards());
+        let busy = footprint
+            .shards()
+            .find(|shard| !keyspace.shard(*shard).try_lock_for(patience));
+        if let Some(busy) = busy {
+            footprint
+                .shards()
+                .take_while(|shard| *shard != busy)
+                .for_each(|shard| keyspace.shard(shard).unlock());
+            return None;
+        }
+        Some(Self::locked(keyspace, footprint, now))
+    }
+
+    fn locked(keyspace: &'k Keyspace, footprint: Footprint, now: UnixMillis) -> Self {
         Self {
             keyspace,
             footprint,

@@ -1,6 +1,7 @@
 //! The keyspace as a whole: its shards, and what can be asked without opening them.
 
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
 
 use siphasher::sip::SipHasher13;
 
@@ -9,6 +10,7 @@ use super::block::Block;
 use super::hash::{Footprint, Key, KeyHash, UnixMillis};
 use super::options::{AccessClock, KeyspaceOptions};
 use super::shard::{DbCounters, Shard};
+use super::wheel::TICK_MS;
 use crate::table::EpochGuard;
 
 /// All databases.
@@ -177,6 +179,18 @@ impl Keyspace {
         Access::new(self, footprint.intersection(self.all_shards), now)
     }
 
+    /// As [`open`](Self::open), but gives up (and locks nothing) where a shard is not free within `patience`: a script may keep
+    /// all of them for long.
+    #[inline]
+    pub fn try_open(
+        &self,
+        footprint: Footprint,
+        now: UnixMillis,
+        patience: Duration,
+    ) -> Option<Access<'_>> {
+        Access::try_new(self, footprint.intersection(self.all_shards), now, patience)
+    }
+
     /// The shard that a SCAN goes on in. See [`Db::scan`](super::Db::scan).
     pub fn scan_footprint(&self, cursor: u64) -> Footprint {
         u32::try_from(cursor >> 32)
@@ -205,7 +219,8 @@ impl Keyspace {
     }
 
     /// Removes keys of one shard whose deadline has passed, doing about `limit` pieces of work at most. `on_expired` (db, key) is
-    /// called for each, under the shard's lock, so that its `DEL` gets into the log before any later change.
+    /// called for each, under the shard's lock, so that its `DEL` gets into the log before any later change. A shard that is in
+    /// use is left for the next time.
     pub fn expire_step(
         &self,
         shard: u32,
@@ -214,8 +229,12 @@ impl Keyspace {
         on_expired: &mut dyn FnMut(u32, &[u8]),
     ) -> ExpireProgress {
         let mut progress = ExpireProgress::default();
-        let mut access = self.open(Footprint::of(shard), now);
-        for db in 0..self.dbs() {
+        let Some(mut access) = self.try_open(Footprint::of(shard), now, Duration::ZERO) else {
+            return progress;
+        };
+        // Another db is the first each time, so that one with much to do does not keep the others waiting.
+        let first = (now / TICK_MS).rem_euclid(i64::from(self.dbs())) as u32;
+        for db in (first..self.dbs()).chain(0..first) {
             let left = limit.saturating_sub(progress.steps);
             let mut view = access.db_mut(db);
             let mut part = view.part_at(shard);
@@ -231,9 +250,11 @@ impl Keyspace {
     }
 
     /// Does some housekeeping (resizing tables, by about `limit` buckets) in a shard while there is nothing else to do. Returns whether
-    /// there is more.
+    /// there is more. A shard that is in use is left for the next time.
     pub fn idle_step(&self, shard: u32, limit: u32) -> bool {
-        let mut access = self.open(Footprint::of(shard), 0);
+        let Some(mut access) = self.try_open(Footprint::of(shard), 0, Duration::ZERO) else {
+            return false;
+        };
         (0..self.dbs()).any(|db| access.db_mut(db).part_at(shard).resize_step(limit))
     }
 

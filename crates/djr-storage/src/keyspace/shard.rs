@@ -81,6 +81,15 @@ impl Shard {
         std::mem::forget(self.lock.lock());
     }
 
+    /// As [`lock`](Self::lock), but gives up after `patience`. Whether it has the lock.
+    #[inline]
+    pub(super) fn try_lock_for(&self, patience: std::time::Duration) -> bool {
+        self.lock
+            .try_lock_for(patience)
+            .map(std::mem::forget)
+            .is_some()
+    }
+
     /// Only for the access that locked it.
     #[inline]
     pub(super) fn unlock(&self) {

@@ -1,16 +1,19 @@
 //! An array of buckets in hash order.
 //!
-//! **Positions.** A hash `h` (32 bits) belongs into bucket `position * homes >> 32`, its *home*, where `position` is `h` with only
-//! its upper `precision` bits kept. The map is monotonic: buckets are sorted by hash, whatever their number. A full home spills
-//! into the buckets behind it; an element is never behind a bucket that is not full. Behind the last home are some spare buckets.
+//! **Positions.** A hash `h` (32 bits) belongs into bucket `position * homes >> 32`, its *home*,
+//! where `position` is `h` with only its upper `precision` bits kept. The map is monotonic: buckets
+//! are sorted by hash, whatever their number. A full home spills into the buckets behind it; an
+//! element is never behind a bucket that is not full. Behind the last home are some spare buckets.
 //!
-//! **Tags.** A slot keeps the low [`TAG_BITS`] bits of the position. The bucket it is found in says the rest, so a resize and a
-//! scan read no elements. That works as long as an element cannot have come farther than a tag's period (2^20 positions), which the
-//! start of its *run* tells, the full buckets before it. Runs of 100 and more buckets occur in an array that is 90 % full, but few
-//! elements are in one. So precision is chosen such that the period is 64 buckets at least: 20 bits for less than 1024 buckets
-//! (the tag is the whole position), 24 below 16 384, 28 below 262 144, then 32. A bucket is then at least 1024 positions wide: a look-up
-//! meets a wrong element with the right tag once in 150 times at worst, once in some thousand on average. Where an element may have come
-//! farther, or a finer precision is needed, the caller's `rehash` is asked for its hash.
+//! **Tags.** A slot keeps the low [`TAG_BITS`] bits of the position. The bucket it is found in says
+//! the rest, so a resize and a scan read no elements. That works as long as an element cannot have
+//! come farther than a tag's period (2^20 positions), which the start of its *run* tells, the full
+//! buckets before it. Runs of 100 and more buckets occur in an array that is 90 % full, but few
+//! elements are in one. So precision is chosen such that the period is 64 buckets at least: 20 bits
+//! for less than 1024 buckets (the tag is the whole position), 24 below 16 384, 28 below 262 144,
+//! then 32. A bucket is then at least 1024 positions wide: a look-up meets a wrong element with the
+//! right tag once in 150 times at worst, once in some thousand on average. Where an element may
+//! have come farther, or a finer precision is needed, the caller's `rehash` is asked for its hash.
 
 use std::ptr::NonNull;
 
@@ -120,13 +123,14 @@ impl Array {
         }
     }
 
-    /// Spare buckets for an array of so many homes. With 8 of them one resize in 10^5 finds them too few (at a load of 0.9) and
-    /// falls back to a rebuild.
+    /// Spare buckets for an array of so many homes. With 8 of them one resize in 10^5 finds them
+    /// too few (at a load of 0.9) and falls back to a rebuild.
     pub(super) fn default_spare(homes: u32) -> u32 {
         (homes / 8).min(8)
     }
 
-    /// Homes, with the default spare buckets behind them, rounded up to what fills the memory's last page.
+    /// Homes, with the default spare buckets behind them, rounded up to what fills the memory's
+    /// last page.
     pub(super) fn fill_pages(homes: u32) -> u32 {
         let total = (homes + Self::default_spare(homes)) as usize * CACHE_LINE;
         homes + ((usable_size(total) - total) / CACHE_LINE) as u32
@@ -174,8 +178,9 @@ impl Array {
     #[inline(always)]
     pub(super) fn bucket(&self, number: u32) -> &Bucket {
         debug_assert!(number < self.total);
-        // SAFETY: `base` points to `total` buckets, alive as long as `self` (`memory`, or a static). Every caller in this module
-        // passes a home (`Geometry::locate`: less than `homes`, which is at most `total`) or a number it compared with `total`.
+        // SAFETY: `base` points to `total` buckets, alive as long as `self` (`memory`, or a
+        // static). Every caller in this module passes a home (`Geometry::locate`: less than
+        // `homes`, which is at most `total`) or a number it compared with `total`.
         unsafe { self.base.add(number as usize).as_ref() }
     }
 
@@ -207,7 +212,8 @@ impl Array {
         }
     }
 
-    /// Puts an element into the first free slot from its home on; false if all are full up to the array's end.
+    /// Puts an element into the first free slot from its home on; false if all are full up to the
+    /// array's end.
     #[inline(always)]
     #[must_use]
     pub(super) fn put(&mut self, hash: u32, raw: Raw) -> bool {
@@ -239,7 +245,8 @@ impl Array {
         }
     }
 
-    /// `hole` has lost its eighth slot: an element that spilled over it moves there, if there is one, and leaves a hole itself.
+    /// `hole` has lost its eighth slot: an element that spilled over it moves there, if there is
+    /// one, and leaves a hole itself.
     fn pull_back(&mut self, mut hole: u32, rehash: &impl Fn(Raw) -> u64) {
         let run_start = self.run_start(hole);
         let mut hole_end = self.geometry.start(hole + 1);
@@ -265,8 +272,8 @@ impl Array {
         }
     }
 
-    /// The first bucket of the run of full buckets before this one, as far as it matters for [`Array::hash_before`]: no element of this
-    /// bucket has a home before it.
+    /// The first bucket of the run of full buckets before this one, as far as it matters for
+    /// [`Array::hash_before`]: no element of this bucket has a home before it.
     #[inline]
     pub(super) fn run_start(&self, number: u32) -> u32 {
         let mut start = number;
@@ -276,8 +283,8 @@ impl Array {
         start
     }
 
-    /// The hash (truncated) of the element in this slot, whose bucket's hashes end before `end` and whose home is at most `reach` buckets
-    /// before it.
+    /// The hash (truncated) of the element in this slot, whose bucket's hashes end before `end` and
+    /// whose home is at most `reach` buckets before it.
     #[inline(always)]
     pub(super) fn hash_before(
         &self,
@@ -295,7 +302,8 @@ impl Array {
         position << self.geometry.shift
     }
 
-    /// Whether bucket and tag tell an element's hash, up to the array's precision, if its home is at most `reach` buckets away.
+    /// Whether bucket and tag tell an element's hash, up to the array's precision, if its home is
+    /// at most `reach` buckets away.
     #[inline(always)]
     pub(super) fn tells_hashes(&self, reach: u32) -> bool {
         reach < self.period

@@ -6,11 +6,13 @@
 //! | up to 8 MiB | the process-wide [`Arena`]: pages carved from 64 MiB maps that ask for huge pages |
 //! | more | an anonymous map of its own, huge pages too, whose consumed head goes back to the system while it is being resized |
 //!
-//! The middle class is what the keyspace uses: the tables of 64 shards with a million keys take 160 KiB each, too small for a huge
-//! page of their own, but all of them together fill five, and a random look-up then costs no page walk.
+//! The middle class is what the keyspace uses: the tables of 64 shards with a million keys take 160
+//! KiB each, too small for a huge page of their own, but all of them together fill five, and a
+//! random look-up then costs no page walk.
 //!
-//! **Invariant:** free memory of the arena is all zero, so carving never has to clear. A resize clears what it has moved, bucket by
-//! bucket, while the line is in the cache anyway; whatever else is freed is cleared by [`Memory::drop`].
+//! **Invariant:** free memory of the arena is all zero, so carving never has to clear. A resize
+//! clears what it has moved, bucket by bucket, while the line is in the cache anyway; whatever else
+//! is freed is cleared by [`Memory::drop`].
 
 use std::alloc::{self, Layout};
 use std::collections::BTreeMap;
@@ -24,14 +26,16 @@ const PAGE: usize = 4096;
 /// Cache lines of a page.
 pub(super) const BUCKETS_PER_PAGE: u32 = (PAGE / CACHE_LINE) as u32;
 const HUGE_PAGE: usize = 2 << 20;
-/// Smallest array taken from the arena, in bytes: a page lost to rounding is an eighth of it at most.
+/// Smallest array taken from the arena, in bytes: a page lost to rounding is an eighth of it at
+/// most.
 pub(super) const ARENA_MIN: usize = 32 << 10;
 /// Largest array taken from the arena, in bytes.
 const ARENA_MAX: usize = 8 << 20;
 const REGION: usize = 64 << 20;
 const HUGE_PAGES_PER_REGION: usize = REGION / HUGE_PAGE;
 
-/// The size that is really used for an array of `bytes` bytes: whole pages where pages are the unit.
+/// The size that is really used for an array of `bytes` bytes: whole pages where pages are the
+/// unit.
 pub(super) const fn usable_size(bytes: usize) -> usize {
     if bytes < ARENA_MIN {
         bytes
@@ -56,13 +60,15 @@ enum Kind {
     Map(MmapMut),
 }
 
-// SAFETY: a `Memory` owns its bytes exclusively, wherever they come from; nothing in it is tied to a thread.
+// SAFETY: a `Memory` owns its bytes exclusively, wherever they come from; nothing in it is tied to
+// a thread.
 unsafe impl Send for Memory {}
 // SAFETY: through `&Memory` one only gets the address and the size.
 unsafe impl Sync for Memory {}
 
 impl Memory {
-    /// `bytes` must be a non-zero multiple of the cache line. Aborts the process if there is no memory, as `Vec` does.
+    /// `bytes` must be a non-zero multiple of the cache line. Aborts the process if there is no
+    /// memory, as `Vec` does.
     pub(super) fn zeroed(bytes: usize) -> Memory {
         assert!(bytes > 0);
         assert!(bytes.is_multiple_of(CACHE_LINE));
@@ -102,13 +108,15 @@ impl Memory {
         self.bytes - self.released
     }
 
-    /// Tells whether the owner left every byte zero; if not, dropping clears what the arena gets back.
+    /// Tells whether the owner left every byte zero; if not, dropping clears what the arena gets
+    /// back.
     pub(super) fn set_zeroed(&mut self, zeroed: bool) {
         self.zeroed = zeroed;
     }
 
-    /// Gives the first `bytes` bytes back to the system as far as that is possible in large pieces. They stay mapped: late readers
-    /// see zeros, never a fault. Their owner must not need them any more.
+    /// Gives the first `bytes` bytes back to the system as far as that is possible in large pieces.
+    /// They stay mapped: late readers see zeros, never a fault. Their owner must not need them any
+    /// more.
     pub(super) fn release_head(&mut self, bytes: usize) {
         let Kind::Map(map) = &self.kind else { return };
         let upto = bytes.min(self.bytes) / HUGE_PAGE * HUGE_PAGE;
@@ -129,7 +137,8 @@ impl Drop for Memory {
             Kind::Heap => unsafe { alloc::dealloc(self.base.as_ptr(), heap_layout(self.bytes)) },
             Kind::Arena => {
                 if !self.zeroed {
-                    // SAFETY: the piece is ours, `bytes` long, and whoever could still read it has gone (see `retire`).
+                    // SAFETY: the piece is ours, `bytes` long, and whoever could still read it has
+                    // gone (see `retire`).
                     unsafe { self.base.as_ptr().write_bytes(0, self.bytes) };
                 }
                 ARENA.lock().give_back(self.base, self.bytes / PAGE);
@@ -140,13 +149,14 @@ impl Drop for Memory {
 }
 
 fn heap_layout(bytes: usize) -> Layout {
-    // SAFETY: the alignment is a power of two, and sizes come from `Memory::zeroed`, far below `isize::MAX`: a table of that
-    // size would have needed more addresses than there are.
+    // SAFETY: the alignment is a power of two, and sizes come from `Memory::zeroed`, far below
+    // `isize::MAX`: a table of that size would have needed more addresses than there are.
     unsafe { Layout::from_size_align_unchecked(bytes, CACHE_LINE) }
 }
 
-/// Maps at least `bytes` bytes, starting at a huge page boundary, and asks for huge pages for the whole ones among them. The tail
-/// has ordinary pages, so that a map is never rounded up to the next huge page.
+/// Maps at least `bytes` bytes, starting at a huge page boundary, and asks for huge pages for the
+/// whole ones among them. The tail has ordinary pages, so that a map is never rounded up to the
+/// next huge page.
 fn map_huge(bytes: usize) -> Option<(NonNull<u8>, MmapMut)> {
     let mut map = MmapMut::map_anon(bytes.checked_add(HUGE_PAGE)?).ok()?;
     let address = map.as_ptr().addr();
@@ -159,6 +169,7 @@ fn map_huge(bytes: usize) -> Option<(NonNull<u8>, MmapMut)> {
             let _ = map.advise_range(memmap2::Advice::HugePage, skip, whole);
         }
     }
+    map.as_mut_ptr().expose_provenance();
     let base = NonNull::new(map.as_mut_ptr())?;
     // SAFETY: `skip` is less than HUGE_PAGE, and the map is that much longer than asked for.
     Some((unsafe { base.add(skip) }, map))
@@ -167,8 +178,9 @@ fn map_huge(bytes: usize) -> Option<(NonNull<u8>, MmapMut)> {
 /// Returns whether the pages were given back; they then read as zero.
 #[cfg(target_os = "linux")]
 fn discard(map: &MmapMut, offset: usize, len: usize) -> bool {
-    // SAFETY: on a private anonymous map DONTNEED makes the pages read as zero and nothing else; callers discard only what
-    // holds nothing, and no reference to those bytes exists, only raw pointers and atomic loads that may see any value.
+    // SAFETY: on a private anonymous map DONTNEED makes the pages read as zero and nothing else;
+    // callers discard only what holds nothing, and no reference to those bytes exists, only raw
+    // pointers and atomic loads that may see any value.
     unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, offset, len) }.is_ok()
 }
 
@@ -177,13 +189,43 @@ fn discard(_map: &MmapMut, _offset: usize, _len: usize) -> bool {
     false
 }
 
+/// Has the system provide the huge page that the next arrays of mid-size tables will come to lie
+/// in, if little of what is resident is free; returns whether it did. Filling a huge page with
+/// zeros takes 0.1 ms, and several where the machine is virtual and gets its memory late: called
+/// from a background thread every now and then, this keeps it away from the commands.
+pub fn prefault_memory() -> bool {
+    let cold = ARENA.lock().next_cold_huge_page();
+    let Some(address) = cold else { return false };
+    // The lock is not held meanwhile. The page stays mapped, as regions do, and providing it
+    // changes no content.
+    if !populate(address, HUGE_PAGE) {
+        return false;
+    }
+    ARENA.lock().set_resident(address);
+    true
+}
+
+#[cfg(target_os = "linux")]
+fn populate(address: usize, len: usize) -> bool {
+    let start = std::ptr::with_exposed_provenance_mut(address);
+    // SAFETY: the range is a huge page of a region, mapped as long as the process lives;
+    // POPULATE_WRITE leaves its content alone.
+    unsafe { rustix::mm::madvise(start, len, rustix::mm::Advice::LinuxPopulateWrite) }.is_ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn populate(_address: usize, _len: usize) -> bool {
+    false
+}
+
 static ARENA: Mutex<Arena> = Mutex::new(Arena {
     regions: Vec::new(),
     used_pages: 0,
 });
 
-/// Pages from a few large maps, first fit by address: arrays that grow step by step leave holes that those of other shards fill.
-/// Regions are never unmapped; what lies free in whole huge pages is given back to the system beyond a small reserve.
+/// Pages from a few large maps, first fit by address: arrays that grow step by step leave holes
+/// that those of other shards fill. Regions are never unmapped; what lies free in whole huge pages
+/// is given back to the system beyond a small reserve.
 struct Arena {
     regions: Vec<Region>,
     used_pages: usize,
@@ -222,6 +264,37 @@ impl Arena {
         };
         self.used_pages += pages;
         Some(base)
+    }
+
+    /// The first huge page that carving would touch for the first time, unless another one's worth
+    /// is free and resident.
+    fn next_cold_huge_page(&self) -> Option<usize> {
+        let (mut warm, mut cold) = (0, None);
+        for region in &self.regions {
+            for page in region
+                .free
+                .iter()
+                .flat_map(|(&first, &len)| first..first + len)
+            {
+                let huge_page = page * PAGE / HUGE_PAGE;
+                if region.resident & 1 << huge_page != 0 {
+                    warm += PAGE;
+                } else {
+                    cold = cold.or(Some(region.base() + huge_page * HUGE_PAGE));
+                }
+            }
+        }
+        if warm < HUGE_PAGE { cold } else { None }
+    }
+
+    fn set_resident(&mut self, address: usize) {
+        if let Some(region) = self
+            .regions
+            .iter_mut()
+            .find(|region| region.contains(address))
+        {
+            region.resident |= 1 << ((address - region.base()) / HUGE_PAGE);
+        }
     }
 
     fn give_back(&mut self, base: NonNull<u8>, pages: usize) {
@@ -301,7 +374,8 @@ impl Region {
         free.fold(0, |bits, index| bits | 1 << index) & self.resident
     }
 
-    /// Gives up to `count` free huge pages of the range back, the last ones first: first fit fills from the start.
+    /// Gives up to `count` free huge pages of the range back, the last ones first: first fit fills
+    /// from the start.
     fn discard_huge_pages(&mut self, (first, len): (usize, usize), count: usize) {
         let resident = self.resident;
         let pages = whole_huge_pages(first, len)
@@ -392,6 +466,29 @@ mod tests {
                 "what is free goes back to the system"
             );
         }
+    }
+
+    #[test]
+    fn one_cold_huge_page_is_named_until_one_is_in_reserve() {
+        let mut arena = Arena {
+            regions: Vec::new(),
+            used_pages: 0,
+        };
+        assert_eq!(arena.next_cold_huge_page(), None, "no tables, no memory");
+        let base = arena.carve(HUGE_PAGE / PAGE + 1).unwrap().addr().get();
+        let cold = arena.next_cold_huge_page().unwrap();
+        assert_eq!(cold, base + 2 * HUGE_PAGE);
+        arena.set_resident(cold);
+        assert_eq!(arena.next_cold_huge_page(), None);
+    }
+
+    #[test]
+    fn prefaulting_leaves_memory_zero() {
+        let first = Memory::zeroed(ARENA_MIN);
+        prefault_memory();
+        let second = Memory::zeroed(ARENA_MAX);
+        assert!(is_zero(&first));
+        assert!(is_zero(&second));
     }
 
     #[test]

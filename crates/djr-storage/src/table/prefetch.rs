@@ -1,4 +1,5 @@
-//! The processor's prefetch instruction. It is a hint: it never faults, whatever the address, and has no visible effect.
+//! The processor's prefetch instruction. It is a hint: it never faults, whatever the address, and
+//! has no visible effect.
 
 /// Asks for the cache line of `address`, for reading.
 #[inline(always)]

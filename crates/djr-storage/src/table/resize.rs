@@ -1,8 +1,9 @@
 //! Growing and shrinking, some buckets at a time.
 //!
-//! Both arrays are sorted by hash, so a resize is one pass from the start of the old one to its end. Hashes below the *frontier*
-//! are in the new array (`next`), the others in the old one (`current`), so a look-up touches one array only. The frontier rests
-//! only behind a bucket that is not full, where no element has spilled across.
+//! Both arrays are sorted by hash, so a resize is one pass from the start of the old one to its
+//! end. Hashes below the *frontier* are in the new array (`next`), the others in the old one
+//! (`current`), so a look-up touches one array only. The frontier rests only behind a bucket that
+//! is not full, where no element has spilled across.
 
 use super::array::{Array, HASH_END};
 use super::bucket::{Raw, SLOTS};
@@ -10,15 +11,16 @@ use super::memory::BUCKETS_PER_PAGE;
 use super::prefetch::prefetch_line;
 use super::{Table, view::Shared};
 
-/// Buckets that each insertion and removal moves while a resize is on. With 8 a growth by an eighth takes a sixth of the time
-/// until the next one.
+/// Buckets that each insertion and removal moves while a resize is on. With 8 a growth by an eighth
+/// takes a sixth of the time until the next one.
 const STEP_BUCKETS: u32 = 8;
 /// Arrays of up to so many buckets are resized at once: a microsecond or two.
 const AT_ONCE_BUCKETS: u32 = 40;
 /// Below so many homes a table does not shrink.
 const SHRINK_MIN_HOMES: u32 = 4;
 
-/// Elements at which an array of so many homes is full enough to grow: a load of 0.906, of 0.875 for small ones.
+/// Elements at which an array of so many homes is full enough to grow: a load of 0.906, of 0.875
+/// for small ones.
 pub(super) fn grow_at(homes: u32) -> usize {
     let homes = homes as usize;
     if homes < 64 {
@@ -44,8 +46,9 @@ fn homes_for(elements: usize, per_bucket: usize) -> u32 {
     Array::fill_pages(u32::try_from(homes).unwrap_or(u32::MAX).min(1 << 31))
 }
 
-/// The next size: a factor of 2 for the smallest tables, falling to 1.125 for those that matter. There it is taken from a fixed
-/// geometric sequence, and the phase says where between two sizes of phase 0 this table's sizes are.
+/// The next size: a factor of 2 for the smallest tables, falling to 1.125 for those that matter.
+/// There it is taken from a fixed geometric sequence, and the phase says where between two sizes of
+/// phase 0 this table's sizes are.
 pub(super) fn grown(homes: u32, phase: u32) -> u32 {
     const LARGE: u32 = 512;
     let grown = match homes {
@@ -74,8 +77,8 @@ impl Table {
         self.next.has_memory()
     }
 
-    /// Goes on with a resize, if one is on, by about `buckets` buckets of the old array (of eight elements at most), for idle time.
-    /// Returns whether there is more to do.
+    /// Goes on with a resize, if one is on, by about `buckets` buckets of the old array (of eight
+    /// elements at most), for idle time. Returns whether there is more to do.
     pub fn resize_step(&mut self, buckets: u32, rehash: &impl Fn(Raw) -> u64) -> bool {
         if self.is_resizing() {
             self.advance(buckets.max(1), rehash);
@@ -93,7 +96,8 @@ impl Table {
         }
     }
 
-    /// What an insertion does first when `len` has reached `grow_at`: go on with the resize, or begin one.
+    /// What an insertion does first when `len` has reached `grow_at`: go on with the resize, or
+    /// begin one.
     #[cold]
     #[inline(never)]
     pub(super) fn before_insert(&mut self, rehash: &impl Fn(Raw) -> u64) {
@@ -119,7 +123,8 @@ impl Table {
         if self.is_resizing() {
             self.advance(STEP_BUCKETS, rehash);
         } else {
-            // To a load of 0.75, from which it may grow by a fifth or fall by more than half before the next resize.
+            // To a load of 0.75, from which it may grow by a fifth or fall by more than half before
+            // the next resize.
             let homes = homes_for(self.len, 6).max(SHRINK_MIN_HOMES);
             if homes < self.current.homes() {
                 self.begin(homes, rehash);
@@ -216,8 +221,9 @@ impl Table {
         self.retire(emptied);
     }
 
-    /// The way out when the buckets behind the last home are full, which needs hundreds of elements with nearly the largest hash:
-    /// everything goes into a new array with more spare buckets, at once.
+    /// The way out when the buckets behind the last home are full, which needs hundreds of elements
+    /// with nearly the largest hash: everything goes into a new array with more spare buckets, at
+    /// once.
     #[cold]
     #[inline(never)]
     pub(super) fn rebuild(&mut self, rehash: &impl Fn(Raw) -> u64) {
@@ -276,7 +282,8 @@ impl Table {
         }
     }
 
-    /// Frees an array that is no longer published: at once if there is no view, else when no view can be reading it.
+    /// Frees an array that is no longer published: at once if there is no view, else when no view
+    /// can be reading it.
     pub(super) fn retire(&mut self, array: Array) {
         if !array.has_memory() {
             return;

@@ -8,19 +8,19 @@ use super::bucket::{Bucket, Raw, SLOTS};
 const RANDOM_ATTEMPTS: usize = 100;
 
 impl Table {
-    /// Hands the elements of the bucket at `cursor` to `f` (none to about eight) and returns the cursor to go on with; 0 begins, and
-    /// 0 is returned at the end.
+    /// Hands the elements of the bucket at `cursor` to `f` (none to about eight) and returns the
+    /// cursor to go on with; 0 begins, and 0 is returned at the end.
     ///
-    /// A cursor is the next hash to visit (its low 32 bits; below 2^32). An element that is in the table from the first call to the
-    /// last is returned exactly once, whatever is inserted, removed or resized between the calls; others at most once, unless they were
-    /// inserted anew.
+    /// A cursor is the next hash to visit (its low 32 bits; below 2^32). An element that is in the
+    /// table from the first call to the last is returned exactly once, whatever is inserted,
+    /// removed or resized between the calls; others at most once, unless they were inserted anew.
     #[inline]
     pub fn scan(&self, cursor: u64, rehash: &impl Fn(Raw) -> u64, mut f: impl FnMut(Raw)) -> u64 {
         self.visit(cursor, rehash, |_, _, _, raw| f(raw))
     }
 
-    /// As [`Table::scan`], for moving blocks: where `f` returns an address the element is replaced by it. The new block must be equal to the
-    /// old one.
+    /// As [`Table::scan`], for moving blocks: where `f` returns an address the element is replaced
+    /// by it. The new block must be equal to the old one.
     pub fn scan_replace(
         &mut self,
         cursor: u64,
@@ -54,7 +54,8 @@ impl Table {
         } else {
             home_end
         };
-        // A cursor given out by a finer array may lie amid the hashes that this one does not tell apart.
+        // A cursor given out by a finer array may lie amid the hashes that this one does not tell
+        // apart.
         let first = geometry.truncate(from);
         let is_due = |hash: u32, raw: Raw| {
             let is_later = if hash == first && first != from {
@@ -94,10 +95,12 @@ impl Table {
             .chain(self.current.elements_from(self.consumed))
     }
 
-    /// A random element, each with the same probability, given random bits; none if the table is empty.
+    /// A random element, each with the same probability, given random bits; none if the table is
+    /// empty.
     ///
-    /// Slots are drawn until one is used: once or twice in a table that is full as usual. Only if a hundred draws fail (which happens when
-    /// most elements were removed and the table has not shrunk yet) the next used slot is taken, which favours those after a gap.
+    /// Slots are drawn until one is used: once or twice in a table that is full as usual. Only if a
+    /// hundred draws fail (which happens when most elements were removed and the table has not
+    /// shrunk yet) the next used slot is taken, which favours those after a gap.
     pub fn random(&self, seed: u64) -> Option<Raw> {
         if self.len == 0 {
             return None;

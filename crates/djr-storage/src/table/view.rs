@@ -1,10 +1,12 @@
 //! Reading a table from outside of the lock that guards it, to prefetch what a command will need.
 //!
-//! The owner publishes where the arrays are in one cache line; views copy that line (a sequence number tells whether the copy is
-//! whole) and read buckets as atomics. What they read may be out of date, and is only ever used for prefetching.
+//! The owner publishes where the arrays are in one cache line; views copy that line (a sequence
+//! number tells whether the copy is whole) and read buckets as atomics. What they read may be out
+//! of date, and is only ever used for prefetching.
 //!
-//! **Invariant:** an array that was published is freed through [`crossbeam_epoch`], after it was replaced in the published line.
-//! A view dereferences only what it read from that line under an [`EpochGuard`].
+//! **Invariant:** an array that was published is freed through [`crossbeam_epoch`], after it was
+//! replaced in the published line. A view dereferences only what it read from that line under an
+//! [`EpochGuard`].
 
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -15,7 +17,8 @@ use super::array::{Array, Geometry};
 use super::bucket::Bucket;
 use super::prefetch::prefetch_line;
 
-/// Keeps what views read from being freed. Pin one for each turn, not for longer: memory that any table retires meanwhile waits.
+/// Keeps what views read from being freed. Pin one for each turn, not for longer: memory that any
+/// table retires meanwhile waits.
 pub struct EpochGuard(#[expect(dead_code, reason = "held for its effect")] crossbeam_epoch::Guard);
 
 impl EpochGuard {
@@ -66,8 +69,8 @@ impl Place {
 pub(super) struct Shared {
     /// Odd while the owner writes the places.
     sequence: AtomicU32,
-    /// Hashes below it are in `next`, the others in `current`. Written without the sequence number: the array that a late reader
-    /// takes is alive, it only no longer holds what is looked for.
+    /// Hashes below it are in `next`, the others in `current`. Written without the sequence number:
+    /// the array that a late reader takes is alive, it only no longer holds what is looked for.
     frontier: AtomicU64,
     current: Place,
     next: Place,
@@ -108,8 +111,8 @@ impl Shared {
     }
 }
 
-/// A handle to a table for prefetching, usable on any thread without the table's lock. It stays valid when the table is resized,
-/// cleared or dropped. Cheap to clone.
+/// A handle to a table for prefetching, usable on any thread without the table's lock. It stays
+/// valid when the table is resized, cleared or dropped. Cheap to clone.
 #[derive(Clone)]
 pub struct TableView {
     shared: Arc<Shared>,
@@ -120,20 +123,23 @@ impl TableView {
         TableView { shared }
     }
 
-    /// Prefetches the bucket of a key with this hash. Reads nothing but the view itself, so it needs no guard.
+    /// Prefetches the bucket of a key with this hash. Reads nothing but the view itself, so it
+    /// needs no guard.
     #[inline]
     pub fn prefetch_bucket(&self, hash: u64) {
         let hash = hash as u32;
         let (base, geometry) = self.shared.place_of(hash).get();
-        // If the owner is just changing the place, base and geometry may not fit together: a useless line is prefetched.
+        // If the owner is just changing the place, base and geometry may not fit together: a
+        // useless line is prefetched.
         prefetch_line(
             base.addr()
                 .wrapping_add(geometry.locate(hash).0 as usize * size_of::<Bucket>()),
         );
     }
 
-    /// Prefetches the first two cache lines of the element with this hash, if its bucket has it; if it may have gone on to the
-    /// next bucket, that one. Call it when [`TableView::prefetch_bucket`] has had time to bring the bucket: about ten keys later.
+    /// Prefetches the first two cache lines of the element with this hash, if its bucket has it; if
+    /// it may have gone on to the next bucket, that one. Call it when
+    /// [`TableView::prefetch_bucket`] has had time to bring the bucket: about ten keys later.
     #[inline]
     pub fn peek_prefetch_entry(&self, _guard: &EpochGuard, hash: u64) {
         let hash = hash as u32;
@@ -147,9 +153,10 @@ impl TableView {
         let Some(base) = NonNull::new(base) else {
             return;
         };
-        // SAFETY: base and geometry were published together (the sequence number did not change), so `home` is a bucket of that
-        // array. The array is alive: it was published after the guard was pinned or not yet replaced then, and since then it
-        // cannot be freed while the guard lives. Its memory is only written as atomics.
+        // SAFETY: base and geometry were published together (the sequence number did not change),
+        // so `home` is a bucket of that array. The array is alive: it was published after the guard
+        // was pinned or not yet replaced then, and since then it cannot be freed while the guard
+        // lives. Its memory is only written as atomics.
         let bucket = unsafe { base.add(home as usize).as_ref() };
         if let Some(raw) = bucket.peek(tag) {
             prefetch_line(raw.address());

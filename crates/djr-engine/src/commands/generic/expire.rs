@@ -2,6 +2,7 @@
 
 use super::super::expiration::{TimeUnit, log_deadline};
 use super::super::prelude::*;
+use crate::error::quoted;
 
 const KEY: Arg = Arg::key("key", Access::RW.with(Access::UPDATE));
 const CONDITION: Arg = Arg::one_of(
@@ -79,7 +80,7 @@ impl Conditions {
                 word if word.eq_ignore_ascii_case(b"GT") => &mut conditions.later,
                 word if word.eq_ignore_ascii_case(b"LT") => &mut conditions.earlier,
                 word => {
-                    let word = String::from_utf8_lossy(word);
+                    let word = quoted(word, usize::MAX);
                     return Err(CommandError::format(format!(
                         "ERR Unsupported option {word}"
                     )));
@@ -102,9 +103,10 @@ impl Conditions {
 
     fn hold(&self, current: Option<UnixMillis>, new: UnixMillis) -> bool {
         match current {
-            Some(current) => {
-                !self.absent && !(self.later && new <= current) && !(self.earlier && new >= current)
-            }
+            Some(_) if self.absent => false,
+            Some(current) if self.later => new > current,
+            Some(current) if self.earlier => new < current,
+            Some(_) => true,
             None => !self.present && !self.later,
         }
     }

@@ -49,10 +49,10 @@ mod tests {
     }
 
     #[test]
-    fn the_empty_key_matches_only_what_it_does_in_redis() {
+    fn the_empty_key_is_a_key() {
         check(
-            "SET \"\" v | KEYS * | KEYS ** | KEYS \"\"",
-            "OK | [] | [] | []",
+            "MSET \"\" v a v | RENAME \"\" b | KEYS b | RENAME b \"\" | DBSIZE | KEYS a",
+            "OK | OK | [b] | OK | 2 | [a]",
         );
     }
 }

@@ -68,7 +68,7 @@ fn left(deadline: UnixMillis, now: UnixMillis) -> i64 {
 
 /// Milliseconds in seconds, to the nearest.
 fn rounded(ms: i64) -> i64 {
-    ms.saturating_add(500) / 1000
+    ((ms.max(0) as u64 + 500) / 1000) as i64
 }
 
 #[cfg(test)]
@@ -84,6 +84,10 @@ mod tests {
         check(
             "SET k v PX 1499 | TTL k | PTTL k | EXPIRETIME k | PEXPIRETIME k | @wait 999 | TTL k | @wait 1 | TTL k | @wait 500 | TTL k",
             "OK | 1 | 1499 | 1700000001 | 1700000001499 | ok | 1 | ok | 0 | ok | -2",
+        );
+        check(
+            "SET k v | PEXPIREAT k 9223372036854775807 | EXPIRETIME k",
+            "OK | 1 | 9223372036854776",
         );
     }
 }

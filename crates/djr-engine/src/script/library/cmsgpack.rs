@@ -103,7 +103,7 @@ fn header(code: u8, len: usize, out: &mut Vec<u8>) {
 
 fn encode_integer(integer: i64, out: &mut Vec<u8>) {
     match integer {
-        0..=0x7f | -32..=-1 => out.push(integer as u8),
+        -32..=0x7f => out.push(integer as u8),
         0x80..=0xff => out.extend([0xcc, integer as u8]),
         0x100..=0xffff => {
             out.push(0xcd);

@@ -19,7 +19,7 @@ pub(super) static SPEC: CommandSpec = CommandSpec {
 };
 
 pub(super) fn run(context: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result {
-    let index = args.integer(1)?;
+    let index = args.integer32(1)?;
     let dbs = context.core.shared.engine.keyspace.dbs();
     let db = u32::try_from(index)
         .ok()

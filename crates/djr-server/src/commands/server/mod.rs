@@ -1,10 +1,12 @@
 //! Commands about the server.
 
 mod command;
+mod config;
 mod debug;
 mod info;
 mod lastsave;
 mod lolwut;
+mod shutdown;
 mod time;
 
 use djr_engine::spec::CommandSpec;
@@ -13,20 +15,24 @@ use super::{Entry, ServerRun};
 
 pub(super) static COMMANDS: &[&CommandSpec] = &[
     &command::SPEC,
+    &config::SPEC,
     &debug::SPEC,
     &info::SPEC,
     &lastsave::SPEC,
     &lolwut::SPEC,
+    &shutdown::SPEC,
     &time::SPEC,
 ];
 
 pub(super) static RUNS: &[&[Entry]] = &[
     command::RUNS,
+    config::RUNS,
     &[
         (&debug::SPEC, ServerRun::TopLevel(debug::run)),
         (&info::SPEC, ServerRun::Plain(info::run)),
         (&lastsave::SPEC, ServerRun::Plain(lastsave::run)),
         (&lolwut::SPEC, ServerRun::Plain(lolwut::run)),
+        (&shutdown::SPEC, ServerRun::Plain(shutdown::run)),
         (&time::SPEC, ServerRun::Plain(time::run)),
     ],
 ];

@@ -221,7 +221,7 @@ impl Setter<'_> {
     }
 
     fn invalid_numbers(&self, setting: &mut InvalidNumbers) -> mlua::Result<Vec<Value>> {
-        match self.args.get(0) {
+        match self.args.front() {
             None | Some(Value::Nil) => {}
             Some(Value::Boolean(true)) => *setting = InvalidNumbers::Written,
             Some(Value::Boolean(false)) => *setting = InvalidNumbers::Refused,

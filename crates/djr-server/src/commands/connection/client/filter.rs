@@ -66,12 +66,12 @@ impl Filter {
             };
             let condition = match word {
                 "id" => {
-                    let mut ids = vec![client_id(args.get(index - 1))?];
+                    let mut ids = vec![client_id(args.get(index - 1), kill)?];
                     // Several may follow one another.
                     while index < args.len()
                         && args.get(index).first().is_some_and(u8::is_ascii_digit)
                     {
-                        ids.push(client_id(args.get(index))?);
+                        ids.push(client_id(args.get(index), kill)?);
                         index += 1;
                     }
                     Condition::Ids(ids)
@@ -152,11 +152,15 @@ impl Condition {
     }
 }
 
-fn client_id(text: &[u8]) -> Result<u64, CommandError> {
-    djr_storage::value::parse_integer(text)
-        .and_then(|id| u64::try_from(id).ok())
-        .filter(|id| *id > 0)
-        .ok_or(CommandError::text("ERR client-id should be greater than 0"))
+/// The number of a client. `CLIENT LIST` may ask for one that no client can have.
+fn client_id(text: &[u8], kill: bool) -> Result<u64, CommandError> {
+    let id = djr_storage::value::parse_integer(text);
+    match id.map(u64::try_from) {
+        Some(Ok(id)) if id > 0 || !kill => Ok(id),
+        Some(_) if !kill => Ok(0),
+        None if !kill => Err(CommandError::text("ERR Invalid client ID")),
+        _ => Err(CommandError::text("ERR client-id should be greater than 0")),
+    }
 }
 
 fn client_type(name: &str) -> Result<String, CommandError> {

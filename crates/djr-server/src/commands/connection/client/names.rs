@@ -74,19 +74,19 @@ pub(super) fn setname(context: &mut Context<'_>, args: &Args<'_>, reply: &mut Re
 pub(super) fn setinfo(context: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result {
     let value = args.get(3);
     let mut names = context.session.info.names.lock();
-    let (attribute, place) = if args.is(2, "lib-name") {
-        ("lib-name", &mut names.lib_name)
+    let option = String::from_utf8_lossy(args.get(2));
+    let place = if args.is(2, "lib-name") {
+        &mut names.lib_name
     } else if args.is(2, "lib-ver") {
-        ("lib-ver", &mut names.lib_version)
+        &mut names.lib_version
     } else {
-        let option = String::from_utf8_lossy(args.get(2));
         return Err(CommandError::format(format!(
             "ERR Unrecognized option '{option}'"
         )));
     };
     if value.iter().any(|byte| !(b'!'..=b'~').contains(byte)) {
         return Err(CommandError::format(format!(
-            "ERR {attribute} cannot contain spaces, newlines or special characters."
+            "ERR {option} cannot contain spaces, newlines or special characters."
         )));
     }
     *place = String::from_utf8_lossy(value).into_owned();

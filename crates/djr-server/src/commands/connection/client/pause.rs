@@ -47,9 +47,14 @@ pub(super) fn pause(context: &mut Context<'_>, args: &Args<'_>, reply: &mut Repl
         3 => false,
         4 if args.is(3, "write") => true,
         4 if args.is(3, "all") => false,
-        _ => {
+        4 => {
             return Err(CommandError::text(
                 "ERR CLIENT PAUSE mode must be WRITE or ALL",
+            ));
+        }
+        _ => {
+            return Err(CommandError::text(
+                "ERR unknown subcommand or wrong number of arguments for 'PAUSE'. Try CLIENT HELP.",
             ));
         }
     };

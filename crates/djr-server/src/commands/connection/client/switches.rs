@@ -72,8 +72,9 @@ pub(super) fn reply(context: &mut Context<'_>, args: &Args<'_>, reply: &mut Repl
     } else if args.is(2, "off") {
         context.session.replies = Replies::Off;
     } else if args.is(2, "skip") {
-        if context.session.replies == Replies::On {
-            context.session.replies = Replies::Skip(1);
+        if context.session.replies != Replies::Off {
+            // Its own, which is none, and the next one's.
+            context.session.replies = Replies::Skip(2);
         }
     } else {
         return Err(CommandError::Syntax);

@@ -1,5 +1,6 @@
 //! COMMAND GETKEYS command [arg ...], COMMAND GETKEYSANDFLAGS command [arg ...]
 
+use djr_engine::command::Command;
 use djr_engine::keys::each_key;
 use djr_engine::registry::Resolved;
 use djr_engine::spec::{Access, Arg, CommandSpec, Flags, Group, Run};
@@ -80,7 +81,7 @@ fn find(
     }
     let mut keys = Vec::new();
     each_key(command, &inner, |index, access| {
-        keys.push((inner.get(index).to_vec(), access))
+        keys.push((inner.get(index).to_vec(), actual(command, &inner, access)))
     })?;
     if keys.is_empty() && !command.flags.has(Flags::NO_MANDATORY_KEYS) {
         return Err(CommandError::text(
@@ -88,4 +89,17 @@ fn find(
         ));
     }
     Ok(keys)
+}
+
+/// What a command does to a key where that depends on its arguments.
+fn actual(command: &Command, args: &Args<'_>, access: Access) -> Access {
+    if command.spec.name == "set" && access.has(Access::VARIABLE) {
+        let reads = (3..args.len()).any(|index| args.is(index, "get"));
+        return if reads {
+            Access::READ_UPDATE
+        } else {
+            Access::OVERWRITE
+        };
+    }
+    access
 }

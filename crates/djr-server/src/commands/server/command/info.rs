@@ -34,7 +34,7 @@ pub(super) fn some(context: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply
     for name in args.from(2) {
         match context.core.shared.engine.registry.by_full_name(name) {
             Some(command) => write(reply, command),
-            None => reply.null_array(),
+            None => reply.null(),
         }
     }
     Ok(())

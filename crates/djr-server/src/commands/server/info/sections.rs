@@ -64,7 +64,7 @@ impl<'a> Report<'a> {
 
 pub(super) fn server(report: &mut Report<'_>) {
     let shared = report.shared;
-    let uptime = shared.started.elapsed().as_secs();
+    let uptime = (clock::monotonic() - shared.started).as_secs();
     report.field("redis_version", crate::REDIS_VERSION);
     report.field("server_name", "djr");
     report.field("djr_version", env!("CARGO_PKG_VERSION"));
@@ -84,7 +84,7 @@ pub(super) fn server(report: &mut Report<'_>) {
     if let Ok(path) = std::env::current_exe() {
         report.field("executable", path.display());
     }
-    report.field("config_file", shared.config.file());
+    report.field("config_file", shared.config.file_name());
 }
 
 pub(super) fn clients(report: &mut Report<'_>) {
@@ -240,7 +240,8 @@ pub(super) fn replication(report: &mut Report<'_>) {
     report.field("role", "master");
     report.field("connected_slaves", 0);
     report.field("master_failover_state", "no-failover");
-    report.field("master_replid", &report.shared.run_id.clone());
+    let id = &report.shared.run_id;
+    report.field("master_replid", id);
     report.field(
         "master_repl_offset",
         report.shared.log().map_or(0, |log| log.end()),

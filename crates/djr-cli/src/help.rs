@@ -1,0 +1,378 @@
+//! What the server's `COMMAND DOCS` says about its commands, for `help`, for completion and for hints.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use djr_client::Value;
+
+/// A command or a subcommand.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Entry {
+    summary: String,
+    since: String,
+    group: String,
+    /// The arguments, each as a word or more: `key`, `[NX | XX]`, `[key ...]`.
+    syntax: Vec<String>,
+}
+
+/// The commands of a server, by their names in capitals (`CLIENT LIST`).
+#[derive(Debug, Default)]
+pub(crate) struct Help {
+    entries: BTreeMap<String, Entry>,
+}
+
+impl Help {
+    /// Reads the reply to `COMMAND DOCS`; what is not understood is left out.
+    pub(crate) fn from_docs(docs: &Value) -> Help {
+        let mut help = Help::default();
+        for (name, docs) in pairs(docs) {
+            help.add(name, docs);
+        }
+        help
+    }
+
+    fn add(&mut self, name: &Value, docs: &Value) {
+        // Subcommands are called `client|list`.
+        let name = text(name).to_ascii_uppercase().replace('|', " ");
+        let mut entry = Entry::default();
+        for (field, value) in pairs(docs) {
+            match text(field).as_str() {
+                "summary" => entry.summary = text(value),
+                "since" => entry.since = text(value),
+                "group" => entry.group = text(value),
+                "arguments" => {
+                    entry.syntax = items(value)
+                        .iter()
+                        .map(|docs| Argument::read(docs).syntax())
+                        .collect();
+                }
+                "subcommands" => {
+                    for (name, docs) in pairs(value) {
+                        self.add(name, docs);
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.entries.insert(name, entry);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// What can stand where `start` does, in the case in which the user types.
+    pub(crate) fn completions(&self, start: &str) -> Vec<String> {
+        let (prefix, start) = match start.split_at_checked(5) {
+            Some((word, topic)) if word.eq_ignore_ascii_case("help ") => (word, topic.trim_start()),
+            _ => ("", start),
+        };
+        let wanted = start.to_ascii_uppercase();
+        let is_lower = start.chars().any(|letter| letter.is_ascii_lowercase()) || start.is_empty();
+        let groups: BTreeSet<String> = match prefix {
+            "" => BTreeSet::new(),
+            _ => self
+                .entries
+                .values()
+                .map(|entry| format!("@{}", entry.group))
+                .collect(),
+        };
+        let names = self
+            .entries
+            .keys()
+            .filter(|name| name.starts_with(&wanted))
+            .map(|name| {
+                if is_lower {
+                    name.to_ascii_lowercase()
+                } else {
+                    name.clone()
+                }
+            });
+        let groups = groups.into_iter().filter(|group| group.starts_with(start));
+        names
+            .chain(groups)
+            .map(|name| format!("{prefix}{name}"))
+            .collect()
+    }
+
+    /// The arguments that are still to come after the words of `line`.
+    pub(crate) fn hint(&self, line: &str) -> Option<String> {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let two = words
+            .get(..2)
+            .map(|words| words.join(" ").to_ascii_uppercase());
+        let one = words.first()?.to_ascii_uppercase();
+        let (entry, name_len) = match two.and_then(|name| self.entries.get(&name)) {
+            Some(entry) => (entry, 2),
+            None => (self.entries.get(&one)?, 1),
+        };
+        // The word that is being typed counts as there.
+        let rest = entry.syntax.get(words.len() - name_len..)?;
+        if rest.is_empty() {
+            return None;
+        }
+        let gap = if line.ends_with(' ') { "" } else { " " };
+        Some(format!("{gap}{}", rest.join(" ")))
+    }
+
+    /// The answer to `help` and the words after it.
+    pub(crate) fn answer(&self, words: &[String]) -> String {
+        let Some(first) = words.first() else {
+            return general();
+        };
+        let mut answer = String::from("\r\n");
+        if let Some(group) = first.strip_prefix('@') {
+            for (name, entry) in &self.entries {
+                if entry.group.eq_ignore_ascii_case(group) {
+                    answer.push_str(&entry.describe(name, false));
+                }
+            }
+        } else {
+            let wanted = words.join(" ").to_ascii_uppercase();
+            let family = format!("{wanted} ");
+            for (name, entry) in &self.entries {
+                if *name == wanted || name.starts_with(&family) {
+                    answer.push_str(&entry.describe(name, true));
+                }
+            }
+        }
+        answer
+    }
+}
+
+impl Entry {
+    fn describe(&self, name: &str, with_group: bool) -> String {
+        let mut lines = format!(
+            "  {name} {}\r\n  summary: {}\r\n  since: {}\r\n",
+            self.syntax.join(" "),
+            self.summary,
+            self.since
+        );
+        if with_group {
+            lines.push_str(&format!("  group: {}\r\n", self.group));
+        }
+        lines.push_str("\r\n");
+        lines
+    }
+}
+
+fn general() -> String {
+    format!(
+        "djr-cli {}\n\
+        To get help about the server's commands type:\n      \
+        \"help @<group>\" to get a list of commands in <group>\n      \
+        \"help <command>\" for help on <command>\n      \
+        \"help <tab>\" to get a list of possible help topics\n      \
+        \"quit\" to exit\n\n\
+        To set preferences:\n      \
+        \":set hints\" enable online hints\n      \
+        \":set nohints\" disable online hints\n",
+        env!("CARGO_PKG_VERSION")
+    )
+}
+
+/// An argument as `COMMAND DOCS` describes it.
+#[derive(Debug, Default)]
+struct Argument {
+    name: String,
+    kind: String,
+    token: String,
+    is_optional: bool,
+    is_multiple: bool,
+    is_token_multiple: bool,
+    arguments: Vec<Argument>,
+}
+
+impl Argument {
+    fn read(docs: &Value) -> Argument {
+        let mut argument = Argument::default();
+        for (field, value) in pairs(docs) {
+            match text(field).as_str() {
+                "name" if argument.name.is_empty() => argument.name = text(value),
+                "display_text" => argument.name = text(value),
+                "type" => argument.kind = text(value),
+                "token" => argument.token = text(value),
+                "flags" => {
+                    for flag in items(value) {
+                        match text(flag).as_str() {
+                            "optional" => argument.is_optional = true,
+                            "multiple" => argument.is_multiple = true,
+                            "multiple_token" => argument.is_token_multiple = true,
+                            _ => {}
+                        }
+                    }
+                }
+                "arguments" => {
+                    argument.arguments = items(value).iter().map(Argument::read).collect()
+                }
+                _ => {}
+            }
+        }
+        argument
+    }
+
+    fn syntax(&self) -> String {
+        let joined = |separator: &str| {
+            let parts: Vec<String> = self.arguments.iter().map(Argument::syntax).collect();
+            parts.join(separator)
+        };
+        let mut value = match self.kind.as_str() {
+            "pure-token" => String::new(),
+            "oneof" if self.is_optional && self.token.is_empty() => joined(" | "),
+            "oneof" => format!("<{}>", joined(" | ")),
+            "block" => joined(" "),
+            _ => self.name.clone(),
+        };
+        let with_token = |value: &str| match (self.token.as_str(), value) {
+            ("", value) => value.to_owned(),
+            ("\"\"", "") => "\"\"".to_owned(),
+            (token, "") => token.to_owned(),
+            (token, value) => format!("{token} {value}"),
+        };
+        if self.is_multiple && !self.is_token_multiple {
+            value = format!("{value} [{value} ...]");
+        }
+        let mut whole = with_token(&value);
+        if self.is_token_multiple {
+            whole = format!("{whole} [{whole} ...]");
+        }
+        if self.is_optional {
+            format!("[{whole}]")
+        } else {
+            whole
+        }
+    }
+}
+
+/// The pairs of a map, which in RESP2 is an array.
+fn pairs(value: &Value) -> Vec<(&Value, &Value)> {
+    match value {
+        Value::Map(pairs) => pairs.iter().map(|(key, value)| (key, value)).collect(),
+        Value::Array(items) => items
+            .chunks_exact(2)
+            .filter_map(|pair| Some((pair.first()?, pair.get(1)?)))
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn items(value: &Value) -> &[Value] {
+    value.as_slice().unwrap_or_default()
+}
+
+fn text(value: &Value) -> String {
+    String::from_utf8_lossy(value.as_bytes().unwrap_or_default()).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    fn word(text: &str) -> Value {
+        Value::Bulk(text.to_owned().into())
+    }
+
+    fn list(words: &[&str]) -> Value {
+        Value::Array(words.iter().map(|text| word(text)).collect())
+    }
+
+    fn argument(fields: &[&str], flags: &[&str], arguments: Vec<Value>) -> Value {
+        let mut items: Vec<Value> = fields.iter().map(|text| word(text)).collect();
+        items.extend([word("flags"), list(flags)]);
+        items.extend([word("arguments"), Value::Array(arguments)]);
+        Value::Array(items)
+    }
+
+    fn help() -> Help {
+        let nx = argument(
+            &["name", "nx", "type", "pure-token", "token", "NX"],
+            &[],
+            vec![],
+        );
+        let xx = argument(
+            &["name", "xx", "type", "pure-token", "token", "XX"],
+            &[],
+            vec![],
+        );
+        let ex = argument(
+            &["name", "seconds", "type", "integer", "token", "EX"],
+            &["optional"],
+            vec![],
+        );
+        let set = Value::Map(vec![
+            (word("summary"), word("Sets.")),
+            (word("since"), word("1.0.0")),
+            (word("group"), word("string")),
+            (
+                word("arguments"),
+                Value::Array(vec![
+                    argument(&["name", "key", "type", "key"], &["multiple"], vec![]),
+                    argument(
+                        &["name", "condition", "type", "oneof"],
+                        &["optional"],
+                        vec![nx, xx],
+                    ),
+                    ex,
+                ]),
+            ),
+        ]);
+        let list_docs = list(&["summary", "Lists.", "group", "connection"]);
+        let client = Value::Array(vec![
+            word("group"),
+            word("connection"),
+            word("subcommands"),
+            Value::Array(vec![word("client|list"), list_docs]),
+        ]);
+        Help::from_docs(&Value::Array(vec![
+            word("set"),
+            set,
+            word("client"),
+            client,
+        ]))
+    }
+
+    #[rstest]
+    #[case("set", Some(" key [key ...] [NX | XX] [EX seconds]"))]
+    #[case("SET ", Some("key [key ...] [NX | XX] [EX seconds]"))]
+    #[case("set k", Some(" [NX | XX] [EX seconds]"))]
+    #[case("set k NX EX more", None)]
+    #[case("client list", None)]
+    #[case("nope", None)]
+    #[case("", None)]
+    fn hints(#[case] line: &str, #[case] hint: Option<&str>) {
+        assert_eq!(help().hint(line).as_deref(), hint);
+    }
+
+    #[rstest]
+    #[case("s", &["set"])]
+    #[case("CLI", &["CLIENT", "CLIENT LIST"])]
+    #[case("client l", &["client list"])]
+    #[case("help S", &["help SET"])]
+    #[case("help @s", &["help @string"])]
+    #[case("x", &[])]
+    #[case("hélp", &[])]
+    fn completes(#[case] start: &str, #[case] names: &[&str]) {
+        assert_eq!(help().completions(start), names);
+    }
+
+    #[test]
+    fn answers() {
+        let help = help();
+        let answer = help.answer(&["set".to_owned()]);
+        assert_eq!(
+            answer,
+            "\r\n  SET key [key ...] [NX | XX] [EX seconds]\r\n  summary: Sets.\r\n  since: 1.0.0\r\n  group: string\r\n\r\n"
+        );
+        assert!(
+            help.answer(&["@connection".to_owned()])
+                .contains("CLIENT LIST")
+        );
+        assert_eq!(help.answer(&["nope".to_owned()]), "\r\n");
+    }
+
+    #[test]
+    fn nonsense_is_no_help() {
+        assert!(Help::from_docs(&Value::Null).is_empty());
+        assert!(Help::from_docs(&Value::Integer(1)).is_empty());
+    }
+}

@@ -1,0 +1,164 @@
+//! The prompt: line editing, completion, hints, and a history that knows no passwords.
+
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::env;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::rc::Rc;
+
+use rustyline::completion::Completer;
+use rustyline::error::ReadlineError;
+use rustyline::highlight::Highlighter;
+use rustyline::hint::Hinter;
+use rustyline::history::FileHistory;
+use rustyline::{CompletionType, Config, Context, Editor, Helper, Validator};
+use tokio::runtime::Runtime;
+
+use crate::help::Help;
+use crate::lines::{Next, Shell};
+use crate::options::Settings;
+use crate::secrets;
+use crate::session::Source;
+
+/// Lines that the history keeps.
+const HISTORY_LEN_MAX: usize = 1000;
+
+/// Reads and runs lines until the user leaves.
+pub(crate) fn run(runtime: &Runtime, settings: &Settings) -> ExitCode {
+    let mut shell = Shell::new(settings, Source::Prompt);
+    runtime.block_on(async {
+        if shell.session.connect().await {
+            shell.load_help().await;
+        }
+    });
+    let mut editor = match editor(&shell) {
+        Ok(editor) => editor,
+        Err(error) => {
+            eprintln!("Can't use the terminal: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let history = history_path();
+    if let Some(path) = &history {
+        // There is none at the first start.
+        let _ = editor.load_history(path);
+    }
+    loop {
+        let prompt = shell.session.prompt();
+        let columns = editor.dimensions().map(|(columns, _)| usize::from(columns));
+        if let Some(helper) = editor.helper_mut() {
+            helper.help = Rc::clone(&shell.help);
+            helper.room = columns
+                .unwrap_or(80)
+                .saturating_sub(prompt.chars().count() + 1);
+        }
+        let line = match editor.readline(&prompt) {
+            Ok(line) => line,
+            Err(ReadlineError::Eof | ReadlineError::Interrupted) => return ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("Can't read from the terminal: {error}");
+                return ExitCode::FAILURE;
+            }
+        };
+        if !secrets::has_secret(&line) {
+            remember(&mut editor, &line, history.as_ref());
+        }
+        match runtime.block_on(shell.run(line.as_bytes())) {
+            Next::Line => {}
+            Next::Quit => return ExitCode::SUCCESS,
+            Next::Fail => return ExitCode::FAILURE,
+        }
+    }
+}
+
+type LineEditor = Editor<LineHelper, FileHistory>;
+
+fn editor(shell: &Shell) -> rustyline::Result<LineEditor> {
+    let config = Config::builder()
+        .max_history_size(HISTORY_LEN_MAX)?
+        .history_ignore_space(true)
+        .completion_type(CompletionType::List)
+        // Pasted lines are so many commands, not one with line ends in it.
+        .bracketed_paste(false)
+        .build();
+    let mut editor = Editor::with_config(config)?;
+    editor.set_helper(Some(LineHelper {
+        help: Rc::clone(&shell.help),
+        hints: Rc::clone(&shell.hints),
+        room: 0,
+        has_colors: env::var_os("NO_COLOR").is_none() && std::io::stdout().is_terminal(),
+    }));
+    Ok(editor)
+}
+
+/// Adds to the history, and to its file at once: a session that is killed keeps what it had.
+fn remember(editor: &mut LineEditor, line: &str, path: Option<&PathBuf>) {
+    if let Ok(true) = editor.add_history_entry(line)
+        && let Some(path) = path
+    {
+        // A home that can't be written to is no reason to stop.
+        let _ = editor.append_history(path);
+    }
+}
+
+fn history_path() -> Option<PathBuf> {
+    for name in ["DJRCLI_HISTFILE", "REDISCLI_HISTFILE"] {
+        if let Some(path) = env::var_os(name) {
+            let is_off = path.is_empty() || path == "/dev/null";
+            return (!is_off).then(|| path.into());
+        }
+    }
+    let home = env::var_os("HOME").filter(|home| !home.is_empty())?;
+    Some(PathBuf::from(home).join(".djrcli_history"))
+}
+
+#[derive(Helper, Validator)]
+struct LineHelper {
+    help: Rc<Help>,
+    hints: Rc<Cell<bool>>,
+    has_colors: bool,
+    /// Columns behind the prompt.
+    room: usize,
+}
+
+impl Completer for LineHelper {
+    type Candidate = String;
+
+    fn complete(
+        &self,
+        line: &str,
+        position: usize,
+        _: &Context<'_>,
+    ) -> rustyline::Result<(usize, Vec<String>)> {
+        let line = line.get(..position).unwrap_or(line);
+        let start = line.len() - line.trim_start().len();
+        let typed = line.get(start..).unwrap_or_default();
+        Ok((start, self.help.completions(typed)))
+    }
+}
+
+impl Hinter for LineHelper {
+    type Hint = String;
+
+    fn hint(&self, line: &str, position: usize, _: &Context<'_>) -> Option<String> {
+        if !self.hints.get() || position != line.len() {
+            return None;
+        }
+        // A hint that wraps would make the screen jump with every key.
+        let room = self.room.saturating_sub(line.chars().count());
+        let hint: String = self.help.hint(line)?.chars().take(room).collect();
+        (!hint.is_empty()).then_some(hint)
+    }
+}
+
+impl Highlighter for LineHelper {
+    fn highlight_hint<'h>(&self, hint: &'h str) -> Cow<'h, str> {
+        if self.has_colors {
+            Cow::Owned(format!("\x1b[90m{hint}\x1b[0m"))
+        } else {
+            Cow::Borrowed(hint)
+        }
+    }
+}

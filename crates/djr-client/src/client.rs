@@ -1,0 +1,254 @@
+//! The client: a connection, and how to get another one.
+
+use std::io;
+use std::time::Duration;
+
+use djr_protocol::{RespVersion, Value};
+
+use crate::connection::Connection;
+use crate::error::{ClientError, ServerError};
+use crate::handshake::{checked, shake_hands};
+use crate::options::{Options, Reconnect};
+use crate::pipeline::{Pipeline, Refused};
+use crate::push::not_one_reply;
+use crate::stream::Stream;
+
+/// The longest wait between two attempts to reconnect.
+const RECONNECT_DELAY_MAX: Duration = Duration::from_secs(1);
+
+/// A connection to a server. See the [crate's documentation](crate) for errors, timeouts and reconnecting.
+#[derive(Debug)]
+pub struct Client {
+    options: Options,
+    /// `None` after the connection was lost.
+    connection: Option<Connection>,
+    version: RespVersion,
+}
+
+impl Client {
+    /// Connects to a URL (`redis://…`, `unix://…`) or as [`Options`] say; authenticates and selects the database.
+    ///
+    /// ```no_run
+    /// # async fn run() -> Result<(), djr_client::ClientError> {
+    /// use djr_client::{Client, Options};
+    /// use std::time::Duration;
+    ///
+    /// let options = Options { reply_timeout: Some(Duration::from_secs(2)), ..Options::default() };
+    /// let mut client = Client::connect(options).await?;
+    /// client.command(&["PING"]).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// A wrong URL, no connection within [`Options::connect_timeout`], or a refused login.
+    pub async fn connect<O>(options: O) -> Result<Client, ClientError>
+    where
+        O: TryInto<Options>,
+        ClientError: From<O::Error>,
+    {
+        let options: Options = options.try_into()?;
+        let (connection, version) = open(&options).await?;
+        Ok(Client {
+            options,
+            connection: Some(connection),
+            version,
+        })
+    }
+
+    /// Executes one command. An error reply is an `Err`, see [`ClientError::Reply`].
+    ///
+    /// # Errors
+    /// The server's error, a lost connection, a timeout.
+    pub async fn command<A: AsRef<[u8]>>(&mut self, args: &[A]) -> Result<Value, ClientError> {
+        if args.is_empty() {
+            return Err(ClientError::EmptyCommand);
+        }
+        if let Some(name) = not_one_reply(args) {
+            return Err(ClientError::NotOneReply(name));
+        }
+        let timeout = self.options.reply_timeout;
+        let connection = self.connected().await?;
+        connection.abandon();
+        connection.queue(args);
+        let exchange = async {
+            connection.flush().await?;
+            connection.reply().await
+        };
+        let reply = limited(timeout, exchange).await;
+        Ok(checked(self.noticed(reply)?)?)
+    }
+
+    /// Executes many commands with one write. Each has a result of its own, in the order of the commands.
+    ///
+    /// # Errors
+    /// A lost connection or a timeout; then it is unknown which of the commands were executed.
+    pub async fn run(
+        &mut self,
+        pipeline: &Pipeline,
+    ) -> Result<Vec<Result<Value, ServerError>>, ClientError> {
+        match pipeline.refused() {
+            Some(Refused::Empty) => return Err(ClientError::EmptyCommand),
+            Some(Refused::NotOneReply(name)) => return Err(ClientError::NotOneReply(name)),
+            None => {}
+        }
+        let timeout = self.options.reply_timeout;
+        let connection = self.connected().await?;
+        connection.abandon();
+        connection.queue_encoded(pipeline.bytes(), pipeline.len());
+        let exchange = async {
+            connection.flush().await?;
+            let mut replies = Vec::with_capacity(pipeline.len());
+            for _ in 0..pipeline.len() {
+                replies.push(checked(connection.reply().await?));
+            }
+            Ok(replies)
+        };
+        let replies = limited(timeout, exchange).await;
+        self.noticed(replies)
+    }
+
+    /// Sends a command without waiting, for what has any number of replies: `SUBSCRIBE`, `MONITOR`, `CLIENT REPLY`.
+    /// What comes is read by [`receive`](Client::receive).
+    ///
+    /// ```no_run
+    /// # async fn run(client: &mut djr_client::Client) -> Result<(), djr_client::ClientError> {
+    /// client.send(&["SUBSCRIBE", "news"]).await?;
+    /// loop {
+    ///     println!("{:?}", client.receive().await?);
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// A lost connection.
+    pub async fn send<A: AsRef<[u8]>>(&mut self, args: &[A]) -> Result<(), ClientError> {
+        if args.is_empty() {
+            return Err(ClientError::EmptyCommand);
+        }
+        let connection = self.connected().await?;
+        connection.abandon();
+        connection.queue_uncounted(args);
+        let flushed = connection.flush().await;
+        self.noticed(flushed)
+    }
+
+    /// The next thing that the server says: reply, error or push ([`Value::Push`]), as it is. Waits without a limit.
+    ///
+    /// # Errors
+    /// A lost connection; it is not replaced here, as what was subscribed to would be gone.
+    pub async fn receive(&mut self) -> Result<Value, ClientError> {
+        let connection = self.connection.as_mut().ok_or(ClientError::Closed)?;
+        let received = connection.receive().await;
+        self.noticed(received)
+    }
+
+    /// The next pushed message (RESP3): pub/sub, invalidation. Waits without a limit.
+    ///
+    /// # Errors
+    /// A lost connection.
+    pub async fn next_push(&mut self) -> Result<Vec<Value>, ClientError> {
+        let connection = self.connection.as_mut().ok_or(ClientError::Closed)?;
+        let pushed = connection.push().await;
+        self.noticed(pushed)
+    }
+
+    /// A pushed message that came along with a reply, if any.
+    pub fn try_next_push(&mut self) -> Option<Vec<Value>> {
+        self.connection.as_mut()?.try_push()
+    }
+
+    /// How many pushed messages were dropped because nobody took them, see [`Options::pushes_max`].
+    #[must_use]
+    pub fn pushes_lost(&self) -> u64 {
+        self.connection.as_ref().map_or(0, Connection::pushes_lost)
+    }
+
+    /// Which protocol was agreed on at connecting.
+    #[must_use]
+    pub fn protocol(&self) -> RespVersion {
+        self.version
+    }
+
+    /// Whether there is a connection, as far as is known.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.connection
+            .as_ref()
+            .is_some_and(|connection| !connection.is_closed())
+    }
+
+    /// As it was connected.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The connection, or a new one if it is lost and that is wanted.
+    async fn connected(&mut self) -> Result<&mut Connection, ClientError> {
+        if let Reconnect::Attempts { attempts, delay } = self.options.reconnect
+            && !self.is_connected()
+        {
+            self.connection = None;
+            let (connection, version) = reopen(&self.options, attempts, delay).await?;
+            self.version = version;
+            return Ok(self.connection.insert(connection));
+        }
+        self.connection.as_mut().ok_or(ClientError::Closed)
+    }
+
+    /// Drops the connection if this error says that it is lost.
+    fn noticed<T>(&mut self, outcome: Result<T, ClientError>) -> Result<T, ClientError> {
+        if outcome.as_ref().is_err_and(ClientError::is_disconnect) {
+            self.connection = None;
+        }
+        outcome
+    }
+}
+
+async fn open(options: &Options) -> Result<(Connection, RespVersion), ClientError> {
+    let failed = |source: io::Error| ClientError::Connect {
+        address: options.address.clone(),
+        source,
+    };
+    let opening = async {
+        let stream = Stream::connect(options).await.map_err(failed)?;
+        let mut connection = Connection::new(stream, options);
+        let version = shake_hands(&mut connection, options).await?;
+        Ok((connection, version))
+    };
+    match limited(options.connect_timeout, opening).await {
+        Err(ClientError::Timeout(_)) => Err(failed(io::ErrorKind::TimedOut.into())),
+        opened => opened,
+    }
+}
+
+async fn reopen(
+    options: &Options,
+    attempts: u32,
+    mut delay: Duration,
+) -> Result<(Connection, RespVersion), ClientError> {
+    let mut left = attempts.max(1);
+    loop {
+        left -= 1;
+        match open(options).await {
+            Err(error) if error.is_disconnect() && left > 0 => {
+                tokio::time::sleep(delay).await;
+                delay = delay.saturating_mul(2).min(RECONNECT_DELAY_MAX);
+            }
+            opened => return opened,
+        }
+    }
+}
+
+async fn limited<T>(
+    timeout: Option<Duration>,
+    exchange: impl Future<Output = Result<T, ClientError>>,
+) -> Result<T, ClientError> {
+    match timeout {
+        None => exchange.await,
+        Some(limit) => tokio::time::timeout(limit, exchange)
+            .await
+            .unwrap_or(Err(ClientError::Timeout(limit))),
+    }
+}

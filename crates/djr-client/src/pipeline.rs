@@ -1,0 +1,87 @@
+//! Many commands, one write.
+
+use djr_protocol::CommandEncoder;
+
+use crate::push::not_one_reply;
+
+/// Commands that are sent together, by [`Client::run`](crate::Client::run).
+///
+/// ```no_run
+/// # async fn run(client: &mut djr_client::Client) -> Result<(), djr_client::ClientError> {
+/// use djr_client::Pipeline;
+///
+/// let mut pipeline = Pipeline::new();
+/// pipeline.add(&["SET", "a", "1"]).add(&["INCR", "a"]);
+/// let replies = client.run(&pipeline).await?;
+/// assert_eq!(replies[1].as_ref().ok().and_then(|value| value.as_integer()), Some(2));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Pipeline {
+    bytes: Vec<u8>,
+    commands: usize,
+    /// The first command that can't be in a pipeline.
+    refused: Option<Refused>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Refused {
+    Empty,
+    NotOneReply(&'static str),
+}
+
+impl Pipeline {
+    /// An empty pipeline.
+    #[must_use]
+    pub fn new() -> Pipeline {
+        Pipeline::default()
+    }
+
+    /// Adds a command. One without a name, or without exactly one reply (`SUBSCRIBE`), makes
+    /// [`run`](crate::Client::run) fail before anything is sent.
+    pub fn add<A: AsRef<[u8]>>(&mut self, args: &[A]) -> &mut Pipeline {
+        if args.is_empty() {
+            self.refused.get_or_insert(Refused::Empty);
+            return self;
+        }
+        if let Some(name) = not_one_reply(args) {
+            self.refused.get_or_insert(Refused::NotOneReply(name));
+            return self;
+        }
+        let mut encoder = CommandEncoder::new(&mut self.bytes);
+        for arg in args {
+            encoder.arg(arg.as_ref());
+        }
+        encoder.finish();
+        self.commands += 1;
+        self
+    }
+
+    /// How many commands there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.commands
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.commands == 0
+    }
+
+    /// Empties the pipeline and keeps its memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.commands = 0;
+        self.refused = None;
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub(crate) fn refused(&self) -> Option<Refused> {
+        self.refused
+    }
+}

@@ -1,0 +1,213 @@
+//! Connection URLs.
+//!
+//! ```text
+//! redis://[[user]:password@]host[:port][/db][?db=N&protocol=2|3&timeout=SECONDS]
+//! unix://[[user]:password@]/path/to/socket[?db=N&…]
+//! ```
+//!
+//! Parts are percent-decoded. `redis+unix://` and `valkey://` are understood too, `rediss://` is refused by name.
+//! A single word before the `@` is the password, as `redis-cli -u` has it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::error::UrlError;
+use crate::options::{Address, Options, Protocol};
+
+pub(crate) fn parse(url: &str) -> Result<Options, UrlError> {
+    let (scheme, rest) = url
+        .split_once("://")
+        .ok_or_else(|| UrlError::Scheme(url.to_owned()))?;
+    let unix = match scheme.to_ascii_lowercase().as_str() {
+        "redis" | "valkey" => false,
+        "unix" | "redis+unix" => true,
+        "rediss" | "valkeys" => return Err(UrlError::Tls),
+        _ => return Err(UrlError::Scheme(scheme.to_owned())),
+    };
+    let mut options = Options::default();
+    let (rest, query) = match rest.split_once('?') {
+        Some((rest, query)) => (rest, query),
+        None => (rest, ""),
+    };
+    // The credentials end at the last '@' before the path; passwords with a '/' must encode it.
+    let authority_len = rest.find('/').unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(authority_len);
+    let host = match authority.rsplit_once('@') {
+        Some((credentials, host)) => {
+            set_credentials(&mut options, credentials)?;
+            host
+        }
+        None => authority,
+    };
+    if unix {
+        let path = decode(&format!("{host}{path}"))?;
+        if path.is_empty() {
+            return Err(UrlError::NoPath);
+        }
+        options.address = Address::Unix(path_of(path));
+    } else {
+        options.address = tcp(host)?;
+        let db = path.trim_start_matches('/');
+        if !db.is_empty() {
+            options.db = db.parse().map_err(|_| UrlError::Db(db.to_owned()))?;
+        }
+    }
+    for parameter in query.split('&').filter(|text| !text.is_empty()) {
+        set_parameter(&mut options, parameter)?;
+    }
+    Ok(options)
+}
+
+fn set_credentials(options: &mut Options, credentials: &str) -> Result<(), UrlError> {
+    let (user, password) = match credentials.split_once(':') {
+        Some((user, password)) => (user, password),
+        None => ("", credentials),
+    };
+    if !user.is_empty() {
+        options.username = Some(String::from_utf8_lossy(&decode(user)?).into_owned());
+    }
+    if !password.is_empty() {
+        options.password = Some(decode(password)?);
+    }
+    Ok(())
+}
+
+fn tcp(host: &str) -> Result<Address, UrlError> {
+    let (name, port) = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        // [::1]:6379
+        Some((name, after)) => (name, after.strip_prefix(':')),
+        None => match host.rsplit_once(':') {
+            Some((name, port)) => (name, Some(port)),
+            None => (host, None),
+        },
+    };
+    let port = match port {
+        None | Some("") => 6379,
+        Some(text) => text.parse().map_err(|_| UrlError::Port(text.to_owned()))?,
+    };
+    let name = if name.is_empty() {
+        "127.0.0.1".to_owned()
+    } else {
+        String::from_utf8_lossy(&decode(name)?).into_owned()
+    };
+    Ok(Address::Tcp(name, port))
+}
+
+fn set_parameter(options: &mut Options, parameter: &str) -> Result<(), UrlError> {
+    let unknown = || UrlError::Parameter(parameter.to_owned());
+    let (name, value) = parameter.split_once('=').ok_or_else(unknown)?;
+    match name {
+        "db" => options.db = value.parse().map_err(|_| UrlError::Db(value.to_owned()))?,
+        "protocol" => {
+            options.protocol = match value {
+                "2" | "resp2" => Protocol::Resp2,
+                "3" | "resp3" => Protocol::Resp3,
+                _ => return Err(unknown()),
+            }
+        }
+        "timeout" => {
+            let seconds: f64 = value.parse().map_err(|_| unknown())?;
+            options.reply_timeout =
+                Some(Duration::try_from_secs_f64(seconds).map_err(|_| unknown())?);
+        }
+        _ => return Err(unknown()),
+    }
+    Ok(())
+}
+
+fn decode(text: &str) -> Result<Vec<u8>, UrlError> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    loop {
+        rest = match rest {
+            [] => return Ok(out),
+            [b'%', high, low, tail @ ..] => {
+                let digit = |byte: &u8| char::from(*byte).to_digit(16);
+                let (Some(high), Some(low)) = (digit(high), digit(low)) else {
+                    return Err(UrlError::PercentEncoding);
+                };
+                out.push((high << 4 | low) as u8);
+                tail
+            }
+            [b'%', ..] => return Err(UrlError::PercentEncoding),
+            [byte, tail @ ..] => {
+                out.push(*byte);
+                tail
+            }
+        }
+    }
+}
+
+#[cfg(unix)]
+fn path_of(bytes: Vec<u8>) -> PathBuf {
+    use std::os::unix::ffi::OsStringExt;
+    std::ffi::OsString::from_vec(bytes).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("redis://", "127.0.0.1:6379", None, None, 0)]
+    #[case("redis://h", "h:6379", None, None, 0)]
+    #[case("REDIS://h:1/", "h:1", None, None, 0)]
+    #[case("redis://h:1/15", "h:1", None, None, 15)]
+    #[case("redis://h?db=3", "h:6379", None, None, 3)]
+    #[case("redis://:p@h", "h:6379", None, Some("p"), 0)]
+    #[case("redis://p@h", "h:6379", None, Some("p"), 0)]
+    #[case("redis://u:p@h", "h:6379", Some("u"), Some("p"), 0)]
+    #[case("redis://u:p%40%2fx@h/1", "h:6379", Some("u"), Some("p@/x"), 1)]
+    #[case("redis://u:a@b@h", "h:6379", Some("u"), Some("a@b"), 0)]
+    #[case("redis://[::1]:7/2", "::1:7", None, None, 2)]
+    #[case("redis://[::1]", "::1:6379", None, None, 0)]
+    #[case("valkey://h", "h:6379", None, None, 0)]
+    #[case("unix:///run/djr.sock", "/run/djr.sock", None, None, 0)]
+    #[case("unix://u:p@/run/a%20b?db=2", "/run/a b", Some("u"), Some("p"), 2)]
+    #[case("unix://rel.sock", "rel.sock", None, None, 0)]
+    fn reads(
+        #[case] url: &str,
+        #[case] address: &str,
+        #[case] user: Option<&str>,
+        #[case] password: Option<&str>,
+        #[case] db: u32,
+    ) {
+        let options = parse(url).unwrap();
+        assert_eq!(options.address.to_string(), address);
+        assert_eq!(options.username.as_deref(), user);
+        assert_eq!(options.password.as_deref(), password.map(str::as_bytes));
+        assert_eq!(options.db, db);
+    }
+
+    #[rstest]
+    #[case("h:6379", UrlError::Scheme("h:6379".into()))]
+    #[case("http://h", UrlError::Scheme("http".into()))]
+    #[case("rediss://h", UrlError::Tls)]
+    #[case("redis://h:x", UrlError::Port("x".into()))]
+    #[case("redis://h:65536", UrlError::Port("65536".into()))]
+    #[case("redis://h/a", UrlError::Db("a".into()))]
+    #[case("redis://h/-1", UrlError::Db("-1".into()))]
+    #[case("redis://%4@h", UrlError::PercentEncoding)]
+    #[case("redis://h?x=1", UrlError::Parameter("x=1".into()))]
+    #[case("redis://h?protocol=4", UrlError::Parameter("protocol=4".into()))]
+    #[case("redis://h?timeout=-1", UrlError::Parameter("timeout=-1".into()))]
+    #[case("unix://", UrlError::NoPath)]
+    fn refuses(#[case] url: &str, #[case] error: UrlError) {
+        assert_eq!(parse(url).unwrap_err(), error);
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(text in "(redis|unix)://[a-z:@/%0-9?=&\\[\\]é]{0,30}") {
+            let _ = parse(&text);
+        }
+
+        #[test]
+        fn decodes_what_was_encoded(bytes: Vec<u8>) {
+            let text: String = bytes.iter().map(|byte| format!("%{byte:02x}")).collect();
+            prop_assert_eq!(decode(&text).unwrap(), bytes);
+        }
+    }
+}

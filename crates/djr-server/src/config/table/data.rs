@@ -1,0 +1,101 @@
+//! Memory, expiry, scripts, the encodings of values.
+
+use super::kinds::*;
+use super::{Section, live, rows};
+
+const EVICTION: &str = "eviction";
+const LAZY: &str = "removed values are freed where that holds nobody up";
+const DEFRAG: &str = "the table moves entries by itself";
+
+pub(super) const MEMORY: Section = Section {
+    title: "Memory and expiry",
+    parameters: rows! {
+        "maxmemory" = "0", ANY_MEMORY, Live,
+            "The memory that the data may take; 0 for any.", .later(EVICTION);
+        "maxmemory-policy" = "noeviction",
+            Choice(&[
+                "volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl",
+                "allkeys-lru", "allkeys-lfu", "allkeys-random", "noeviction",
+            ]), Live,
+            "The eviction policy. Nothing is evicted yet, but the LFU policies make the keys' clocks count accesses (OBJECT FREQ).",
+            .apply(live::access_clock);
+        "maxmemory-samples" = "5", integer(1, 64), Live,
+            "Keys looked at to find one to evict.", .later(EVICTION);
+        "maxmemory-eviction-tenacity" = "10", integer(0, 100), Live,
+            "How much time eviction may take.", .later(EVICTION);
+        "lfu-log-factor" = "10", integer(0, INT), Live,
+            "How slowly the counter of accesses saturates.", .apply(live::access_clock);
+        "lfu-decay-time" = "1", integer(0, INT), Live,
+            "Minutes after which the counter of accesses loses one; 0 for never.", .apply(live::access_clock);
+        "active-expire-effort" = "1", integer(1, 10), Live,
+            "How much time the removal of expired keys may take.", .later("a share of time that can be set");
+        "activerehashing" = "yes", YesNo, Live,
+            "Resizes tables in idle time.", .no_effect("it is always done, in small steps");
+        "activedefrag" = "no", YesNo, Live,
+            "Moves values together to give memory back.", .no_effect(DEFRAG);
+        "active-defrag-ignore-bytes" = "100mb", memory(1, LONG as u64), Live,
+            "Waste that is tolerated.", .no_effect(DEFRAG);
+        "active-defrag-threshold-lower" = "10", integer(0, 1000), Live,
+            "Percentage of waste at which it begins.", .no_effect(DEFRAG);
+        "active-defrag-threshold-upper" = "100", integer(0, 1000), Live,
+            "Percentage of waste at which it takes the most time.", .no_effect(DEFRAG);
+        "active-defrag-cycle-min" = "1", integer(1, 99), Live,
+            "The least time that it takes, in percent.", .no_effect(DEFRAG);
+        "active-defrag-cycle-max" = "25", integer(1, 99), Live,
+            "The most time that it takes, in percent.", .no_effect(DEFRAG);
+        "active-defrag-cycle-us" = "500", integer(0, 100_000), Live,
+            "The time that it takes at once, in microseconds.", .no_effect(DEFRAG);
+        "active-defrag-max-scan-fields" = "1000", integer(1, LONG), Live,
+            "Values with more elements are treated piece by piece.", .no_effect(DEFRAG);
+        "lazyfree-lazy-eviction" = "yes", YesNo, Live, "Evicted values are freed in the background.", .no_effect(LAZY);
+        "lazyfree-lazy-expire" = "yes", YesNo, Live, "Expired values are freed in the background.", .no_effect(LAZY);
+        "lazyfree-lazy-server-del" = "yes", YesNo, Live, "Overwritten values are freed in the background.", .no_effect(LAZY);
+        "lazyfree-lazy-user-del" = "yes", YesNo, Live, "DEL is UNLINK.", .no_effect(LAZY);
+        "lazyfree-lazy-user-flush" = "yes", YesNo, Live, "FLUSHALL and FLUSHDB are ASYNC unless they say SYNC.", .no_effect(LAZY);
+    },
+};
+
+pub(super) const SCRIPTS: Section = Section {
+    title: "Scripts",
+    parameters: rows! {
+        "busy-reply-threshold" | "lua-time-limit" = "5000", integer(0, LONG), Live,
+            "Milliseconds after which others are told BUSY by a script that still runs; 0 for never.",
+            .apply(live::busy_reply_threshold);
+    },
+};
+
+const HASH: &str = "the hash type";
+const LIST: &str = "the list type";
+const SET: &str = "the set type";
+const ZSET: &str = "the sorted set type";
+const STREAM: &str = "the stream type";
+
+pub(super) const ENCODINGS: Section = Section {
+    title: "Encodings of small values",
+    parameters: rows! {
+        "hash-max-listpack-entries" | "hash-max-ziplist-entries" = "512", integer(0, LONG), Live,
+            "Hashes of at most so many fields are kept packed.", .later(HASH);
+        "hash-max-listpack-value" | "hash-max-ziplist-value" = "64", LONG_MEMORY, Live,
+            "... if no field or value has more bytes than this.", .later(HASH);
+        "list-max-listpack-size" | "list-max-ziplist-size" = "-2", integer(-INT - 1, INT), Live,
+            "The size of a list's chunks: a number of elements, or -1 to -5 for 4, 8, 16, 32, 64 KiB.", .later(LIST);
+        "list-compress-depth" = "0", integer(0, INT), Live,
+            "How many chunks at each end of a list are not compressed; 0 compresses none.", .later(LIST);
+        "set-max-intset-entries" = "512", integer(0, LONG), Live,
+            "Sets of at most so many integers are kept as an array.", .later(SET);
+        "set-max-listpack-entries" = "128", integer(0, LONG), Live,
+            "Sets of at most so many members are kept packed.", .later(SET);
+        "set-max-listpack-value" = "64", integer(0, LONG), Live,
+            "... if no member has more bytes than this.", .later(SET);
+        "zset-max-listpack-entries" | "zset-max-ziplist-entries" = "128", integer(0, LONG), Live,
+            "Sorted sets of at most so many members are kept packed.", .later(ZSET);
+        "zset-max-listpack-value" | "zset-max-ziplist-value" = "64", LONG_MEMORY, Live,
+            "... if no member has more bytes than this.", .later(ZSET);
+        "stream-node-max-bytes" = "4096", LONG_MEMORY, Live,
+            "The size of a stream's blocks; 0 for any.", .later(STREAM);
+        "stream-node-max-entries" = "100", integer(0, LONG), Live,
+            "The number of entries in a stream's block; 0 for any.", .later(STREAM);
+        "hll-sparse-max-bytes" = "3000", LONG_MEMORY, Live,
+            "HyperLogLogs of at most so many bytes are kept sparse.", .later("HyperLogLog");
+    },
+};

@@ -1,0 +1,98 @@
+//! Serving the other clients of a worker whose script runs too long.
+//!
+//! The script keeps the worker and the keyspace. From time to time it lets us look at the sockets: what needs no keyspace
+//! (`SCRIPT KILL`, `SHUTDOWN NOSAVE`, `HELLO`, …) is done, everything else is answered `BUSY`.
+
+use std::io;
+use std::time::Duration;
+
+use djr_engine::{Executor, ScriptFate};
+
+use super::{Connection, Core, LISTENERS, Mail, ReadOutcome};
+use crate::session::execute_while_busy;
+use crate::shared::Gate;
+
+/// One read of a client that is told to wait.
+const READ_SIZE: usize = 16 << 10;
+
+impl Core {
+    /// Looks at the sockets once. Called while a script of this worker runs, past `busy-reply-threshold`.
+    pub(crate) fn serve_while_busy(&mut self) -> ScriptFate {
+        if self.shared.shutdown.is_requested() {
+            return ScriptFate::Kill;
+        }
+        self.busy_script = true;
+        self.shared.gate.set(Gate::BUSY);
+        self.gate |= Gate::BUSY;
+        if let Err(error) = self.look_at_sockets() {
+            tracing::error!("worker {}: {error}", self.index);
+        }
+        ScriptFate::Continue
+    }
+
+    /// The script has ended.
+    pub(crate) fn end_of_busy(&mut self) {
+        if std::mem::take(&mut self.busy_script) {
+            self.shared.gate.clear(Gate::BUSY);
+            self.gate &= !Gate::BUSY;
+        }
+    }
+
+    fn look_at_sockets(&mut self) -> io::Result<()> {
+        for mail in self.mails() {
+            match mail {
+                Mail::Connection(accepted) => self.add(accepted),
+                Mail::Kill(id) => self.kill(id),
+            }
+        }
+        let mut ready = Vec::new();
+        self.driver.wait(Some(Duration::ZERO), &mut ready)?;
+        for event in ready {
+            if event.id >= LISTENERS {
+                self.accept(event.id - LISTENERS);
+                continue;
+            }
+            if event.writable {
+                self.write_rest(event.id);
+            }
+            if event.readable {
+                self.serve_one_while_busy(event.id);
+            }
+        }
+        Ok(())
+    }
+
+    fn serve_one_while_busy(&mut self, id: usize) {
+        let Some(mut connection) = self.connections.get_mut(id).and_then(Option::take) else {
+            // The client whose script it is: it is read when the script has ended.
+            self.unread.push(id);
+            return;
+        };
+        let mut open = true;
+        while !connection.closing && !connection.session.postponed {
+            let start = connection.input.len();
+            connection.input.resize(start + READ_SIZE, 0);
+            let outcome = Connection::read(&mut connection.stream, &mut connection.input[start..]);
+            let (count, more) = match outcome {
+                ReadOutcome::Bytes(count, more) => (count, more),
+                ReadOutcome::Later => (0, false),
+                ReadOutcome::Closed => {
+                    open = false;
+                    (0, false)
+                }
+            };
+            connection.input.truncate(start + count);
+            // Commands that need no keyspace need nothing that an executor keeps either.
+            execute_while_busy(self, &mut Executor::new(0), &mut connection);
+            if !more {
+                break;
+            }
+        }
+        self.queue(id, &mut connection);
+        self.put_back(id, connection, open);
+        if open {
+            self.queued.retain(|queued| *queued != id);
+            self.finish_replies(id);
+        }
+    }
+}
