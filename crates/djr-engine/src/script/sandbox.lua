@@ -13,7 +13,7 @@ local _G, error, getmetatable, next, pairs, pcall, rawget, rawset, select, setme
   _G, error, getmetatable, next, pairs, pcall, rawget, rawset, select, setmetatable, tonumber, tostring, type, unpack, xpcall
 local collectgarbage, loadstring = collectgarbage, loadstring
 local byte, find, gsub, sub = string.byte, string.find, string.gsub, string.sub
-local insert, remove, sort, setn, concat = table.insert, table.remove, table.sort, table.setn, table.concat
+local concat = table.concat
 local resume = coroutine.resume
 local reveal, position = host.reveal, host.position
 
@@ -295,65 +295,75 @@ local function copy(library, changes)
   return contents
 end
 
-local function checked(name, from)
-  return function(value, ...)
-    if behind[value] then
-      error(READONLY, 0)
-    end
-    if type(value) ~= 'table' then
-      refuse_argument(1, name, 'table', value, ...)
-    end
-    return from(value, ...)
-  end
-end
+-- Messages name a function as it is called here.
+local insert, remove, setn, sort = table.insert, table.remove, table.setn, table.sort
 
 globals.table = protect(copy(table, {
   insert = function(value, ...)
     if behind[value] then
       error(READONLY, 0)
     end
-    if type(value) ~= 'table' then
-      refuse_argument(1, 'insert', 'table', value, ...)
-    end
-    local count = select('#', ...)
-    if count == 1 then
-      insert(value, (...))
-    elseif count == 2 then
-      local at = ...
-      if not tonumber(at) then
-        refuse_argument(2, 'insert', 'number', at)
-      end
-      insert(value, ...)
-    else
-      error("wrong number of arguments to 'insert'", 2)
-    end
+    return insert(value, ...)
   end,
-  remove = checked('remove', remove),
-  sort = checked('sort', sort),
-  setn = checked('setn', setn),
+  remove = function(value, ...)
+    if behind[value] then
+      error(READONLY, 0)
+    end
+    return remove(value, ...)
+  end,
+  setn = function(value, ...)
+    if behind[value] then
+      error(READONLY, 0)
+    end
+    return setn(value, ...)
+  end,
+  sort = function(value, ...)
+    if behind[value] then
+      error(READONLY, 0)
+    end
+    return sort(value, ...)
+  end,
 }))
 
 -- Lua 5.1 matches patterns recursively, without a bound on the depth: a long one would overflow the stack of the thread.
 local PATTERN_LEN_MAX = 4000
 
-local function matching(native)
-  return function(...)
-    local _, pattern, _, plain = ...
-    if type(pattern) == 'string' and #pattern > PATTERN_LEN_MAX then
-      if native ~= find or not plain and find(pattern, '[%^$*+?.([%%-]') then
-        error('pattern too complex', 2)
-      end
-    end
-    return native(...)
+local function check_pattern(pattern)
+  if type(pattern) == 'string' and #pattern > PATTERN_LEN_MAX then
+    error('pattern too complex', 3)
   end
 end
 
+local match, gmatch, gfind = string.match, string.gmatch, string.gfind
+
 local strings = copy(string, {
-  find = matching(find),
-  match = matching(string.match),
-  gmatch = matching(string.gmatch),
-  gfind = matching(string.gfind),
-  gsub = matching(string.gsub),
+  find = function(...)
+    local _, pattern, _, plain = ...
+    if not plain and type(pattern) == 'string' and #pattern > PATTERN_LEN_MAX and find(pattern, '[%^$*+?.([%%-]') then
+      error('pattern too complex', 2)
+    end
+    return find(...)
+  end,
+  match = function(...)
+    local _, pattern = ...
+    check_pattern(pattern)
+    return match(...)
+  end,
+  gmatch = function(...)
+    local _, pattern = ...
+    check_pattern(pattern)
+    return gmatch(...)
+  end,
+  gfind = function(...)
+    local _, pattern = ...
+    check_pattern(pattern)
+    return gfind(...)
+  end,
+  gsub = function(...)
+    local _, pattern = ...
+    check_pattern(pattern)
+    return gsub(...)
+  end,
 })
 globals.string = protect(strings)
 local strings_metatable = getmetatable('')

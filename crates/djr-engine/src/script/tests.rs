@@ -343,3 +343,42 @@ fn keys_and_arguments_of_any_number() {
         }
     }
 }
+
+#[test]
+fn thousands_of_scripts_can_be_loaded_and_run() {
+    let mut bench = Bench::new();
+    let mut names = Vec::new();
+    for number in 0..9000 {
+        let name = bench.run(&[b"SCRIPT", b"LOAD", format!("return {number}").as_bytes()]);
+        names.push(name[5..45].to_vec());
+    }
+    for (number, name) in names.iter().enumerate() {
+        let reply = bench.run(&[b"EVALSHA", name, b"0"]);
+        assert_eq!(reply, format!(":{number}\r\n").as_bytes());
+    }
+    bench.run(&[b"SCRIPT", b"FLUSH"]);
+    let reply = bench.run(&[b"EVALSHA", &names[0], b"0"]);
+    assert!(reply.starts_with(b"-NOSCRIPT"));
+}
+
+#[test]
+fn scripts_that_come_once_leave_no_memory_behind() {
+    let mut bench = Bench::new();
+    let mut used = |from: u32, to: u32| {
+        for number in from..to {
+            let reply = eval(
+                &mut bench,
+                &format!("local t = {{}} for i = 1, 50 do t[i] = 'x' .. i end return {number}"),
+            );
+            assert_eq!(reply, format!(":{number}\r\n"));
+        }
+        (
+            bench.executor.interpreter.used_bytes(),
+            bench.engine.scripts.len(),
+        )
+    };
+    let (before, _) = used(0, 2000);
+    let (after, cached) = used(2000, 10_000);
+    assert_eq!(cached, 500);
+    assert!(after < before * 3 / 2, "{before} bytes became {after}");
+}
