@@ -2,7 +2,7 @@
 //!
 //! Other crates' tests get it through the feature `testkit`.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use bytes::BytesMut;
 use djr_protocol::{Limits, ReplyDecoder, RespVersion, Value};
@@ -12,7 +12,9 @@ use djr_storage::value::StringRef;
 use crate::command::Command;
 use crate::registry::{Registry, Resolved};
 use crate::transaction::Queue;
-use crate::{Args, CommandError, EffectLog, Engine, Executor, OwnedRequest, Reply, Shell};
+use crate::{
+    Args, CommandError, EffectLog, Engine, Executor, OwnedRequest, Reply, ScriptFate, Shell,
+};
 
 /// All data commands.
 pub fn registry() -> &'static Registry {
@@ -23,7 +25,7 @@ pub fn registry() -> &'static Registry {
 /// An engine with one session, its log in memory, and a clock that only moves when told to.
 pub struct Bench {
     /// The engine, empty at first.
-    pub engine: Engine,
+    pub engine: Arc<Engine>,
     /// What its one worker has.
     pub executor: Executor,
     /// The session.
@@ -42,6 +44,12 @@ pub struct TestShell {
     pub db: u32,
     /// What was logged.
     pub log: MemoryLog,
+    /// The lines of `redis.log`.
+    pub script_lines: Vec<(u8, String)>,
+    /// What becomes of a busy script, by how often it has asked; without it the clock stands still.
+    pub busy: Option<Box<dyn FnMut(u32) -> ScriptFate>>,
+    clock_ms: u64,
+    asked: u32,
 }
 
 /// Every batch, with its db.
@@ -78,6 +86,21 @@ impl Shell for TestShell {
     fn log(&mut self) -> &mut dyn EffectLog {
         &mut self.log
     }
+    fn script_log(&mut self, level: u8, line: &[u8]) {
+        self.script_lines
+            .push((level, line.escape_ascii().to_string()));
+    }
+    fn clock_ms(&mut self) -> u64 {
+        self.clock_ms += u64::from(self.busy.is_some());
+        self.clock_ms
+    }
+    fn script_is_busy(&mut self) -> ScriptFate {
+        self.asked += 1;
+        let asked = self.asked;
+        self.busy
+            .as_mut()
+            .map_or(ScriptFate::Continue, |busy| busy(asked))
+    }
 }
 
 /// A key as a comparison of keyspaces sees it.
@@ -100,13 +123,18 @@ impl Default for Bench {
 impl Bench {
     /// An empty engine. Its clock stands at a round number of seconds.
     pub fn new() -> Self {
+        Self::of(Arc::new(Engine {
+            keyspace: Keyspace::new(KeyspaceOptions::default()),
+            registry: registry(),
+            settings: Default::default(),
+            scripts: Default::default(),
+        }))
+    }
+
+    /// One more worker and session of an engine.
+    pub fn of(engine: Arc<Engine>) -> Self {
         Self {
-            engine: Engine {
-                keyspace: Keyspace::new(KeyspaceOptions::default()),
-                registry: registry(),
-                settings: Default::default(),
-                scripts: Default::default(),
-            },
+            engine,
             executor: Executor::new(1),
             shell: TestShell::default(),
             now: 1_700_000_000_000,

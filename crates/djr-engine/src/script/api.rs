@@ -37,9 +37,11 @@ pub(super) fn host_table(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Table> 
         "position",
         lua.create_function(|lua, ()| {
             let place = Place::of_error(lua);
-            Ok((place.source, place.line))
+            let prefix = place.prefix().replace('%', "%%");
+            Ok((place.source, place.line, prefix))
         })?,
     )?;
+    host.set("results_max", library::RESULTS_MAX)?;
     host.set("redis", redis(lua)?)?;
     library::math::add(lua, shared, &host)?;
     let libraries = lua.create_table()?;

@@ -6,8 +6,10 @@ use mlua::{Lua, Table, Value};
 use super::host::ErrorReply;
 use crate::Reply;
 
-/// How deep a script's result may nest: as deep as Redis's Lua stack allows.
-const RESULT_DEPTH_MAX: usize = 7995;
+/// How deep a script's result may nest. (Redis's Lua stack allows 7995; the binding to Lua has less references than that.)
+const RESULT_DEPTH_MAX: usize = 7500;
+/// How deep maps and sets may nest in it: writing them is recursive.
+const MAP_DEPTH_MAX: usize = 200;
 /// How deep a command's reply may nest.
 const REPLY_DEPTH_MAX: usize = 128;
 
@@ -136,141 +138,156 @@ fn wrap(lua: &Lua, name: &str, value: Value) -> mlua::Result<Value> {
     Ok(Value::Table(table))
 }
 
-/// A table whose elements are still being written.
-enum Open {
-    /// An array, and how many of its elements are still to come.
-    Array {
-        table: Table,
-        next: usize,
-        left: usize,
-    },
-    /// Keys and values (of a map), or keys only (of a set), in the order that they are written.
-    Values(std::vec::IntoIter<Value>),
-}
-
 /// Writes what a script returned. `resp3` is what the script chose for itself: it decides what booleans become.
-///
-/// Not recursive: a script can nest tables as deep as it likes, even put one into itself.
 pub(super) fn lua_to_reply(value: Value, resp3: bool, reply: &mut Reply<'_>) -> mlua::Result<()> {
-    let mut open: Vec<Open> = Vec::new();
-    let mut value = Some(value);
-    loop {
-        if let Some(value) = value.take()
-            && let Some(inner) = write(value, resp3, open.len(), reply)?
-        {
-            open.push(inner);
-        }
-        loop {
-            match open.last_mut() {
-                None => return Ok(()),
-                Some(Open::Array { table, next, left }) if *left > 0 => {
-                    *left -= 1;
-                    *next += 1;
-                    value = Some(table.raw_get(*next)?);
-                    break;
-                }
-                Some(Open::Values(values)) => match values.next() {
-                    Some(next) => {
-                        value = Some(next);
-                        break;
-                    }
-                    None => open.pop(),
-                },
-                Some(Open::Array { .. }) => open.pop(),
-            };
-        }
-    }
+    let mut writer = Writer {
+        resp3,
+        reply,
+        depth: 0,
+        maps: 0,
+    };
+    writer.value(value)
 }
 
-/// Writes a value or, of an aggregate, its head: then its elements are returned, to be written next.
-fn write(
-    value: Value,
+struct Writer<'a, 'r> {
     resp3: bool,
+    reply: &'a mut Reply<'r>,
     depth: usize,
-    reply: &mut Reply<'_>,
-) -> mlua::Result<Option<Open>> {
-    match value {
-        Value::String(text) => reply.bulk(&text.as_bytes()),
-        Value::Integer(integer) => reply.integer(integer),
-        Value::Number(number) => reply.integer(truncate(number)),
-        Value::Boolean(value) if resp3 => reply.boolean(value),
-        Value::Boolean(true) => reply.integer(1),
-        Value::Table(table) => return write_table(table, depth, reply),
-        _ => reply.null(),
-    }
-    Ok(None)
+    /// How many of `depth` are maps and sets.
+    maps: usize,
 }
 
-fn write_table(table: Table, depth: usize, reply: &mut Reply<'_>) -> mlua::Result<Option<Open>> {
-    if depth >= RESULT_DEPTH_MAX {
-        reply.error("ERR reached lua stack limit");
-        return Ok(None);
+/// An array, and how many of its elements are still to be written.
+struct Open {
+    table: Table,
+    next: usize,
+    left: usize,
+}
+
+impl Writer<'_, '_> {
+    /// Not recursive for arrays: a script can nest them as deep as it likes, even put one into itself.
+    fn value(&mut self, value: Value) -> mlua::Result<()> {
+        let outer = self.depth;
+        let mut open: Vec<Open> = Vec::new();
+        open.extend(self.begin(value)?);
+        while let Some(array) = open.last_mut() {
+            if array.left == 0 {
+                open.pop();
+                continue;
+            }
+            array.left -= 1;
+            array.next += 1;
+            let element = array.table.raw_get(array.next)?;
+            self.depth = outer + open.len();
+            open.extend(self.begin(element)?);
+        }
+        self.depth = outer;
+        Ok(())
     }
-    let field = |name: &str| table.raw_get::<Value>(name);
-    if let Value::String(text) = field("err")? {
-        reply.error_bytes(&text.as_bytes());
-        return Ok(None);
+
+    /// Writes a value or, of an array, its head: then its elements are to be written next.
+    fn begin(&mut self, value: Value) -> mlua::Result<Option<Open>> {
+        match value {
+            Value::String(text) => self.reply.bulk(&text.as_bytes()),
+            Value::Integer(integer) => self.reply.integer(integer),
+            Value::Number(number) => self.reply.integer(truncate(number)),
+            Value::Boolean(value) if self.resp3 => self.reply.boolean(value),
+            Value::Boolean(true) => self.reply.integer(1),
+            Value::Table(table) => return self.table(table),
+            _ => self.reply.null(),
+        }
+        Ok(None)
     }
-    if let Value::String(text) = field("ok")? {
-        reply.simple_bytes(&text.as_bytes());
-        return Ok(None);
-    }
-    match field("double")? {
-        Value::Integer(number) => {
-            reply.double(number as f64);
+
+    fn table(&mut self, table: Table) -> mlua::Result<Option<Open>> {
+        let reply = &mut *self.reply;
+        if self.depth >= RESULT_DEPTH_MAX || self.maps >= MAP_DEPTH_MAX {
+            reply.error("ERR reached lua stack limit");
             return Ok(None);
         }
-        Value::Number(number) => {
-            reply.double(number);
+        let field = |name: &str| table.raw_get::<Value>(name);
+        if let Value::String(text) = field("err")? {
+            reply.error_bytes(&text.as_bytes());
             return Ok(None);
         }
-        _ => {}
-    }
-    if let Value::Table(map) = field("map")? {
-        let mut values = Vec::new();
-        map.for_each(|key: Value, value: Value| {
-            values.extend([key, value]);
-            Ok(())
-        })?;
-        reply.map(values.len() / 2);
-        return Ok(Some(Open::Values(values.into_iter())));
-    }
-    if let Value::Table(set) = field("set")? {
-        let mut values = Vec::new();
-        set.for_each(|key: Value, _: Value| {
-            values.push(key);
-            Ok(())
-        })?;
-        reply.set(values.len());
-        return Ok(Some(Open::Values(values.into_iter())));
-    }
-    if let Value::String(digits) = field("big_number")? {
-        reply.big_number(&one_line(&digits.as_bytes()));
-        return Ok(None);
-    }
-    if let Value::Table(verbatim) = field("verbatim_string")?
-        && let (Value::String(format), Value::String(text)) = (
-            verbatim.raw_get::<Value>("format")?,
-            verbatim.raw_get::<Value>("string")?,
-        )
-    {
-        reply.verbatim(&format.to_string_lossy(), &text.as_bytes());
-        return Ok(None);
-    }
-    // The array ends at the first nil. Where Lua's border is not the first one, it is searched for.
-    let mut left = table.raw_len();
-    for index in 1..=left {
-        if table.raw_get::<Value>(index)?.is_nil() {
-            left = index - 1;
-            break;
+        if let Value::String(text) = field("ok")? {
+            reply.simple_bytes(&text.as_bytes());
+            return Ok(None);
         }
+        match field("double")? {
+            Value::Integer(number) => {
+                reply.double(number as f64);
+                return Ok(None);
+            }
+            Value::Number(number) => {
+                reply.double(number);
+                return Ok(None);
+            }
+            _ => {}
+        }
+        if let Value::Table(map) = field("map")? {
+            reply.map(count(&map)?);
+            self.members(&map, true)?;
+            return Ok(None);
+        }
+        if let Value::Table(set) = field("set")? {
+            reply.set(count(&set)?);
+            self.members(&set, false)?;
+            return Ok(None);
+        }
+        if let Value::String(digits) = field("big_number")? {
+            reply.big_number(&one_line(&digits.as_bytes()));
+            return Ok(None);
+        }
+        if let Value::Table(verbatim) = field("verbatim_string")?
+            && let (Value::String(format), Value::String(text)) = (
+                verbatim.raw_get::<Value>("format")?,
+                verbatim.raw_get::<Value>("string")?,
+            )
+        {
+            reply.verbatim(&format.to_string_lossy(), &text.as_bytes());
+            return Ok(None);
+        }
+        // The array ends at the first nil, which need not be where Lua sees its end.
+        let mut left = table.raw_len();
+        for index in 1..=left {
+            if table.raw_get::<Value>(index)?.is_nil() {
+                left = index - 1;
+                break;
+            }
+        }
+        reply.array(left);
+        Ok(Some(Open {
+            table,
+            next: 0,
+            left,
+        }))
     }
-    reply.array(left);
-    Ok(Some(Open::Array {
-        table,
-        next: 0,
-        left,
-    }))
+
+    /// The keys of a table, each with its value if `values`.
+    fn members(&mut self, table: &Table, values: bool) -> mlua::Result<()> {
+        self.depth += 1;
+        self.maps += 1;
+        table.for_each(|key: Value, value: Value| {
+            self.value(key)?;
+            if values {
+                self.value(value)?;
+            }
+            Ok(())
+        })?;
+        self.depth -= 1;
+        self.maps -= 1;
+        Ok(())
+    }
+}
+
+fn count(table: &Table) -> mlua::Result<usize> {
+    let mut count = 0;
+    table.for_each(|_: Value, _: Value| {
+        count += 1;
+        Ok(())
+    })?;
+    Ok(count)
 }
 
 /// A number as an integer, the way that a processor truncates it: what does not fit is the least integer.

@@ -212,8 +212,8 @@ impl Place {
     /// A line of a source.
     pub(super) fn new(source: String, line: i64) -> Self {
         Self {
+            short: source.trim_start_matches(['@', '=']).to_owned(),
             source,
-            short: String::new(),
             line,
             is_native: false,
         }
@@ -236,12 +236,10 @@ impl Place {
     pub(super) fn of_error(lua: &Lua) -> Self {
         // 0 is the present function, 1 the handler, 2 what raised the error.
         let at = |level| lua.inspect_stack(level, Self::of);
-        let is_inner =
-            |place: &Self| place.is_native || place.source == SANDBOX_SOURCE || place.line < 0;
         let mut place = at(2);
         for level in 3..12 {
             match &place {
-                Some(inner) if is_inner(inner) => place = at(level),
+                Some(inner) if inner.is_inner() => place = at(level),
                 _ => break,
             }
         }
@@ -249,8 +247,29 @@ impl Place {
         place.unwrap_or_else(|| Self::new(SCRIPT_SOURCE.into(), 1))
     }
 
+    /// Where the script is that a hook interrupted.
+    pub(super) fn of_hook(lua: &Lua, frame: &mlua::Debug<'_>) -> Self {
+        let mut place = Self::of(frame);
+        for level in 1..12 {
+            if !place.is_inner() {
+                break;
+            }
+            match lua.inspect_stack(level, Self::of) {
+                Some(outer) => place = outer,
+                // A coroutine that runs nothing but the sandbox's code.
+                None => return Self::new(SCRIPT_SOURCE.into(), 1),
+            }
+        }
+        place
+    }
+
+    /// Not the script's own code.
+    fn is_inner(&self) -> bool {
+        self.is_native || self.source == SANDBOX_SOURCE || self.line < 0
+    }
+
     /// What Lua puts before messages: nothing where the line is unknown.
-    fn prefix(&self) -> String {
+    pub(super) fn prefix(&self) -> String {
         if self.line > 0 {
             format!("{}:{}: ", self.short, self.line)
         } else {

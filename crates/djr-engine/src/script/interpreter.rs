@@ -1,14 +1,22 @@
 //! One worker's Lua interpreter: what scripts see, and what was compiled of them.
 
-use std::collections::HashMap;
+use std::borrow::Borrow;
+use std::collections::{HashMap, HashSet};
+use std::hash::{Hash, Hasher};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use mlua::{ChunkMode, Function, HookTriggers, Lua, LuaOptions, StdLib, Value, VmState};
+use mlua::{
+    ChunkMode, Either, Function, HookTriggers, Lua, LuaOptions, StdLib, Table, Value, Variadic,
+    VmState,
+};
+use xxhash_rust::xxh3::Xxh3Builder;
 
 use super::cache::{Script, Scripts, Sha};
+use super::convert::one_line;
 use super::host::{self, Place, SANDBOX_SOURCE, SCRIPT_SOURCE};
 use super::random::Random;
+use super::run::Buffers;
 use super::{api, library, shebang};
 use crate::CommandError;
 
@@ -17,11 +25,16 @@ use crate::CommandError;
 const INTERRUPT_INSTRUCTIONS: u32 = 10_000;
 /// After so many scripts the collector makes a step of its own, beside those that allocation pays for.
 const RUNS_PER_COLLECTOR_STEP: u32 = 50;
+/// More keys and arguments than this are handed over in tables.
+const ARGUMENTS_ON_STACK_MAX: usize = 200;
 const SANDBOX: &str = include_str!("sandbox.lua");
 
 /// One worker's Lua interpreter, made when the first script runs.
 #[derive(Default)]
-pub struct Interpreter(Option<Box<State>>);
+pub struct Interpreter {
+    state: Option<Box<State>>,
+    pub(super) buffers: Buffers,
+}
 
 /// What the functions of the libraries keep between calls.
 pub(super) struct Shared {
@@ -31,12 +44,18 @@ pub(super) struct Shared {
 
 struct State {
     lua: Lua,
+    /// The compiled scripts by number.
+    functions: Table,
     /// Sets KEYS and ARGV, calls a script, catches its error.
     run: Function,
+    /// The same, where there are many keys or arguments.
+    run_many: Function,
     shared: Rc<Shared>,
-    compiled: HashMap<Sha, Rc<Compiled>>,
+    by_sha: HashMap<Sha, Rc<Compiled>>,
     /// The same by text, so that EVAL need not compute the SHA-1 of a script that it knows.
-    by_text: HashMap<Box<[u8]>, Rc<Compiled>>,
+    by_text: HashSet<ByText, Xxh3Builder>,
+    /// How many have ever been compiled.
+    count: u64,
     /// The cache's count of drops when these were last in order.
     drops: u64,
     runs: u32,
@@ -47,8 +66,34 @@ struct State {
 /// A script, ready to run in one interpreter.
 pub(super) struct Compiled {
     pub(super) script: Arc<Script>,
-    function: Function,
+    number: u64,
 }
+
+/// Found by its text.
+struct ByText(Rc<Compiled>);
+
+impl Borrow<[u8]> for ByText {
+    fn borrow(&self) -> &[u8] {
+        &self.0.script.text
+    }
+}
+
+impl Hash for ByText {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.script.text.hash(state);
+    }
+}
+
+impl PartialEq for ByText {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.script.text == other.0.script.text
+    }
+}
+
+impl Eq for ByText {}
+
+/// What the sandbox says of a run: whether it went well, the result or the error, and where the error arose.
+type Ended = (bool, Value, Option<String>, Option<i64>);
 
 /// How a script ended.
 pub(super) enum Outcome {
@@ -60,13 +105,13 @@ pub(super) enum Outcome {
 
 impl Interpreter {
     fn state(&mut self) -> Result<&mut State, CommandError> {
-        if self.0.is_none() {
+        if self.state.is_none() {
             let state = State::new().map_err(|error| {
                 CommandError::format(format!("ERR the script interpreter can't start: {error}"))
             })?;
-            self.0 = Some(Box::new(state));
+            self.state = Some(Box::new(state));
         }
-        self.0
+        self.state
             .as_deref_mut()
             .ok_or(CommandError::text("ERR no script interpreter"))
     }
@@ -79,7 +124,7 @@ impl Interpreter {
     ) -> Result<Rc<Compiled>, CommandError> {
         let state = self.state()?;
         state.forget_dropped(scripts);
-        if let Some(compiled) = state.by_text.get(text) {
+        if let Some(ByText(compiled)) = state.by_text.get(text) {
             scripts.touch(&compiled.script);
             return Ok(Rc::clone(compiled));
         }
@@ -89,7 +134,7 @@ impl Interpreter {
         }
         let script = Script::new(sha, text)?;
         let function = compile(&state.lua, text)?;
-        Ok(state.keep(scripts.add(script), function))
+        state.keep(scripts.add(script), function)
     }
 
     /// The script of this name, if it is in the cache.
@@ -118,33 +163,40 @@ impl Interpreter {
         let state = self.state()?;
         let result = state.run(compiled, keys, argv, seed);
         state.after_run();
-        result.map_err(|error| CommandError::format(format!("ERR {error}")))
+        result.map_err(failed)
     }
 
     /// What the interpreter has allocated (`used_memory_vm_eval`), in bytes.
     pub fn used_bytes(&self) -> usize {
-        self.0.as_ref().map_or(0, |state| state.lua.used_memory())
+        self.state
+            .as_ref()
+            .map_or(0, |state| state.lua.used_memory())
     }
 }
 
 impl State {
     fn new() -> mlua::Result<Self> {
         let libraries = StdLib::TABLE | StdLib::STRING | StdLib::MATH | StdLib::OS;
-        // Lua's own `pcall` will do: nothing of ours panics.
-        let lua = Lua::new_with(libraries, LuaOptions::new().catch_rust_panics(false))?;
+        // The default leaves Lua's own `pcall` in place, which a panic would not pass: nothing of ours panics.
+        let lua = Lua::new_with(libraries, LuaOptions::new())?;
         let shared = Rc::new(Shared {
             random: Random::new(),
             cjson: Default::default(),
         });
         let host = api::host_table(&lua, &shared)?;
-        let (globals, run) = lua.load(SANDBOX).set_name(SANDBOX_SOURCE).call(host)?;
+        let (globals, functions, run, run_many): (Table, _, _, _) =
+            lua.load(SANDBOX).set_name(SANDBOX_SOURCE).call(host)?;
         lua.set_globals(globals)?;
         watch_instructions(&lua, INTERRUPT_INSTRUCTIONS)?;
         Ok(Self {
+            functions,
             run,
+            run_many,
             shared,
-            compiled: HashMap::new(),
-            by_text: HashMap::new(),
+            by_sha: HashMap::new(),
+            count: 0,
+            // Whoever finds texts that collide slows himself down: this is one worker's, and the cache is bounded.
+            by_text: HashSet::default(),
             drops: 0,
             runs: 0,
             _names: [
@@ -160,32 +212,48 @@ impl State {
         scripts: &Scripts,
         sha: Sha,
     ) -> Result<Option<Rc<Compiled>>, CommandError> {
-        if let Some(compiled) = self.compiled.get(&sha) {
+        if let Some(compiled) = self.by_sha.get(&sha) {
             return Ok(Some(Rc::clone(compiled)));
         }
         let Some(script) = scripts.find(sha) else {
             return Ok(None);
         };
         let function = compile(&self.lua, &script.text)?;
-        Ok(Some(self.keep(script, function)))
+        self.keep(script, function).map(Some)
     }
 
-    fn keep(&mut self, script: Arc<Script>, function: Function) -> Rc<Compiled> {
-        let compiled = Rc::new(Compiled { script, function });
-        self.compiled
+    fn keep(
+        &mut self,
+        script: Arc<Script>,
+        function: Function,
+    ) -> Result<Rc<Compiled>, CommandError> {
+        self.count += 1;
+        let compiled = Rc::new(Compiled {
+            script,
+            number: self.count,
+        });
+        self.functions
+            .raw_set(self.count, function)
+            .map_err(failed)?;
+        self.by_sha
             .insert(compiled.script.sha, Rc::clone(&compiled));
-        self.by_text
-            .insert(compiled.script.text.clone(), Rc::clone(&compiled));
-        compiled
+        self.by_text.insert(ByText(Rc::clone(&compiled)));
+        Ok(compiled)
     }
 
     fn forget_dropped(&mut self, scripts: &Scripts) {
-        if self.drops != scripts.drops() {
-            self.drops = scripts.drops();
-            self.compiled
-                .retain(|_, compiled| compiled.script.is_cached());
-            self.by_text
-                .retain(|_, compiled| compiled.script.is_cached());
+        if self.drops == scripts.drops() {
+            return;
+        }
+        self.drops = scripts.drops();
+        self.by_text
+            .retain(|ByText(compiled)| compiled.script.is_cached());
+        for (_, dropped) in self
+            .by_sha
+            .extract_if(|_, compiled| !compiled.script.is_cached())
+        {
+            // Setting a field that is there allocates nothing, so it can't fail.
+            let _ = self.functions.raw_set(dropped.number, Value::Nil);
         }
     }
 
@@ -199,16 +267,20 @@ impl State {
         let lua = &self.lua;
         self.shared.random.set(seed);
         self.shared.cjson.reset();
-        let list = |values: &[&[u8]]| {
-            let table = lua.create_table_with_capacity(values.len(), 0)?;
-            for (index, value) in values.iter().enumerate() {
-                table.raw_set(index + 1, mlua::String::wrap(value))?;
-            }
-            Ok::<_, mlua::Error>(table)
+        let many = keys.len() + argv.len() > ARGUMENTS_ON_STACK_MAX;
+        let ended: Ended = if many {
+            let list =
+                |values: &[&[u8]]| lua.create_sequence_from(values.iter().map(mlua::String::wrap));
+            self.run_many
+                .call((compiled.number, list(keys)?, list(argv)?))?
+        } else {
+            let all = keys.iter().chain(argv);
+            let all = all
+                .map(|bytes| text(lua, bytes))
+                .collect::<mlua::Result<Variadic<_>>>()?;
+            self.run.call((compiled.number, keys.len(), all))?
         };
-        let arguments = (&compiled.function, list(keys)?, list(argv)?);
-        let (ok, result, source, line): (bool, Value, Option<String>, Option<i64>) =
-            self.run.call(arguments)?;
+        let (ok, result, source, line) = ended;
         Ok(if ok {
             Outcome::Returned(result)
         } else {
@@ -236,9 +308,22 @@ impl State {
 impl Interpreter {
     /// To be called after a run that was killed.
     pub(super) fn calm(&mut self) {
-        if let Some(state) = &mut self.0 {
+        if let Some(state) = &mut self.state {
             state.calm();
         }
+    }
+}
+
+/// An error of the interpreter's own, which no script raised.
+fn failed(error: mlua::Error) -> CommandError {
+    CommandError::format(one_line(format!("ERR {error}").as_bytes()))
+}
+
+/// A string as an argument of a Lua function. What is UTF-8 takes the shorter way through the binding.
+fn text<'a>(lua: &Lua, bytes: &'a [u8]) -> mlua::Result<Either<&'a str, mlua::String>> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Ok(Either::Left(text)),
+        Err(_) => lua.create_string(bytes).map(Either::Right),
     }
 }
 
@@ -247,7 +332,8 @@ impl Interpreter {
 fn watch_instructions(lua: &Lua, every: u32) -> mlua::Result<()> {
     let triggers = HookTriggers::new().every_nth_instruction(every);
     lua.set_global_hook(triggers, |lua, frame| {
-        let must_end = host::with(|host| host.must_end(&|| Place::of(frame))).unwrap_or(false);
+        let must_end =
+            host::with(|host| host.must_end(&|| Place::of_hook(lua, frame))).unwrap_or(false);
         if must_end {
             watch_instructions(lua, 1)?;
             return Err(host::killed());
@@ -278,7 +364,7 @@ fn compile(lua: &Lua, text: &[u8]) -> Result<Function, CommandError> {
 
 /// Whether a text is Lua, for SCRIPT LOAD, which runs nothing: asks an interpreter of its own.
 pub(crate) fn check_syntax(text: &[u8]) -> Result<(), CommandError> {
-    let lua = Lua::new_with(StdLib::NONE, LuaOptions::new().catch_rust_panics(false));
+    let lua = Lua::new_with(StdLib::NONE, LuaOptions::new());
     let lua = lua.map_err(|error| CommandError::format(format!("ERR {error}")))?;
     let _name = lua.create_string(SCRIPT_SOURCE);
     compile(&lua, text).map(|_| ())

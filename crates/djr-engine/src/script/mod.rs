@@ -5,6 +5,15 @@
 //! - [`run`]: one execution. Its [`host::Host`] is what `redis.call` and the others reach.
 //! - [`convert`]: replies to Lua values and back. [`api`]: the table `redis`. [`library`]: `cjson`, `cmsgpack`, `struct`, `bit`.
 //!
+//! Where this differs from Redis, on purpose:
+//! - What would let a script reach past Lua's checks or overflow a stack is an error: bytecode, patterns of more than 4000
+//!   bytes (`pattern too complex`), more than 7600 results of `unpack`, results nested deeper than 7500.
+//! - `math.random` begins anywhere in every run, the settings of `cjson` last for one run, `collectgarbage` can't stop the
+//!   collector: no script sees what another one did.
+//! - `redis.set_repl` changes nothing: what a script wrote is always logged as a whole. There is no debugger.
+//! - A message lacks the line where one of the wrapped functions of the library failed in `return f(…)`: Lua has dropped
+//!   the caller by then.
+//!
 //! **Invariants:** a script has the whole keyspace open from its first command to its last; what it wrote is one unit of the
 //! log, also when it fails; nothing that one script does to its globals is seen by the next.
 

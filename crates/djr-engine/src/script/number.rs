@@ -21,27 +21,6 @@ pub(super) fn general(number: f64, precision: usize) -> String {
     format!("{sign}{}", positional(digits, exponent))
 }
 
-/// The shortest digits that read back as the same number, as Redis writes a double that is an argument of a command.
-pub(super) fn shortest(number: f64) -> String {
-    if let Some(text) = not_finite(number) {
-        return text.into();
-    }
-    let (sign, digits, exponent) = scientific(&format!("{number:e}"));
-    let count = digits.len() as i32;
-    // How many places the digits stand left of the decimal point's end.
-    let shift = exponent - count + 1;
-    if (shift >= 0 && exponent < count + 7) || (shift < 0 && (shift > -7 || exponent.abs() < 4)) {
-        return format!("{sign}{}", positional(&digits, exponent));
-    }
-    let (first, rest) = digits.split_at(1);
-    let point = if rest.is_empty() { "" } else { "." };
-    let exponent_sign = if exponent < 0 { '-' } else { '+' };
-    format!(
-        "{sign}{first}{point}{rest}e{exponent_sign}{}",
-        exponent.abs()
-    )
-}
-
 fn not_finite(number: f64) -> Option<&'static str> {
     if number.is_nan() {
         Some(if number.is_sign_negative() {
@@ -189,17 +168,6 @@ mod tests {
     #[case(f64::INFINITY, 14, "inf")]
     fn general_is_like_printf(#[case] number: f64, #[case] precision: usize, #[case] text: &str) {
         assert_eq!(general(number, precision), text);
-    }
-
-    #[rstest::rstest]
-    #[case(0.1, "0.1")]
-    #[case(12345678901234567890.0, "12345678901234567000")]
-    #[case(1e20, "1e+20")]
-    #[case(3.7e-7, "3.7e-7")]
-    #[case(-1.5, "-1.5")]
-    #[case(f64::NEG_INFINITY, "-inf")]
-    fn shortest_is_like_redis(#[case] number: f64, #[case] text: &str) {
-        assert_eq!(shortest(number), text);
     }
 
     #[rstest::rstest]

@@ -1,5 +1,6 @@
 //! One execution of a script.
 
+use djr_protocol::{Batch, CommandEncoder, Limits, RequestDecoder};
 use djr_storage::keyspace::{Access, UnixMillis};
 use mlua::{Lua, MultiValue, Value};
 use smallvec::SmallVec;
@@ -14,7 +15,7 @@ use crate::engine::{Engine, Executor};
 use crate::registry::Resolved;
 use crate::shell::ScriptFate;
 use crate::spec::Flags;
-use crate::{Args, CommandError, OwnedRequest, Reply, Shell};
+use crate::{Args, CommandError, Reply, Shell};
 
 const NO_SCRIPT: CommandError = CommandError::text("NOSCRIPT No matching script. Please use EVAL.");
 const WRITE_FLAG_RO: CommandError =
@@ -32,6 +33,9 @@ const WRONG_ARGUMENTS: ErrorReply =
     ErrorReply::api("ERR Lua redis lib command arguments must be strings or integers");
 const NOT_A_COMMAND: ErrorReply =
     ErrorReply::api("ERR Invalid command passed to redis.acl_check_cmd()");
+
+/// What buffers have above this is given back after the script.
+const BUFFER_KEPT_BYTES: usize = 64 * 1024;
 
 /// How a script is called.
 #[derive(Clone, Copy)]
@@ -125,7 +129,7 @@ impl Call<'_> {
             shell,
             read_only: self.read_only || flags.is_some_and(|flags| flags.no_writes),
             resp3: false,
-            reply: Vec::new(),
+            buffers: std::mem::take(&mut interpreter.buffers),
             effects_before,
             wrote: false,
             started_ms: None,
@@ -138,6 +142,9 @@ impl Call<'_> {
         });
         engine.scripts.running().end();
         let (resp3, killed) = (running.resp3, running.killed.take());
+        interpreter.buffers = running.buffers;
+        interpreter.buffers.shrink();
+        let shell = running.shell;
         shell.select(db);
         if let Some(place) = killed {
             interpreter.calm();
@@ -205,8 +212,7 @@ struct Run<'a, 'k> {
     shell: &'a mut dyn Shell,
     read_only: bool,
     resp3: bool,
-    /// The reply of the present command.
-    reply: Vec<u8>,
+    buffers: Buffers,
     /// How many effects the unit had before this script, in a transaction.
     effects_before: usize,
     wrote: bool,
@@ -217,40 +223,51 @@ struct Run<'a, 'k> {
     killed: Option<Place>,
 }
 
-/// An argument of a command: bytes that Lua holds, or a number's text.
-enum Argument<'a> {
-    Held(mlua::BorrowedBytes<'a>),
-    Text(String),
+/// Memory for the command that a script runs, used again by the next one.
+#[derive(Default)]
+pub(super) struct Buffers {
+    request: Vec<u8>,
+    batch: Batch,
+    reply: Vec<u8>,
 }
 
-impl AsRef<[u8]> for Argument<'_> {
-    fn as_ref(&self) -> &[u8] {
-        match self {
-            Self::Held(bytes) => bytes,
-            Self::Text(text) => text.as_bytes(),
+impl Buffers {
+    /// Makes the request of these Lua values and returns a view of it.
+    fn request(&mut self, args: &MultiValue) -> Result<Args<'_>, ErrorReply> {
+        if args.is_empty() {
+            return Err(NO_ARGUMENTS);
+        }
+        self.request.clear();
+        let mut encoder = CommandEncoder::new(&mut self.request);
+        for value in args {
+            match value {
+                Value::String(text) => encoder.arg(&text.as_bytes()),
+                // Up to this Redis writes a double without a fraction as an integer.
+                Value::Integer(integer) if integer.unsigned_abs() <= 1 << 62 => {
+                    encoder.integer(*integer)
+                }
+                Value::Integer(integer) => encoder.double(*integer as f64),
+                Value::Number(0.0) => encoder.integer(0),
+                Value::Number(number) => encoder.double(*number),
+                _ => return Err(WRONG_ARGUMENTS),
+            };
+        }
+        encoder.finish();
+        self.batch.clear();
+        let decoded =
+            RequestDecoder::new().decode_one(&self.request, &Limits::default(), &mut self.batch);
+        match decoded {
+            Ok(_) if self.batch.len() == 1 => Ok(Args::new(self.batch.request(0, &self.request))),
+            Ok(_) => Err(WRONG_ARGUMENTS),
+            Err(error) => Err(ErrorReply::command(format!("ERR {error}"))),
         }
     }
-}
 
-fn request(args: &MultiValue) -> Result<OwnedRequest, ErrorReply> {
-    if args.is_empty() {
-        return Err(NO_ARGUMENTS);
+    /// Gives back what one large command has taken.
+    fn shrink(&mut self) {
+        self.request.shrink_to(BUFFER_KEPT_BYTES);
+        self.reply.shrink_to(BUFFER_KEPT_BYTES);
     }
-    let argument = |value| {
-        Ok(match value {
-            &Value::Integer(integer) if integer.unsigned_abs() <= 1 << 62 => {
-                Argument::Text(integer.to_string())
-            }
-            &Value::Integer(integer) => Argument::Text(number::shortest(integer as f64)),
-            &Value::Number(0.0) => Argument::Text("0".into()),
-            &Value::Number(number) => Argument::Text(number::shortest(number)),
-            Value::String(text) => Argument::Held(text.as_bytes()),
-            _ => return Err(WRONG_ARGUMENTS),
-        })
-    };
-    let arguments: SmallVec<[Argument<'_>; 8]> =
-        args.iter().map(argument).collect::<Result<_, _>>()?;
-    Ok(OwnedRequest::from_args(arguments))
 }
 
 impl Run<'_, '_> {
@@ -271,21 +288,33 @@ impl Run<'_, '_> {
         }
         Ok(command)
     }
-}
 
-impl Host for Run<'_, '_> {
-    fn call(&mut self, lua: &Lua, args: &MultiValue) -> mlua::Result<Result<Value, ErrorReply>> {
-        let request = match request(args) {
-            Ok(request) => request,
-            Err(error) => return Ok(Err(error)),
+    fn run(
+        &mut self,
+        lua: &Lua,
+        args: &MultiValue,
+        buffers: &mut Buffers,
+    ) -> mlua::Result<Result<Value, ErrorReply>> {
+        let mut output = std::mem::take(&mut buffers.reply);
+        let result = self.run_request(buffers.request(args), &mut output);
+        let reply = match result {
+            Ok(()) => reply_to_lua(lua, &output),
+            Err(error) => Ok(Err(error)),
         };
-        let args = request.args();
-        let command = match self.resolve(&args) {
-            Ok(command) => command,
-            Err(error) => return Ok(Err(error)),
-        };
-        self.reply.clear();
-        let mut reply = Reply::new(&mut self.reply, version(self.resp3));
+        buffers.reply = output;
+        reply
+    }
+
+    /// Runs a command, whose reply goes into `output`.
+    fn run_request(
+        &mut self,
+        args: Result<Args<'_>, ErrorReply>,
+        output: &mut Vec<u8>,
+    ) -> Result<(), ErrorReply> {
+        let args = args?;
+        let command = self.resolve(&args)?;
+        output.clear();
+        let mut reply = Reply::new(output, version(self.resp3));
         let result = self.shell.permit(command, &args).and_then(|()| {
             self.engine.run_inside(
                 self.executor,
@@ -301,15 +330,20 @@ impl Host for Run<'_, '_> {
             self.wrote = true;
             self.engine.scripts.running().set_wrote();
         }
-        match result {
-            Ok(()) => reply_to_lua(lua, &self.reply),
-            Err(error) => Ok(Err(ErrorReply::command(error.to_string()))),
-        }
+        result.map_err(|error| ErrorReply::command(error.to_string()))
+    }
+}
+
+impl Host for Run<'_, '_> {
+    fn call(&mut self, lua: &Lua, args: &MultiValue) -> mlua::Result<Result<Value, ErrorReply>> {
+        let mut buffers = std::mem::take(&mut self.buffers);
+        let reply = self.run(lua, args, &mut buffers);
+        self.buffers = buffers;
+        reply
     }
 
     fn may_call(&mut self, args: &MultiValue) -> Result<bool, ErrorReply> {
-        let request = request(args)?;
-        let args = request.args();
+        let args = self.buffers.request(args)?;
         match self.engine.registry.resolve(&args) {
             Resolved::Command(command) => Ok(self.shell.may_run(command, &args)),
             _ => Err(NOT_A_COMMAND),

@@ -1,5 +1,6 @@
 -- Makes the globals that scripts see, and the function that runs one. Called once per interpreter with a table of what
--- the host provides; returns the globals and `run`.
+-- the host provides; returns the globals, the table of compiled
+-- scripts and two functions that run one.
 --
 -- Lua 5.1 has no read-only tables. A protected table is an empty one that reads through to the true one and refuses
 -- every assignment; whatever in the library works on a table without asking its metatable is wrapped below.
@@ -11,8 +12,8 @@ local host = ...
 local _G, error, getmetatable, next, pairs, pcall, rawget, rawset, select, setmetatable, tonumber, tostring, type, unpack, xpcall =
   _G, error, getmetatable, next, pairs, pcall, rawget, rawset, select, setmetatable, tonumber, tostring, type, unpack, xpcall
 local collectgarbage, loadstring = collectgarbage, loadstring
-local byte, find, sub = string.byte, string.find, string.sub
-local insert, remove, sort, setn, concat = table.insert, table.remove, table.sort, table.setn, table.concat
+local byte, find, gsub, sub = string.byte, string.find, string.gsub, string.sub
+local concat = table.concat
 local resume = coroutine.resume
 local reveal, position = host.reveal, host.position
 
@@ -121,15 +122,16 @@ function globals.pairs(...)
   return next, value, nil
 end
 
--- An empty or huge range overflows in Lua's own `unpack`. No more results than this fit a Lua stack anyway.
-local RESULTS_MAX = 8000
+-- A huge range overflows in Lua's own `unpack`. Little more than this fits a Lua stack anyway, and whatever is passed to
+-- the host takes one of its references.
+local RESULTS_MAX = host.results_max
 
 function globals.unpack(...)
   local value, from, to = ...
   if type(value) ~= 'table' then
     refuse_argument(1, 'unpack', 'table', ...)
   end
-  if from ~= nil or to ~= nil then
+  if from ~= nil or to ~= nil or #value >= RESULTS_MAX then
     local first, last = tonumber(from or 1), tonumber(to or #value)
     if not first then
       refuse_argument(2, 'unpack', 'number', from)
@@ -146,14 +148,22 @@ end
 
 -- Errors: shown as what they stand for.
 
+-- Where the library called from here raises a string, it begins with a place in this file.
+local function shown(failure, place)
+  if type(failure) == 'userdata' then
+    return reveal(failure)
+  end
+  if type(failure) == 'string' and find(failure, 'sandbox:', 1, true) == 1 then
+    return (gsub(failure, '^sandbox:%d+: ', place, 1))
+  end
+  return failure
+end
+
 local function caught(ok, ...)
   if ok then
     return true, ...
   end
-  local failure = ...
-  if type(failure) == 'userdata' then
-    failure = reveal(failure)
-  end
+  local failure = shown((...), '')
   if type(failure) == 'table' then
     local text = rawget(failure, 'err')
     if type(text) == 'string' then
@@ -171,17 +181,32 @@ function globals.pcall(...)
   return caught(pcall(...))
 end
 
-function globals.xpcall(body, handler)
-  return xpcall(body, function(failure)
-    return handler(reveal(failure))
-  end)
+-- The handler is called when the error has been caught, not where it arose: without `debug` no script can tell. Lua calls
+-- handlers with hooks off, so that one in a loop could not be interrupted.
+local function handled(handler, ok, ...)
+  if ok then
+    return true, ...
+  end
+  local went_well, result = pcall(handler, shown((...), ''))
+  if went_well then
+    return false, result
+  end
+  return false, 'error in error handling'
+end
+
+function globals.xpcall(...)
+  if select('#', ...) < 2 then
+    error("bad argument #2 to 'xpcall' (value expected)", 2)
+  end
+  local body, handler = ...
+  return handled(handler, pcall(body))
 end
 
 local function resumed(ok, ...)
   if ok then
     return true, ...
   end
-  return false, (reveal((...)))
+  return false, shown((...), '')
 end
 
 -- Chunks. Bytecode would let a script reach past every check, so text only. Lua 5.1 keeps no reference to a chunk's name
@@ -230,7 +255,7 @@ function globals.load(...)
       ok, piece = pcall(error, 'reader function must return a string', 3)
     end
     if not ok then
-      piece = reveal(piece)
+      piece = shown(piece, '')
       -- As Redis does, whose handler of errors runs inside `load`.
       return nil, type(piece) == 'string' and { err = 'ERR ' .. piece } or piece
     end
@@ -270,47 +295,81 @@ local function copy(library, changes)
   return contents
 end
 
-local function checked(name, from)
-  return function(value, ...)
-    if behind[value] then
-      error(READONLY, 0)
-    end
-    if type(value) ~= 'table' then
-      refuse_argument(1, name, 'table', value, ...)
-    end
-    return from(value, ...)
-  end
-end
+-- Messages name a function as it is called here.
+local insert, remove, setn, sort = table.insert, table.remove, table.setn, table.sort
 
 globals.table = protect(copy(table, {
   insert = function(value, ...)
     if behind[value] then
       error(READONLY, 0)
     end
-    if type(value) ~= 'table' then
-      refuse_argument(1, 'insert', 'table', value, ...)
-    end
-    local count = select('#', ...)
-    if count == 1 then
-      insert(value, (...))
-    elseif count == 2 then
-      local at = ...
-      if not tonumber(at) then
-        refuse_argument(2, 'insert', 'number', at)
-      end
-      insert(value, ...)
-    else
-      error("wrong number of arguments to 'insert'", 2)
-    end
+    return insert(value, ...)
   end,
-  remove = checked('remove', remove),
-  sort = checked('sort', sort),
-  setn = checked('setn', setn),
+  remove = function(value, ...)
+    if behind[value] then
+      error(READONLY, 0)
+    end
+    return remove(value, ...)
+  end,
+  setn = function(value, ...)
+    if behind[value] then
+      error(READONLY, 0)
+    end
+    return setn(value, ...)
+  end,
+  sort = function(value, ...)
+    if behind[value] then
+      error(READONLY, 0)
+    end
+    return sort(value, ...)
+  end,
 }))
 
-globals.string = protect(copy(string, {}))
+-- Lua 5.1 matches patterns recursively, without a bound on the depth: a long one would overflow the stack of the thread.
+local PATTERN_LEN_MAX = 4000
+
+local function check_pattern(pattern)
+  if type(pattern) == 'string' and #pattern > PATTERN_LEN_MAX then
+    error('pattern too complex', 3)
+  end
+end
+
+local match, gmatch, gfind = string.match, string.gmatch, string.gfind
+
+local strings = copy(string, {
+  find = function(...)
+    local _, pattern, _, plain = ...
+    if not plain and type(pattern) == 'string' and #pattern > PATTERN_LEN_MAX and find(pattern, '[%^$*+?.([%%-]') then
+      error('pattern too complex', 2)
+    end
+    return find(...)
+  end,
+  match = function(...)
+    local _, pattern = ...
+    check_pattern(pattern)
+    return match(...)
+  end,
+  gmatch = function(...)
+    local _, pattern = ...
+    check_pattern(pattern)
+    return gmatch(...)
+  end,
+  gfind = function(...)
+    local _, pattern = ...
+    check_pattern(pattern)
+    return gfind(...)
+  end,
+  gsub = function(...)
+    local _, pattern = ...
+    check_pattern(pattern)
+    return gsub(...)
+  end,
+})
+globals.string = protect(strings)
+local strings_metatable = getmetatable('')
+strings_metatable.__index = strings
 -- What `getmetatable('')` shows.
-getmetatable('').__metatable = protect({ __index = globals.string })
+strings_metatable.__metatable = protect({ __index = globals.string })
 
 globals.math = protect(copy(math, { random = host.random, randomseed = host.randomseed }))
 globals.os = protect({ clock = os.clock })
@@ -333,17 +392,42 @@ globals.server = globals.redis
 local source, line
 
 local function handler(failure)
-  source, line = position()
-  return reveal(failure)
+  local place
+  source, line, place = position()
+  return shown(failure, place)
 end
 
-local function run(script, keys, argv)
-  globals.KEYS, globals.ARGV = keys, argv
-  local ok, result = xpcall(script, handler)
+-- The compiled scripts by number. The host can hold only some thousand references to Lua values.
+local scripts = {}
+
+local function execute(number)
+  local ok, result = xpcall(scripts[number], handler)
   if ok then
     return true, result
   end
   return false, result, source, line
 end
 
-return env, run
+-- Called with the number of keys, then the keys and the arguments.
+local function run(number, count, ...)
+  if count == 0 then
+    globals.KEYS, globals.ARGV = {}, { ... }
+  elseif count == 1 then
+    globals.KEYS, globals.ARGV = { (...) }, { select(2, ...) }
+  else
+    local keys = { ... }
+    for index = count + 1, #keys do
+      keys[index] = nil
+    end
+    globals.KEYS, globals.ARGV = keys, { select(count + 1, ...) }
+  end
+  return execute(number)
+end
+
+-- The same with lists, where there are too many for the stack.
+local function run_many(number, keys, argv)
+  globals.KEYS, globals.ARGV = keys, argv
+  return execute(number)
+end
+
+return env, scripts, run, run_many

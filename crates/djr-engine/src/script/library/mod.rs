@@ -10,8 +10,9 @@ use mlua::{Lua, MultiValue, Value};
 
 use super::host::{bad_argument, wrong_type};
 
-/// More results than this do not fit the stack of a Lua function.
-pub(super) const RESULTS_MAX: usize = 7990;
+/// No function returns more values than this, so none is called with many more. The binding to Lua holds less than 8000
+/// references at a time, and panics at one more.
+pub(super) const RESULTS_MAX: usize = 7600;
 
 /// The arguments of a library's function, one after the other, converted and refused as Lua does it.
 pub(super) struct Arguments<'a> {

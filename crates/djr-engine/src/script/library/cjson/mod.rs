@@ -39,7 +39,7 @@ enum InvalidNumbers {
 }
 
 /// Whatever a script allows: coding is recursive, and this much fits the stack of a thread.
-const DEPTH_LIMIT: i32 = 2000;
+const DEPTH_LIMIT: i32 = 1500;
 
 const DEFAULT: Config = Config {
     sparse_convert: false,
