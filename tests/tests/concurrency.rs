@@ -255,3 +255,23 @@ fn connections_may_come_and_go() {
     let mut client = server.connect();
     assert!(client.run("INCR visits").integer() > Some((THREADS * ROUNDS / 3 / 4) as i64));
 }
+
+/// `printf 'PING\r\n' | nc host port`: the peer has said everything, and waits for the answers.
+#[test]
+fn who_has_finished_still_gets_the_replies() {
+    let server = Ours::start(2);
+    let value = vec![b'x'; 1 << 20];
+    server.connect().call(&[b"SET", b"big", &value]);
+    for round in 0..50 {
+        let mut client = server.connect();
+        client.send_bytes(b"PING\r\nGET big\r\nECHO end\r\nGET unfin");
+        // At different moments of the server's work.
+        std::thread::sleep(std::time::Duration::from_micros(round * 20));
+        let end = client.stream().shutdown(std::net::Shutdown::Write);
+        end.expect("a connected socket");
+        assert_eq!(client.read().text(), b"PONG");
+        assert_eq!(client.read().text().len(), value.len());
+        assert_eq!(client.read().text(), b"end");
+        assert_eq!(client.read(), Reply::Closed);
+    }
+}
