@@ -28,4 +28,4 @@ pub const REDIS_VERSION: &str = "7.4.0";
 
 pub use commands::registry;
 pub use config::Config;
-pub use server::{Server, StartError, StopError};
+pub use server::{Server, StartError, StopError, Stopper};

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
 use djr_server::config::{Action, environment, from_command_line, markdown, sample_file};
-use djr_server::{Config, Server, logging};
+use djr_server::{Config, Server, Stopper, logging};
 
 const HELP: &str = "\
 Usage: djr-server [FILE] [--DIRECTIVE VALUE ...] ... [-]
@@ -28,7 +28,7 @@ Examples:
 
 fn main() -> ExitCode {
     match from_command_line(std::env::args_os().skip(1), environment()) {
-        Ok(Action::Run(config)) => run(config),
+        Ok(Action::Run(config)) => run(*config),
         Ok(Action::Help) => print(HELP),
         Ok(Action::Version) => print(&format!(
             "DJR server v={} redis_version={} bits={}\n",
@@ -57,20 +57,20 @@ fn run(config: Config) -> ExitCode {
         eprintln!("Can't open the log file {}: {error}", path.display());
         return ExitCode::FAILURE;
     }
-    let stop: Arc<OnceLock<Box<dyn Fn() + Send + Sync>>> = Arc::default();
-    if let Err(error) = obey_signals(stop.clone()) {
+    let stopper: Arc<OnceLock<Stopper>> = Arc::default();
+    if let Err(error) = obey_signals(stopper.clone()) {
         tracing::warn!("signals can't be caught: {error}");
     }
-    match Server::start(config) {
-        Ok(server) => {
-            // A second value can't come: this is the only place.
-            let _ = stop.set(Box::new(server.stopper()));
-            match server.wait() {
-                Ok(()) => ExitCode::SUCCESS,
-                // It has been logged.
-                Err(_) => ExitCode::FAILURE,
-            }
-        }
+    let started = Server::start_with(config, |made| {
+        // A second one can't come: this is the only place.
+        let _ = stopper.set(made);
+    });
+    match started {
+        Ok(server) => match server.wait() {
+            Ok(()) => ExitCode::SUCCESS,
+            // It has been logged.
+            Err(_) => ExitCode::FAILURE,
+        },
         Err(error) => {
             tracing::error!("{error}");
             if logfile.is_some() {
@@ -82,32 +82,31 @@ fn run(config: Config) -> ExitCode {
 }
 
 /// The first SIGTERM or SIGINT stops the server, a second one ends the process at once.
-fn obey_signals(stop: Arc<OnceLock<Box<dyn Fn() + Send + Sync>>>) -> std::io::Result<()> {
+fn obey_signals(stopper: Arc<OnceLock<Stopper>>) -> std::io::Result<()> {
     use signal_hook::consts::{SIGINT, SIGTERM};
     let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT])?;
     let thread = std::thread::Builder::new().name("djr-signals".into());
     thread.spawn(move || {
         let mut stopping = false;
         for signal in signals.forever() {
-            let name = if signal == SIGINT {
-                "SIGINT"
-            } else {
-                "SIGTERM"
+            let name = match signal {
+                SIGINT => "SIGINT",
+                _ => "SIGTERM",
             };
-            match stop.get() {
-                _ if stopping => {
-                    tracing::warn!("Received {name} again: exiting now, without closing the log");
-                    std::process::exit(1);
+            if stopping {
+                tracing::warn!("Received {name} again: exiting now, without closing the log");
+                std::process::exit(1);
+            }
+            match stopper.get().filter(|stopper| !stopper.is_loading()) {
+                Some(stopper) => {
+                    tracing::warn!("Received {name}: shutting down");
+                    stopping = true;
+                    stopper.stop();
                 }
                 None => {
                     // Nothing has been acknowledged yet.
                     tracing::warn!("Received {name} while starting: exiting now");
                     std::process::exit(0);
-                }
-                Some(stop) => {
-                    tracing::warn!("Received {name}: shutting down");
-                    stopping = true;
-                    stop();
                 }
             }
         }

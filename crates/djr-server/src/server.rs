@@ -36,6 +36,23 @@ pub struct Server {
     pid_file: Option<PidFile>,
 }
 
+/// Stops a server, from any thread.
+#[derive(Clone)]
+pub struct Stopper(Arc<Shared>);
+
+impl Stopper {
+    /// Asks the server to stop.
+    pub fn stop(&self) {
+        self.0.shutdown.request();
+        self.0.wake_workers();
+    }
+
+    /// Whether the data set is still being recovered: nothing has been acknowledged to anyone.
+    pub fn is_loading(&self) -> bool {
+        self.0.gate.bits() & Gate::LOADING != 0
+    }
+}
+
 /// Why a server could not start. `Display` is a sentence for people.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -93,6 +110,14 @@ pub enum StopError {
 impl Server {
     /// Listens, recovers the data set, and serves. Returns when everything is loaded; clients that come before are told so.
     pub fn start(config: Config) -> Result<Self, StartError> {
+        Self::start_with(config, |_| {})
+    }
+
+    /// The same; passes on what stops the server before the data set is recovered, which may take long.
+    pub fn start_with(
+        config: Config,
+        on_stopper: impl FnOnce(Stopper),
+    ) -> Result<Self, StartError> {
         let dir = std::fs::canonicalize(config.dir()).map_err(|error| StartError::Dir {
             path: config.dir(),
             error,
@@ -164,6 +189,7 @@ impl Server {
             addresses,
             pid_file: Some(pid_file),
         };
+        on_stopper(server.stopper());
         server.announce(&dir);
         // The first worker accepts for all of them.
         let mut listeners = Some(listeners);
@@ -185,6 +211,10 @@ impl Server {
             })?);
         }
         server.load(dir)?;
+        if let Some(log) = shared.log() {
+            // CONFIG SET may have changed it meanwhile.
+            log.set_policy(shared.config.append_fsync());
+        }
         shared.gate.clear(Gate::LOADING);
         shared.wake_workers();
         let for_control = shared.clone();
@@ -286,17 +316,12 @@ impl Server {
 
     /// Asks the server to stop. [`wait`](Self::wait) returns soon after.
     pub fn request_stop(&self) {
-        self.shared.shutdown.request();
-        self.shared.wake_workers();
+        self.stopper().stop();
     }
 
     /// A handle that stops the server from another thread (a signal handler, a test).
-    pub fn stopper(&self) -> impl Fn() + Send + Sync + 'static {
-        let shared = self.shared.clone();
-        move || {
-            shared.shutdown.request();
-            shared.wake_workers();
-        }
+    pub fn stopper(&self) -> Stopper {
+        Stopper(self.shared.clone())
     }
 
     /// Waits until the server has been asked to stop, and stops it. When this returns, everything acknowledged is durable,
@@ -360,7 +385,7 @@ impl Drop for Server {
 fn wait_for_a_short_load(shared: &Shared) {
     let began = clock::monotonic();
     while shared.gate.bits() & Gate::LOADING != 0
-        && began.elapsed() < SHORT_LOAD
+        && (clock::monotonic() - began) < SHORT_LOAD
         && !shared.shutdown.is_requested()
     {
         std::thread::sleep(std::time::Duration::from_millis(1));

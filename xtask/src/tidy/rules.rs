@@ -100,7 +100,7 @@ pub(super) const RULES: &[Rule] = &[
 
 /// Files that are tests, or stand ready for them.
 fn is_for_tests(path: &str) -> bool {
-    path.ends_with("/tests.rs") || path.ends_with("/testkit.rs")
+    path.ends_with("tests.rs") || path.ends_with("/testkit.rs")
 }
 
 /// The violations in a file: line number (from 1), what was found, what to do instead.

@@ -12,7 +12,7 @@ mod api;
 mod cache;
 mod convert;
 #[cfg(test)]
-mod differential;
+mod differential_tests;
 mod host;
 mod interpreter;
 mod library;

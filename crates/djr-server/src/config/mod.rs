@@ -153,7 +153,7 @@ impl Config {
         I: IntoIterator<Item: AsRef<OsStr>>,
     {
         match from_command_line(args, [])? {
-            Action::Run(config) => Ok(config),
+            Action::Run(config) => Ok(*config),
             other => Err(ConfigError::Argument {
                 argument: format!("{other:?}").to_lowercase(),
                 reason: "is no configuration".into(),
@@ -230,15 +230,18 @@ impl Config {
 
     /// Sets a parameter to the words of a directive. `first`: it is the first of its source with this name.
     fn set_words(&self, id: Id, words: &[&[u8]], first: bool) -> Result<(), Refusal> {
-        let parameter = id.parameter();
         let value = self.parse(id, words, first)?;
-        if let Meaning::DefaultOnly(why) = parameter.meaning
-            && value != self.defaults[id.index()]
-        {
-            return Err(why.into());
-        }
+        self.permit(id, &value)?;
         self.store(id, value);
         Ok(())
+    }
+
+    /// Whether a parameter may have this value here.
+    fn permit(&self, id: Id, value: &Value) -> Result<(), Refusal> {
+        match id.parameter().meaning {
+            Meaning::DefaultOnly(why) if *value != self.defaults[id.index()] => Err(why.into()),
+            _ => Ok(()),
+        }
     }
 
     fn parse(&self, id: Id, words: &[&[u8]], first: bool) -> Result<Value, Refusal> {

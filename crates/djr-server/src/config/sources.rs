@@ -4,6 +4,7 @@
 //! - File: the first argument, unless it begins with `-`. A `-` as the first or last argument reads standard input, too.
 //! - Command line: `--directive value …` up to the next `--directive`. The first value may begin with `--`.
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ use crate::config::special::plain;
 #[expect(clippy::large_enum_variant, reason = "there is one of it in a process")]
 pub enum Action {
     /// To run a server.
-    Run(Config),
+    Run(Box<Config>),
     /// `--help`.
     Help,
     /// `--version`.
@@ -85,14 +86,14 @@ where
     }
     loader.next_source();
     loader.options(rest)?;
-    Ok(Action::Run(loader.config))
+    Ok(Action::Run(Box::new(loader.finish()?)))
 }
 
 /// Reads a configuration file alone, with the defaults around it.
 pub(super) fn from_lines(text: &[u8]) -> Result<Config, ConfigError> {
     let mut loader = Loader::new();
     loader.lines(text, None)?;
-    Ok(loader.config)
+    loader.finish()
 }
 
 struct Loader {
@@ -100,6 +101,17 @@ struct Loader {
     /// The parameters that the current source has set.
     seen: [bool; COUNT],
     include_depth: usize,
+    /// Values that are refused unless a stronger source sets another: `daemonize yes` in a file, `--daemonize no` behind it.
+    refused: BTreeMap<Id, ConfigError>,
+}
+
+/// What a directive comes to.
+enum Outcome {
+    Done,
+    /// These files are to be read.
+    Include(PathBuf),
+    /// It is refused unless the parameter is set again.
+    Refused(Id, String),
 }
 
 /// Which file the lines being read are in: `None`, if it is the main one.
@@ -111,6 +123,15 @@ impl Loader {
             config: Config::default(),
             seen: [false; COUNT],
             include_depth: 0,
+            refused: BTreeMap::new(),
+        }
+    }
+
+    /// The configuration, if nothing in it is refused.
+    fn finish(mut self) -> Result<Config, ConfigError> {
+        match self.refused.pop_first() {
+            Some((_, error)) => Err(error),
+            None => Ok(self.config),
         }
     }
 
@@ -129,11 +150,14 @@ impl Loader {
             self.config.remarks.push(remark);
             return Ok(());
         };
-        self.parameter(id, &[value.as_bytes()])
-            .map_err(|reason| ConfigError::Environment {
-                variable: shown,
-                reason,
-            })
+        let failed = |reason| ConfigError::Environment {
+            variable: shown,
+            reason,
+        };
+        match self.parameter(id, &[value.as_bytes()]) {
+            Err(reason) => Err(failed(reason)),
+            Ok(outcome) => self.follow(outcome, failed),
+        }
     }
 
     fn file(&mut self, path: &Path, included: Included<'_>) -> Result<(), ConfigError> {
@@ -164,8 +188,9 @@ impl Loader {
                 reason,
             };
             let words = file::split(line).ok_or_else(|| failed(UNBALANCED.into()))?;
-            if let Some(inner) = self.directive(&words).map_err(failed)? {
-                self.include(&inner, failed)?;
+            match self.directive(&words) {
+                Err(reason) => return Err(failed(reason)),
+                Ok(outcome) => self.follow(outcome, failed)?,
             }
         }
         Ok(())
@@ -204,26 +229,27 @@ impl Loader {
             if words.len() == 1 && !needs_value {
                 words.push(Vec::new());
             }
-            if let Some(inner) = self.directive(&words).map_err(failed)? {
-                self.include(&inner, failed)?;
+            match self.directive(&words) {
+                Err(reason) => return Err(failed(reason)),
+                Ok(outcome) => self.follow(outcome, failed)?,
             }
         }
         Ok(())
     }
 
-    /// Executes one directive. Returns the pattern of files that it includes.
-    fn directive(&mut self, words: &[Vec<u8>]) -> Result<Option<PathBuf>, String> {
+    /// Executes one directive.
+    fn directive(&mut self, words: &[Vec<u8>]) -> Result<Outcome, String> {
         let [name, values @ ..] = words else {
-            return Ok(None);
+            return Ok(Outcome::Done);
         };
         let values: Vec<_> = values.iter().map(Vec::as_slice).collect();
         if let Some(id) = Id::find(name) {
-            return self.parameter(id, &values).map(|()| None);
+            return self.parameter(id, &values);
         }
         let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
         if is("include") {
             return match values[..] {
-                [pattern] => Ok(Some(OsStr::from_bytes(pattern).into())),
+                [pattern] => Ok(Outcome::Include(OsStr::from_bytes(pattern).into())),
                 _ => Err(BAD_DIRECTIVE.into()),
             };
         }
@@ -237,16 +263,38 @@ impl Loader {
             self.config
                 .remarks
                 .push(format!("'{name}' is obsolete: ignored"));
-            return Ok(None);
+            return Ok(Outcome::Done);
         }
         Err(BAD_DIRECTIVE.into())
     }
 
-    fn parameter(&mut self, id: Id, values: &[&[u8]]) -> Result<(), String> {
+    fn parameter(&mut self, id: Id, values: &[&[u8]]) -> Result<Outcome, String> {
         let first = !std::mem::replace(&mut self.seen[id.index()], true);
-        self.config
-            .set_words(id, values, first)
-            .map_err(|refusal| refusal.into_owned())
+        let value = self
+            .config
+            .parse(id, values, first)
+            .map_err(|refusal| refusal.into_owned())?;
+        if let Err(reason) = self.config.permit(id, &value) {
+            return Ok(Outcome::Refused(id, reason.into_owned()));
+        }
+        self.refused.remove(&id);
+        self.config.store(id, value);
+        Ok(Outcome::Done)
+    }
+
+    fn follow(
+        &mut self,
+        outcome: Outcome,
+        failed: impl FnOnce(String) -> ConfigError,
+    ) -> Result<(), ConfigError> {
+        match outcome {
+            Outcome::Done => {}
+            Outcome::Include(pattern) => self.include(&pattern, failed)?,
+            Outcome::Refused(id, reason) => {
+                self.refused.insert(id, failed(reason));
+            }
+        }
+        Ok(())
     }
 
     fn include(

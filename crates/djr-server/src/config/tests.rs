@@ -10,7 +10,7 @@ fn run(args: &[&str], environment: &[(&str, &str)]) -> Result<Config, ConfigErro
         .iter()
         .map(|(name, value)| (OsString::from(name), OsString::from(value)));
     match from_command_line(args, environment.collect::<Vec<_>>())? {
-        Action::Run(config) => Ok(config),
+        Action::Run(config) => Ok(*config),
         other => panic!("{other:?}"),
     }
 }
@@ -301,4 +301,14 @@ fn replies_may_be_above_the_soft_limit_for_a_while() {
         soft_ms: 0,
     };
     assert!(!none.is_exceeded(u64::MAX, &mut since, i64::MAX));
+}
+
+#[test]
+fn what_a_file_may_not_say_the_command_line_can_take_back() {
+    // As the unit files of the distributions do it.
+    let (_dir, path) = file("timeout 5\ndaemonize yes\n");
+    assert!(refusal(&[&path]).contains("at line 2\n>>> 'daemonize yes'\n"));
+    let args = [&path, "--supervised", "systemd", "--daemonize", "no"];
+    let config = run(&args, &[]).expect("taken back");
+    assert_eq!(config.get("daemonize").as_deref(), Some("no"));
 }

@@ -135,7 +135,7 @@ impl Parameter {
         self
     }
 
-    const fn apply(mut self, apply: fn(&Shared) -> Result<(), Refusal>) -> Self {
+    const fn apply(mut self, apply: Apply) -> Self {
         self.apply = Some(apply);
         self
     }

@@ -288,7 +288,7 @@ impl Decoder<'_> {
         Ok(())
     }
 
-    /// The character of `\uXXXX`, or of two of them that make a pair, and how long they are.
+    /// The character of `\u` and four digits, or of two of them that make a pair, and how long they are.
     fn unicode(&self) -> Option<(char, usize)> {
         let unit = |ahead: usize| {
             let digits = self.text.get(self.at + ahead..self.at + ahead + 4)?;
