@@ -16,7 +16,6 @@ use crate::config::special::plain;
 
 /// What a command line asks for.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is one of it in a process")]
 pub enum Action {
     /// To run a server.
     Run(Box<Config>),
