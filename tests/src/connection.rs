@@ -9,7 +9,7 @@ use djr_protocol::encode_command;
 use crate::reply::Reply;
 
 /// After so long without a byte a server is taken to hang.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A connection that sends and receives bytes as they are.
 pub struct Connection {

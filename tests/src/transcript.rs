@@ -136,7 +136,7 @@ impl Transcript {
                     _ => panic!("{place}: no such option"),
                 }
                 transcript.parts.push(Part::Other(line.into()));
-            } else if line.is_empty() || line.starts_with('#') {
+            } else if line.is_empty() || line.starts_with("# ") {
                 transcript.parts.push(Part::Other(line.into()));
             } else if let Some(step) = Step::parse(line, &notes, number, &default, &place) {
                 notes.clear();

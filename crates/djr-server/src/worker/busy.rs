@@ -56,6 +56,11 @@ impl Core {
                 self.write_rest(event.id);
             }
             if event.readable {
+                if event.ended
+                    && let Some(Some(connection)) = self.connections.get_mut(event.id)
+                {
+                    connection.peer_ended = true;
+                }
                 self.serve_one_while_busy(event.id);
             }
         }
@@ -68,7 +73,7 @@ impl Core {
             self.unread.push(id);
             return;
         };
-        let mut open = true;
+        let mut at_end = false;
         while !connection.closing && !connection.session.postponed {
             let start = connection.input.len();
             connection.input.resize(start + READ_SIZE, 0);
@@ -77,17 +82,19 @@ impl Core {
                 ReadOutcome::Bytes(count, more) => (count, more),
                 ReadOutcome::Later => (0, false),
                 ReadOutcome::Closed => {
-                    open = false;
+                    at_end = true;
                     (0, false)
                 }
             };
             connection.input.truncate(start + count);
             // Commands that need no keyspace need nothing that an executor keeps either.
             execute_while_busy(self, &mut Executor::new(0), &mut connection);
-            if !more {
+            if at_end || !(more || connection.peer_ended) {
                 break;
             }
         }
+        connection.closing |= at_end;
+        let open = !at_end || connection.out_len() > 0;
         self.queue(id, &mut connection);
         self.put_back(id, connection, open);
         if open {

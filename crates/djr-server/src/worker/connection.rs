@@ -29,6 +29,8 @@ pub(crate) struct Connection {
     pub(crate) queued: bool,
     /// Nothing more is read; it ends once the replies are out.
     pub(crate) closing: bool,
+    /// The peer sends nothing more than what the socket holds.
+    pub(crate) peer_ended: bool,
     /// The socket may have more to read.
     pub(crate) readable: bool,
 }
@@ -57,6 +59,7 @@ impl Connection {
             wait_for: 0,
             queued: false,
             closing: false,
+            peer_ended: false,
             readable: false,
         }
     }

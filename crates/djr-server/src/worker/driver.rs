@@ -24,6 +24,8 @@ pub(crate) struct Ready {
     pub(crate) id: usize,
     pub(crate) readable: bool,
     pub(crate) writable: bool,
+    /// The peer sends nothing more: what it has sent is to be read to its end, of which no other event tells.
+    pub(crate) ended: bool,
 }
 
 /// The number of the waker's own events.
@@ -66,6 +68,7 @@ impl Driver {
                     id: event.token().0,
                     readable: event.is_readable() || event.is_read_closed() || event.is_error(),
                     writable: event.is_writable(),
+                    ended: event.is_read_closed() || event.is_error(),
                 }),
         );
         Ok(())

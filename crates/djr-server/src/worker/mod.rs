@@ -219,6 +219,11 @@ impl Worker {
                 self.core.write_rest(event.id);
             }
             if event.readable {
+                if event.ended
+                    && let Some(Some(connection)) = self.core.connections.get_mut(event.id)
+                {
+                    connection.peer_ended = true;
+                }
                 self.serve(event.id);
             }
         }
@@ -250,7 +255,7 @@ impl Worker {
                 match Connection::read(&mut connection.stream, &mut self.read_buffer) {
                     ReadOutcome::Bytes(count, more) => (count, more),
                     ReadOutcome::Later => return true,
-                    ReadOutcome::Closed => return false,
+                    ReadOutcome::Closed => return self.end_of_input(connection, id),
                 }
             } else {
                 // The request that has begun goes on: right behind its beginning, with room for all of it that is known to come.
@@ -269,9 +274,13 @@ impl Worker {
                         connection.input.truncate(start);
                         return true;
                     }
-                    ReadOutcome::Closed => return false,
+                    ReadOutcome::Closed => {
+                        connection.input.truncate(start);
+                        return self.end_of_input(connection, id);
+                    }
                 }
             };
+            let more = more || connection.peer_ended;
             self.core.stats.reads.add(1);
             self.core.stats.bytes_in.add(count as u64);
             let info = &connection.session.info;
@@ -289,6 +298,13 @@ impl Worker {
         }
         self.core.unread.push(id);
         true
+    }
+
+    /// The peer sends nothing more, but may still wait for replies (`printf … | nc`). `false`: it does not.
+    fn end_of_input(&mut self, connection: &mut Connection, id: usize) -> bool {
+        connection.closing = true;
+        self.core.queue(id, connection);
+        connection.out_len() > 0
     }
 
     /// Executes the whole requests among what has come; keeps the rest in the connection.
