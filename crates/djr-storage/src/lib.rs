@@ -5,4 +5,5 @@ mod arena;
 pub mod disk;
 pub mod keyspace;
 pub mod table;
+pub mod types;
 pub mod value;

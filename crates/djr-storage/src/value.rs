@@ -8,6 +8,16 @@
 pub enum Kind {
     /// Bytes or an integer.
     String,
+    /// Elements in order of insertion, taken and put at both ends.
+    List,
+    /// Members, each once.
+    Set,
+    /// Members with a score, in its order.
+    SortedSet,
+    /// Fields with a value each.
+    Hash,
+    /// Entries with ascending ids, and groups of consumers.
+    Stream,
 }
 
 impl Kind {
@@ -15,6 +25,11 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Self::String => "string",
+            Self::List => "list",
+            Self::Set => "set",
+            Self::SortedSet => "zset",
+            Self::Hash => "hash",
+            Self::Stream => "stream",
         }
     }
 }
@@ -29,6 +44,20 @@ pub enum Encoding {
     Embstr,
     /// Any other string.
     Raw,
+    /// One packed block of elements.
+    Listpack,
+    /// A hash packed in one block whose fields may expire.
+    ListpackEx,
+    /// A list in several packed blocks.
+    Quicklist,
+    /// A set of integers, packed.
+    Intset,
+    /// A table of members.
+    Hashtable,
+    /// A sorted set in a table and a tree (Redis: a list with express lanes).
+    Skiplist,
+    /// The only encoding of streams.
+    Stream,
 }
 
 impl Encoding {
@@ -38,6 +67,13 @@ impl Encoding {
             Self::Int => "int",
             Self::Embstr => "embstr",
             Self::Raw => "raw",
+            Self::Listpack => "listpack",
+            Self::ListpackEx => "listpackex",
+            Self::Quicklist => "quicklist",
+            Self::Intset => "intset",
+            Self::Hashtable => "hashtable",
+            Self::Skiplist => "skiplist",
+            Self::Stream => "stream",
         }
     }
 }
