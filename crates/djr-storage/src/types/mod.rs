@@ -5,6 +5,7 @@ mod limits;
 
 pub mod hash;
 pub mod list;
+pub mod listpack;
 pub mod set;
 pub mod sorted_set;
 pub mod stream;
@@ -12,6 +13,7 @@ pub mod stream;
 pub use hash::Hash;
 pub use limits::{HashLimits, ListLimits, SetLimits, SortedSetLimits, StreamLimits};
 pub use list::List;
+pub use listpack::Listpack;
 pub use set::Set;
 pub use sorted_set::SortedSet;
 pub use stream::Stream;
