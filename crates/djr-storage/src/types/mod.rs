@@ -7,6 +7,7 @@ pub mod hash;
 pub mod list;
 #[cfg(test)]
 pub(crate) mod probe;
+pub mod listpack;
 pub mod set;
 pub mod sorted_set;
 pub mod stream;
@@ -16,6 +17,7 @@ pub use limits::{HashLimits, ListLimits, SetLimits, SortedSetLimits, StreamLimit
 pub use list::List;
 #[cfg(test)]
 pub(crate) use probe::Probe;
+pub use listpack::Listpack;
 pub use set::Set;
 pub use sorted_set::SortedSet;
 pub use stream::Stream;
