@@ -10,8 +10,7 @@
 //! So it is in Redis 8, down to the order in which the packed forms list their fields.
 //!
 //! **Deadlines.** As a key, a field lives on in the millisecond of its deadline. What reads is given `now` and sees only what is
-//! alive. What writes does not: whoever writes to a field removes it first if its deadline has passed
-//! ([`Hash::remove_if_expired`]), so that this removal can be logged.
+//! alive. What writes is not: the keyspace removes what is past its deadline ([`Object::expire_parts`]) and logs it before.
 
 mod iter;
 mod packed;
@@ -21,12 +20,12 @@ mod table;
 mod tests;
 mod timed;
 
-use super::Object;
 use super::dictionary::Dictionary;
 use super::limits::HashLimits;
 use super::listpack::{Element, Listpack};
+use super::{Object, REWRITE_PORTION};
 use crate::keyspace::UnixMillis;
-use crate::value::{Encoding, Kind};
+use crate::value::{Encoding, INTEGER_TEXT_SIZE_MAX, Kind};
 
 pub use iter::Fields;
 use table::Table;
@@ -202,7 +201,10 @@ impl Hash {
                     listpack.len() <= limits.max_listpack_entries.saturating_mul(timed::STEP),
                 )
             }
-            _ => return self.make_table(1).set(field, value, expire),
+            Form::Packed(_) | Form::Timed(_) => {
+                self.make_table(1);
+                return self.set(field, value, expire, limits);
+            }
         };
         if is_new && !room_left {
             self.make_table(0);
@@ -217,14 +219,6 @@ impl Hash {
             Form::Timed(listpack) => timed::remove(listpack, field),
             Form::Table(table) => table.remove(field),
         }
-    }
-
-    /// Removes a field if its deadline has passed; whether it had.
-    pub fn remove_if_expired(&mut self, field: &[u8], now: UnixMillis) -> bool {
-        if !is_past(self.next_expire(), now) {
-            return false;
-        }
-        self.get_any(field).is_some_and(|found| !found.is_live(now)) && self.remove(field)
     }
 
     /// Gives a field another deadline, or none; whether there is such a field.
@@ -242,76 +236,21 @@ impl Hash {
         }
     }
 
-    /// Removes up to `max` fields whose deadline has passed, the earliest first, handing each to `removed`. Returns how many they were.
-    pub fn remove_expired(
-        &mut self,
-        now: UnixMillis,
-        max: usize,
-        mut removed: impl FnMut(&[u8]),
-    ) -> usize {
-        match &mut self.form {
-            Form::Packed(_) => 0,
-            Form::Timed(listpack) => timed::remove_expired(listpack, now, max, &mut removed),
-            Form::Table(table) => table.remove_expired(now, max, &mut removed),
-        }
-    }
-
-    /// Writes the commands that make this hash at `key`: `HSET` with some fields each, then `HPEXPIREAT`.
-    /// Fields whose deadline has passed are left out. Replayed, they list the fields in the same order.
-    pub fn write_commands(&self, key: &[u8], now: UnixMillis, mut write: impl FnMut(&[&[u8]])) {
-        /// Fields of one command: what a loader keeps in memory at once.
-        const PORTION: usize = 64;
-        let mut portion: Vec<Vec<u8>> = Vec::new();
-        let mut timed: Vec<(Vec<u8>, UnixMillis)> = Vec::new();
-        let flush = |portion: &mut Vec<Vec<u8>>, write: &mut dyn FnMut(&[&[u8]])| {
-            if !portion.is_empty() {
-                let mut args: Vec<&[u8]> = vec![b"HSET", key];
-                args.extend(portion.iter().map(Vec::as_slice));
-                write(&args);
-                portion.clear();
-            }
-        };
-        for (field, FieldValue { value, expire_at }) in self.iter(now) {
-            let field = field.to_vec();
-            if let Some(at) = expire_at {
-                timed.push((field.clone(), at));
-            }
-            portion.extend([field, value.to_vec()]);
-            if portion.len() >= 2 * PORTION {
-                flush(&mut portion, &mut write);
-            }
-        }
-        flush(&mut portion, &mut write);
-        // A field goes before those with the same deadline, so the last one is named first.
-        for (field, at) in timed.iter().rev() {
-            let at = at.to_string();
-            write(&[b"HPEXPIREAT", key, at.as_bytes(), b"FIELDS", b"1", field]);
-        }
-    }
-
     /// Moves the fields into a table, with room for so many more, if they are packed.
-    fn make_table(&mut self, additional: usize) -> &mut Table {
-        if !matches!(self.form, Form::Table(_)) {
-            let mut table = Box::new(Table::with_capacity(
-                self.total_len().saturating_add(additional),
-            ));
-            for (field, FieldValue { value, expire_at }) in Fields::all(&self.form) {
-                let expire = expire_at.map_or(FieldExpire::Clear, FieldExpire::At);
-                table.set(
-                    field.to_bytes(&mut [0; 20]),
-                    value.to_bytes(&mut [0; 20]),
-                    expire,
-                );
-            }
-            self.form = Form::Table(table);
+    fn make_table(&mut self, additional: usize) {
+        if matches!(self.form, Form::Table(_)) {
+            return;
         }
-        match &mut self.form {
-            Form::Table(table) => table,
-            // Made just now.
-            Form::Packed(_) | Form::Timed(_) => {
-                unreachable!("a hash is a table after it was made one")
-            }
+        let room = self.total_len().saturating_add(additional);
+        let mut table = Box::new(Table::with_capacity(room));
+        for (field, FieldValue { value, expire_at }) in Fields::all(&self.form) {
+            table.set(
+                field.to_bytes(&mut [0; INTEGER_TEXT_SIZE_MAX]),
+                value.to_bytes(&mut [0; INTEGER_TEXT_SIZE_MAX]),
+                expire_at.map_or(FieldExpire::Clear, FieldExpire::At),
+            );
         }
+        self.form = Form::Table(table);
     }
 
     /// Checks what must hold between two calls. Reads everything.
@@ -358,5 +297,51 @@ impl Object for Hash {
             Form::Timed(listpack) => timed::next_expire(listpack),
             Form::Table(table) => table.next_expire(),
         }
+    }
+    fn expire_parts(
+        &mut self,
+        now: UnixMillis,
+        limit: usize,
+        on_expired: &mut dyn FnMut(&[u8]),
+    ) -> usize {
+        match &mut self.form {
+            Form::Packed(_) => 0,
+            Form::Timed(listpack) => timed::remove_expired(listpack, now, limit, on_expired),
+            Form::Table(table) => table.remove_expired(now, limit, on_expired),
+        }
+    }
+
+    /// `HSET` with some fields each, then `HPEXPIREAT`. Replayed, they list the fields of a packed hash in the same order.
+    fn rewrite(&self, key: &[u8], emit: &mut dyn FnMut(&[&[u8]])) {
+        let mut fields = Fields::all(&self.form).peekable();
+        let mut timed: Vec<(Vec<u8>, UnixMillis)> = Vec::new();
+        while fields.peek().is_some() {
+            let mut words: Vec<Vec<u8>> = vec![b"HSET".to_vec(), key.to_vec()];
+            for (field, FieldValue { value, expire_at }) in fields.by_ref().take(REWRITE_PORTION) {
+                if let Some(at) = expire_at {
+                    timed.push((field.to_vec(), at));
+                }
+                words.extend([field.to_vec(), value.to_vec()]);
+            }
+            let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
+            emit(&words);
+            if matches!(self.form, Form::Table(_)) {
+                emit_deadlines(key, &mut timed, emit);
+            }
+        }
+        // A field goes before those with the same deadline, so the last one is named first.
+        timed.reverse();
+        emit_deadlines(key, &mut timed, emit);
+    }
+}
+
+fn emit_deadlines(
+    key: &[u8],
+    timed: &mut Vec<(Vec<u8>, UnixMillis)>,
+    emit: &mut dyn FnMut(&[&[u8]]),
+) {
+    for (field, at) in timed.drain(..) {
+        let at = at.to_string();
+        emit(&[b"HPEXPIREAT", key, at.as_bytes(), b"FIELDS", b"1", &field]);
     }
 }
