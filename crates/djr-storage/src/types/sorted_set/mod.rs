@@ -1,5 +1,7 @@
 //! Sorted sets: packed, or a table and a tree.
 
+pub mod tree;
+
 use super::Object;
 use crate::value::{Encoding, Kind};
 
