@@ -3,12 +3,14 @@
 
 mod limits;
 
+pub mod dictionary;
 pub mod hash;
 pub mod list;
 pub mod set;
 pub mod sorted_set;
 pub mod stream;
 
+pub use dictionary::{Dictionary, seed_member_hashes};
 pub use hash::Hash;
 pub use limits::{HashLimits, ListLimits, SetLimits, SortedSetLimits, StreamLimits};
 pub use list::List;
