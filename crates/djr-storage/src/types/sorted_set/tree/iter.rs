@@ -8,7 +8,7 @@ use super::node::Leaf;
 
 /// Items of a range of ranks, in order: score and handle.
 #[derive(Clone)]
-pub struct Items<'a, H> {
+pub(in super::super) struct Items<'a, H> {
     tree: &'a Tree<H>,
     /// What is left.
     ranks: Range<usize>,

@@ -24,13 +24,13 @@ mod tests;
 
 use std::ops::Range;
 
-pub use iter::Items;
+pub(super) use iter::Items;
 use node::{Edge, Gone, Inner, Leaf, Node};
-pub use probe::{AtItem, AtMember, AtScore, Members, Probe};
+pub(super) use probe::{AtItem, AtMember, AtScore, Members, Probe};
 
 /// The ordered side of a sorted set. `H` is a handle of a member: small, copied freely.
 #[derive(Clone)]
-pub struct Tree<H> {
+pub(super) struct Tree<H> {
     root: Option<Node<H>>,
     len: usize,
     leaves: usize,
@@ -50,22 +50,17 @@ impl<H> Default for Tree<H> {
 
 impl<H: Copy> Tree<H> {
     /// Number of items.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there are no items.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
     /// Bytes of its nodes.
-    pub fn memory_bytes(&self) -> usize {
+    pub(super) fn memory_bytes(&self) -> usize {
         self.leaves * size_of::<Leaf<H>>() + self.inners * size_of::<Inner<H>>()
     }
 
     /// The tree of items that are in order already.
-    pub fn from_ordered(items: impl IntoIterator<Item = (f64, H)>) -> Self {
+    pub(super) fn from_ordered(items: impl IntoIterator<Item = (f64, H)>) -> Self {
         let mut tree = Self::default();
         let mut nodes: Vec<Node<H>> = Vec::new();
         for (score, handle) in items {
@@ -97,7 +92,13 @@ impl<H: Copy> Tree<H> {
     }
 
     /// Adds an item, whose member is not in the tree.
-    pub fn insert(&mut self, score: f64, handle: H, member: &[u8], members: &impl Members<H>) {
+    pub(super) fn insert(
+        &mut self,
+        score: f64,
+        handle: H,
+        member: &[u8],
+        members: &impl Members<H>,
+    ) {
         debug_assert!(!score.is_nan());
         let probe = AtItem {
             score,
@@ -153,7 +154,12 @@ impl<H: Copy> Tree<H> {
     }
 
     /// Removes the item of this score and member. Returns its handle, if it was there.
-    pub fn remove(&mut self, score: f64, member: &[u8], members: &impl Members<H>) -> Option<H> {
+    pub(super) fn remove(
+        &mut self,
+        score: f64,
+        member: &[u8],
+        members: &impl Members<H>,
+    ) -> Option<H> {
         let probe = AtItem {
             score,
             member,
@@ -168,7 +174,7 @@ impl<H: Copy> Tree<H> {
     }
 
     /// Removes the items of these ranks; those past the end are not there.
-    pub fn remove_range(&mut self, ranks: Range<usize>) {
+    pub(super) fn remove_range(&mut self, ranks: Range<usize>) {
         let mut left = ranks.end.min(self.len).saturating_sub(ranks.start);
         while left > 0 {
             let Some(root) = self.root.as_mut() else {
@@ -202,7 +208,7 @@ impl<H: Copy> Tree<H> {
 
     /// Gives the item of this score and member another score, without moving it. Returns false, and does nothing, if it must
     /// move (or might have to).
-    pub fn set_score_in_place(
+    pub(super) fn set_score_in_place(
         &mut self,
         score: f64,
         member: &[u8],
@@ -242,8 +248,25 @@ impl<H: Copy> Tree<H> {
         fits && is_it
     }
 
+    /// The member of the item at `rank` has this handle from now on.
+    pub(super) fn set_handle(&mut self, mut rank: usize, handle: H) {
+        // It is known to every node that it is the first one of.
+        let mut node = self.root.as_mut();
+        while let Some(Node::Inner(inner)) = node {
+            let (at, below) = inner.child_of_rank(rank);
+            if below == 0 {
+                inner.set_handle(at, handle);
+            }
+            rank = below;
+            node = Some(inner.child_mut(at));
+        }
+        if let Some(Node::Leaf(leaf)) = node {
+            leaf.set_handle(rank, handle);
+        }
+    }
+
     /// How many items come before the place.
-    pub fn rank(&self, probe: &impl Probe<H>) -> usize {
+    pub(super) fn rank(&self, probe: &impl Probe<H>) -> usize {
         let Some(mut node) = self.root.as_ref() else {
             return 0;
         };
@@ -262,19 +285,14 @@ impl<H: Copy> Tree<H> {
         }
     }
 
-    /// The item at a rank.
-    pub fn get(&self, rank: usize) -> Option<(f64, H)> {
-        let (leaf, at) = self.leaf_of_rank(rank)?;
-        Some((leaf.scores()[at], leaf.handles()[at]))
-    }
-
     /// The items of these ranks, in order; those past the end are not there.
-    pub fn range(&self, ranks: Range<usize>) -> Items<'_, H> {
+    pub(super) fn range(&self, ranks: Range<usize>) -> Items<'_, H> {
         Items::new(self, ranks.start.min(self.len)..ranks.end.min(self.len))
     }
 
     /// All items, in order.
-    pub fn iter(&self) -> Items<'_, H> {
+    #[cfg(test)]
+    pub(super) fn iter(&self) -> Items<'_, H> {
         self.range(0..self.len)
     }
 

@@ -82,6 +82,10 @@ impl<H: Copy> Leaf<H> {
         self.scores[at] = score;
     }
 
+    pub(super) fn set_handle(&mut self, at: usize, handle: H) {
+        self.handles[at] = handle;
+    }
+
     /// There must be room.
     pub(super) fn insert(&mut self, at: usize, score: f64, handle: H) {
         insert_at(&mut self.scores, self.len, at, score);
@@ -174,6 +178,10 @@ impl<H: Copy> Inner<H> {
 
     pub(super) fn child_mut(&mut self, at: usize) -> &mut Node<H> {
         self.children[at].as_mut().expect("below the length")
+    }
+
+    pub(super) fn set_handle(&mut self, at: usize, handle: H) {
+        self.handles[at] = handle;
     }
 
     /// The child that item `rank` of this node is below, and its rank there.

@@ -1,24 +1,24 @@
 //! What is looked for in the tree: a place in its order.
 
 /// Gives the members behind the tree's handles. The tree asks only where scores are equal.
-pub trait Members<H> {
+pub(in super::super) trait Members<H> {
     /// The member's bytes.
     fn member(&self, handle: H) -> &[u8];
 }
 
 /// A place in the order, between two neighbours.
-pub trait Probe<H> {
+pub(in super::super) trait Probe<H> {
     /// How many of these items come before the place. They are in order.
     fn point(&self, scores: &[f64], handles: &[H]) -> usize;
 }
 
 /// Before the first item whose score is at least (or, if `above`, greater than) `score`.
 #[derive(Clone, Copy, Debug)]
-pub struct AtScore {
+pub(in super::super) struct AtScore {
     /// Not NaN.
-    pub score: f64,
+    pub(in super::super) score: f64,
     /// Behind all items of this score.
-    pub above: bool,
+    pub(in super::super) above: bool,
 }
 
 impl<H> Probe<H> for AtScore {
@@ -34,13 +34,13 @@ impl<H> Probe<H> for AtScore {
 
 /// Before the first item whose member is at least (or, if `above`, greater than) `member`, in a tree whose scores are all equal.
 /// If they are not, it is some place, as in Redis.
-pub struct AtMember<'a, M> {
+pub(in super::super) struct AtMember<'a, M> {
     /// The member.
-    pub member: &'a [u8],
+    pub(in super::super) member: &'a [u8],
     /// Behind this member.
-    pub above: bool,
+    pub(in super::super) above: bool,
     /// Gives the members of the handles.
-    pub members: &'a M,
+    pub(in super::super) members: &'a M,
 }
 
 impl<H: Copy, M: Members<H>> Probe<H> for AtMember<'_, M> {
@@ -57,15 +57,15 @@ impl<H: Copy, M: Members<H>> Probe<H> for AtMember<'_, M> {
 }
 
 /// Before (or, if `above`, behind) the item of this score and member.
-pub struct AtItem<'a, M> {
+pub(in super::super) struct AtItem<'a, M> {
     /// Not NaN.
-    pub score: f64,
+    pub(in super::super) score: f64,
     /// The member.
-    pub member: &'a [u8],
+    pub(in super::super) member: &'a [u8],
     /// Behind this item.
-    pub above: bool,
+    pub(in super::super) above: bool,
     /// Gives the members of the handles.
-    pub members: &'a M,
+    pub(in super::super) members: &'a M,
 }
 
 impl<H: Copy, M: Members<H>> Probe<H> for AtItem<'_, M> {
