@@ -105,6 +105,12 @@ impl<'a> Part<'a> {
         value: NewString<'_>,
     ) -> Raw {
         self.before_change_of(slot);
+        if let (None, NewString::Inline { bytes, raw }) = (expire_at, &value)
+            // SAFETY: as below.
+            && unsafe { block::overwrite(base_of(slot.raw()), clock, bytes, *raw) }
+        {
+            return slot.raw();
+        }
         // SAFETY: a live block of this arena, to which `&mut self` excludes references; the value comes from outside.
         let changed = unsafe {
             block::rewrite(
