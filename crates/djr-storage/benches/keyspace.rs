@@ -104,7 +104,13 @@ fn run(keys: usize, ttl: bool) {
                     .iter()
                     .filter_map(|&hash| keyspace.prefetch(&turn, 0, hash))
                     .collect();
-                homes.iter().for_each(|home| home.prefetch_entry());
+                let strays: Vec<_> = homes
+                    .iter()
+                    .filter_map(|home| home.prefetch_entry())
+                    .collect();
+                for stray in strays {
+                    stray.prefetch_entry();
+                }
                 for (number, key) in batch.iter().enumerate() {
                     if is_set {
                         set(&keyspace, key, expire(number))

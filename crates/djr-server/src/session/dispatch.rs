@@ -17,9 +17,11 @@ use crate::shared::Gate;
 use crate::worker::{Connection, Core};
 
 /// How far ahead of the running request others are prepared: their keys hashed, their buckets on the way to the cache.
-const BUCKETS_AHEAD: usize = 32;
+const BUCKETS_AHEAD: usize = 16;
 /// How far ahead the entries are on the way, which needs their buckets.
-const ENTRIES_AHEAD: usize = 16;
+const ENTRIES_AHEAD: usize = 8;
+/// The same for entries that are not in the bucket where they would be first.
+const STRAYS_AHEAD: usize = 4;
 
 /// The requests of one read. Used again from turn to turn.
 #[derive(Default)]
@@ -55,8 +57,12 @@ impl<'t> Ahead<'t> {
             for ahead in 0..ENTRIES_AHEAD {
                 self.prefetch_entry(ahead);
             }
+            for ahead in 0..STRAYS_AHEAD {
+                self.prefetch_entry(ahead);
+            }
         }
         let (prepared, _) = self.ring[index % BUCKETS_AHEAD];
+        self.prefetch_entry(index + STRAYS_AHEAD);
         self.prefetch_entry(index + ENTRIES_AHEAD);
         self.prepare(index + BUCKETS_AHEAD, batch, input, engine);
         prepared
@@ -78,9 +84,10 @@ impl<'t> Ahead<'t> {
     }
 
     #[inline(always)]
-    fn prefetch_entry(&self, index: usize) {
-        if let (_, Some(home)) = self.ring[index % BUCKETS_AHEAD] {
-            home.prefetch_entry();
+    fn prefetch_entry(&mut self, index: usize) {
+        let (_, home) = &mut self.ring[index % BUCKETS_AHEAD];
+        if let Some(bucket) = *home {
+            *home = bucket.prefetch_entry();
         }
     }
 }

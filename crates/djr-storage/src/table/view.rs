@@ -140,24 +140,30 @@ impl TableView {
         // lives.
         let bucket = unsafe { NonNull::new(base)?.add(home as usize).as_ref() };
         prefetch_line(std::ptr::from_ref(bucket).addr());
-        Some(Home { bucket, tag })
+        Some(Home {
+            bucket,
+            tag,
+            behind: geometry.homes - home - 1,
+        })
     }
 }
 
-/// The bucket in which a key would have been found. Alive as long as the guard, but perhaps no
+/// A bucket in which a key would have been found. Alive as long as the guard, but perhaps no
 /// longer part of the table.
 #[derive(Clone, Copy)]
 pub struct Home<'g> {
     bucket: &'g Bucket,
     tag: u32,
+    /// At least so many buckets are behind it in its array.
+    behind: u32,
 }
 
 impl Home<'_> {
-    /// Prefetches the first cache lines of the element that the bucket was looked up for, if it
-    /// has it; if it may have gone on to the next bucket, that one. Call it when the bucket has had
-    /// time to come: about ten keys later.
+    /// Prefetches the first cache lines of the element that the bucket was looked up for, if it has
+    /// it. If it may have gone on to the next bucket, that one is prefetched: come again with what
+    /// is returned. Call it when the bucket has had time to come: about ten keys later.
     #[inline]
-    pub fn prefetch_entry(self) {
+    pub fn prefetch_entry(self) -> Option<Self> {
         // Its memory is only written as atomics.
         if let Some(raw) = self.bucket.peek(self.tag) {
             // What is usually read: ninety bytes, which may touch three lines.
@@ -166,8 +172,18 @@ impl Home<'_> {
             if raw.address() % 64 > 40 {
                 prefetch_line(raw.address() + 128);
             }
-        } else if self.bucket.is_full() {
-            prefetch_line(std::ptr::from_ref(self.bucket).addr() + size_of::<Bucket>());
+            return None;
         }
+        if !self.bucket.is_full() || self.behind == 0 {
+            return None;
+        }
+        // SAFETY: there is a bucket behind it in the array that this one is in, and is alive with it.
+        let bucket = unsafe { NonNull::from_ref(self.bucket).add(1).as_ref() };
+        prefetch_line(std::ptr::from_ref(bucket).addr());
+        Some(Home {
+            bucket,
+            tag: self.tag,
+            behind: self.behind - 1,
+        })
     }
 }
