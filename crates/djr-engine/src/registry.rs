@@ -63,7 +63,9 @@ fn load(bytes: &[u8]) -> u64 {
         [a, b] => u64::from(a) | u64::from(b) << 8,
         [a] => u64::from(a),
         // The two halves overlap where there are less than eight.
-        [_, _, _, _, ..] if bytes.len() <= 8 => four(0) | four(bytes.len() - 4) << ((bytes.len() - 4) * 8),
+        [_, _, _, _, ..] if bytes.len() <= 8 => {
+            four(0) | four(bytes.len() - 4) << ((bytes.len() - 4) * 8)
+        }
         _ => 0,
     }
 }
@@ -274,7 +276,11 @@ mod tests {
                 let found = registry.find(text.as_bytes());
                 assert_eq!(found.map(|found| found.id), Some(command.id), "{name}");
             }
-            for text in [format!("{name}\0"), format!("\0{name}"), format!("{name}x-")] {
+            for text in [
+                format!("{name}\0"),
+                format!("\0{name}"),
+                format!("{name}x-"),
+            ] {
                 assert!(registry.find(text.as_bytes()).is_none(), "{text:?}");
             }
         }

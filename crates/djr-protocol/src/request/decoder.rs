@@ -153,7 +153,11 @@ impl RequestDecoder {
             match end {
                 Ok(Some(end)) => {
                     if batch.args.len() > args_start {
-                        let form = if first == b'*' { Form::Loose } else { Form::Inline };
+                        let form = if first == b'*' {
+                            Form::Loose
+                        } else {
+                            Form::Inline
+                        };
                         batch.close(args_start, Span::new(taken, end), form);
                     }
                     taken = end;

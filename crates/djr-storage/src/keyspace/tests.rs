@@ -706,7 +706,8 @@ fn threads_do_not_disturb_each_other() {
                     let [a, b] = [0, 1].map(|at| keyspace.key(names[at].as_bytes()));
                     let turn = keyspace.pin();
                     for home in [a, b].map(|key| keyspace.prefetch(&turn, 0, key.hash)) {
-                        home.and_then(Home::prefetch_entry).and_then(Home::prefetch_entry);
+                        home.and_then(Home::prefetch_entry)
+                            .and_then(Home::prefetch_entry);
                     }
                     let both = keyspace.footprint(a.hash).union(keyspace.footprint(b.hash));
                     match random >> 40 & 15 {

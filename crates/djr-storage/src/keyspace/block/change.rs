@@ -162,7 +162,11 @@ pub(in crate::keyspace) unsafe fn overwrite(
         base.cast::<AtomicU32>()
             .as_ref()
             .store(shape.meta & !CLOCK_MASK | clock, Relaxed);
-        ptr::copy_nonoverlapping(bytes.as_ptr(), base.as_ptr().add(shape.value_at), bytes.len());
+        ptr::copy_nonoverlapping(
+            bytes.as_ptr(),
+            base.as_ptr().add(shape.value_at),
+            bytes.len(),
+        );
     }
     true
 }
