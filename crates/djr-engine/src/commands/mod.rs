@@ -4,6 +4,8 @@ pub mod generic;
 pub mod scripting;
 pub mod string;
 
+#[cfg(test)]
+mod events_tests;
 mod expiration;
 mod prelude;
 
