@@ -3,6 +3,7 @@
 use djr_storage::keyspace::{Access, Db, DbMut, EntryRef, Key, UnixMillis};
 use djr_storage::value::{StringRef, ValueRef};
 
+use crate::blocking::Blocking;
 use crate::effect::{Effects, Rewritten};
 use crate::engine::Engine;
 use crate::stats::Lookups;
@@ -67,6 +68,7 @@ pub struct WriteContext<'a, 'k> {
     pub rng: &'a mut Rng,
     pub(crate) lookups: &'a Lookups,
     pub(crate) effects: &'a mut Effects,
+    pub(crate) blocking: &'a mut Blocking,
 }
 
 impl WriteContext<'_, '_> {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use djr_storage::keyspace::{Access, Footprint, KeyHash, Keyspace, UnixMillis};
 
+use crate::blocking::{Blocking, Mode};
 use crate::command::{Command, KeyShape};
 use crate::context::{ReadContext, WriteContext};
 use crate::effect::{Effect, Effects};
@@ -11,7 +12,7 @@ use crate::keys::each_key;
 use crate::registry::{Registry, Resolved};
 use crate::script::Scripts;
 use crate::settings::Settings;
-use crate::spec::{Reach, Run};
+use crate::spec::{Flags, Reach, Run};
 use crate::stats::Lookups;
 use crate::{Args, CommandError, Reply, Rng, Shell};
 
@@ -36,6 +37,7 @@ pub struct Executor {
     /// Whether reading a key counts as an access to it: `false` under `CLIENT NO-TOUCH`.
     pub touch: bool,
     pub(crate) effects: Effects,
+    pub(crate) blocking: Blocking,
     pub(crate) interpreter: crate::script::Interpreter,
 }
 
@@ -47,6 +49,7 @@ impl Executor {
             lookups: Default::default(),
             touch: true,
             effects: Effects::default(),
+            blocking: Blocking::default(),
             interpreter: Default::default(),
         }
     }
@@ -66,8 +69,10 @@ pub struct Prepared {
 const PATIENCE: Duration = Duration::from_millis(10);
 
 /// What a command did to the log's unit that is being built.
-enum Logged {
+pub(crate) enum Logged {
     Nothing,
+    /// Nothing: its client is to wait.
+    Blocked,
     /// The request's own bytes are still to be logged.
     Verbatim,
     /// The effects have been written.
@@ -132,12 +137,48 @@ impl Engine {
             (KeyShape::One(_), Some(hash)) => self.keyspace.footprint(hash),
             _ => self.footprint(command, shell.db(), args)?,
         };
-        let mut access = self.open(footprint, now)?;
+        let mut access = self.open_served(executor, footprint, now, shell)?;
         if !executor.touch {
             access.set_touch(false);
         }
         let db = shell.db();
-        let result = self.run(executor, &mut access, command, args, now, shell, reply);
+        let address = match command.spec.flags.has(Flags::BLOCKING) {
+            true => shell.address(),
+            false => None,
+        };
+        if address.is_some() {
+            executor.blocking.mode = Mode::May;
+        }
+        let result = self.run(executor, &mut access, command, db, args, now, shell, reply);
+        if let Some(address) = address {
+            executor.blocking.mode = Mode::Never;
+            if let Ok(Logged::Blocked) = result {
+                let (blocking, version) = (&mut executor.blocking, reply.version());
+                let waiter = blocking.park(&mut access, command, args, db, version, address);
+                if let Some(waiter) = waiter {
+                    shell.parked(waiter);
+                }
+            }
+        }
+        let result = self.log_unit(executor, &mut access, db, args, shell, result);
+        drop(access);
+        if self.keyspace.waits().has_ready() {
+            self.serve(executor, footprint, now, shell);
+        }
+        result
+    }
+
+    /// Logs what a command of its own did, before its shards are closed.
+    #[inline]
+    pub(crate) fn log_unit(
+        &self,
+        executor: &mut Executor,
+        access: &mut Access<'_>,
+        db: u32,
+        args: &Args<'_>,
+        shell: &mut dyn Shell,
+        result: Result<Logged, CommandError>,
+    ) -> Result<(), CommandError> {
         // The usual case: nothing to log but the request itself, if that.
         if !access.has_expired() && executor.effects.is_empty() {
             match (&result, args.raw()) {
@@ -149,7 +190,7 @@ impl Engine {
                 _ => return result.map(|_| ()),
             }
         }
-        self.log_expired(executor, &mut access, shell);
+        self.log_expired(executor, access, shell);
         if let Ok(Logged::Verbatim) = result {
             executor.effects.push_request(db, args);
         }
@@ -170,6 +211,25 @@ impl Engine {
         }
     }
 
+    /// As [`open`](Self::open), once those who wait for keys of these shards that have changed have been served.
+    #[inline]
+    pub(crate) fn open_served(
+        &self,
+        executor: &mut Executor,
+        footprint: Footprint,
+        now: UnixMillis,
+        shell: &mut dyn Shell,
+    ) -> Result<Access<'_>, CommandError> {
+        loop {
+            let access = self.open(footprint, now)?;
+            if !self.keyspace.waits().has_ready() || access.first_ready().is_none() {
+                return Ok(access);
+            }
+            drop(access);
+            self.serve(executor, footprint, now, shell);
+        }
+    }
+
     /// Runs a command inside a transaction or a script, in the shards that are open. Its effect is added to the unit.
     #[expect(
         clippy::too_many_arguments,
@@ -186,7 +246,7 @@ impl Engine {
         reply: &mut Reply<'_>,
     ) -> Result<(), CommandError> {
         let db = shell.db();
-        let result = self.run(executor, access, command, args, now, shell, reply);
+        let result = self.run(executor, access, command, db, args, now, shell, reply);
         shell.count(command, result.is_err());
         if matches!(result, Ok(Logged::Verbatim)) {
             executor.effects.push_request(db, args);
@@ -198,17 +258,17 @@ impl Engine {
         clippy::too_many_arguments,
         reason = "what a command needs, lent one by one: a struct of these would be borrowed as a whole"
     )]
-    fn run(
+    pub(crate) fn run(
         &self,
         executor: &mut Executor,
         access: &mut Access<'_>,
         command: &'static Command,
+        db: u32,
         args: &Args<'_>,
         now: UnixMillis,
         shell: &mut dyn Shell,
         reply: &mut Reply<'_>,
     ) -> Result<Logged, CommandError> {
-        let db = shell.db();
         let start = reply.len();
         let result = match command.spec.run {
             Run::Read(read) => {
@@ -231,11 +291,13 @@ impl Engine {
                     rng: &mut executor.rng,
                     lookups: &executor.lookups,
                     effects: &mut executor.effects,
+                    blocking: &mut executor.blocking,
                 };
                 write(&mut context, args, reply).map(|effect| match effect {
                     Effect::None => Logged::Nothing,
                     Effect::Verbatim => Logged::Verbatim,
                     Effect::Rewritten(_) => Logged::Written,
+                    Effect::Blocked(_) => Logged::Blocked,
                 })
             }
             Run::Script(script) => {

@@ -73,7 +73,7 @@ impl Engine {
             };
             footprint = footprint.union(keys);
         }
-        let mut access = self.open(footprint, now)?;
+        let mut access = self.open_served(executor, footprint, now, shell)?;
         if !still_valid(&access) {
             reply.null_array();
             return Ok(());
@@ -89,6 +89,10 @@ impl Engine {
         }
         self.log_expired(executor, &mut access, shell);
         executor.effects.append_to(shell.log());
+        drop(access);
+        if self.keyspace.waits().has_ready() {
+            self.serve(executor, footprint, now, shell);
+        }
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use super::db::{Db, DbMut};
 use super::hash::{Footprint, KeyHash, UnixMillis};
 use super::keyspace::Keyspace;
 use super::shard::ShardState;
+use super::wait::ReadyKey;
 
 /// Shards opened (locked) until this is dropped. Made by [`Keyspace::open`].
 ///
@@ -170,6 +171,7 @@ impl<'k> Access<'k> {
         for shard in self.footprint.shards() {
             let (state, keyspace) = (self.state(shard), self.keyspace);
             state.mark_watchers_of_existing(keyspace, &[a, b], &[a, b]);
+            self.mark_waiters(shard, &[a, b]);
         }
         self.keyspace.swap_places(a, b);
     }
@@ -192,9 +194,25 @@ impl<'k> Access<'k> {
                 let state = self.state_mut(shard);
                 state.mark_watchers_of_existing(keyspace, &[db], &[db]);
                 removed += state.flush(keyspace.shard(shard), place);
+                self.mark_waiters(shard, &[db]);
             }
         }
         removed
+    }
+
+    /// Makes every awaited key of these dbs ready: any of them may have changed.
+    fn mark_waiters(&mut self, shard: u32, dbs: &[u32]) {
+        let waits = self.keyspace.waits();
+        let waiters = &mut self.state_mut(shard).waiters;
+        dbs.iter().for_each(|db| waiters.mark_all(waits, *db));
+    }
+
+    /// The key in the open shards that became ready first.
+    pub fn first_ready(&self) -> Option<ReadyKey> {
+        let shards = self.footprint.shards();
+        shards
+            .filter_map(|shard| self.state(shard).waiters.first_ready())
+            .min_by_key(|ready| ready.order)
     }
 
     fn assert_all(&self) {

@@ -60,11 +60,15 @@ impl<'a> Part<'a> {
         if !self.state.watchers.is_empty() {
             self.state.watchers.mark(self.db, key);
         }
+        if !self.state.waiters.is_empty() {
+            let waits = self.keyspace.waits();
+            self.state.waiters.mark(waits, self.db, key);
+        }
     }
 
     #[inline]
     fn before_change_of(&mut self, slot: Slot) {
-        if !self.state.watchers.is_empty() {
+        if !self.state.watchers.is_empty() || !self.state.waiters.is_empty() {
             let key = self.block(slot).key().to_vec();
             self.before_change(&key);
         }
