@@ -20,6 +20,8 @@
 //! of the connection) answers the client, and nobody else does.
 
 mod serve;
+#[cfg(test)]
+mod tests;
 mod timeout;
 
 use std::sync::Arc;
