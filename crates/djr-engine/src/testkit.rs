@@ -232,12 +232,12 @@ impl Bench {
             assert!(waiter.end(), "it waits");
             assert!(self.engine.end_wait(&waiter, self.now), "nobody is busy");
         }
-        if let Some(served) = self.shell.served.remove(&client) {
+        if let Some(mut served) = self.shell.served.remove(&client) {
             let (executor, shell) = (&mut self.executor, &mut self.shell);
-            let all = self
+            let refused = self
                 .engine
-                .give_back(executor, &served.undo, self.now, shell);
-            assert!(all, "what was taken goes back");
+                .give_back(executor, &mut served.undo, self.now, shell);
+            assert_eq!(refused, 0, "what was taken goes back");
         }
         "ok".into()
     }

@@ -24,6 +24,7 @@ mod serve;
 mod tests;
 mod timeout;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
@@ -36,7 +37,7 @@ use crate::command::Command;
 use crate::engine::Engine;
 use crate::{Args, CommandError, Effect, OwnedRequest, WriteContext};
 
-pub use serve::Served;
+pub use serve::{Served, Undo};
 pub(crate) use timeout::{parse_millis, parse_seconds};
 
 /// What a client waits for: which changes of its keys are worth a try.
@@ -147,7 +148,7 @@ impl Waiter {
 pub(crate) struct Blocking {
     pub(crate) mode: Mode,
     request: Option<BlockRequest>,
-    undo: Vec<OwnedRequest>,
+    undo: VecDeque<OwnedRequest>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -221,7 +222,7 @@ impl WriteContext<'_, '_> {
     pub fn undo(&mut self, args: &[&[u8]]) {
         if self.blocking.mode == Mode::Again {
             let request = OwnedRequest::from_args(args.iter().copied());
-            self.blocking.undo.push(request);
+            self.blocking.undo.push_back(request);
         }
     }
 

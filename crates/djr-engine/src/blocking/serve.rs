@@ -9,8 +9,10 @@
 //! who have waited for it, as if both had happened at once. Keys are served in the order in which they became ready; what
 //! serving changes (BLMOVE) makes other keys ready, which are served after them.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
+use djr_protocol::RespVersion;
 use djr_storage::keyspace::{Access, Footprint, ReadyKey, Ticket, UnixMillis};
 
 use super::{Mode, Waiter, remove_registrations};
@@ -34,13 +36,18 @@ pub struct Served {
 #[derive(Debug, Default)]
 pub struct Undo {
     db: u32,
-    requests: Vec<OwnedRequest>,
+    requests: VecDeque<OwnedRequest>,
 }
 
 impl Undo {
     /// Whether nothing was taken.
     pub fn is_empty(&self) -> bool {
         self.requests.is_empty()
+    }
+
+    /// The number of elements, or of commands that give them back.
+    pub fn len(&self) -> usize {
+        self.requests.len()
     }
 }
 
@@ -203,29 +210,36 @@ impl Engine {
         })
     }
 
-    /// Gives back what was taken for a client that could not be told. Returns whether all of it could be given back.
+    /// Gives back what was taken for a client that could not be told, and takes it out of `undo`: all of it, unless a script keeps
+    /// the keyspace. Returns how much the keyspace refused, its keys being something else by now.
     pub fn give_back(
         &self,
         executor: &mut Executor,
-        undo: &Undo,
+        undo: &mut Undo,
         now: UnixMillis,
         shell: &mut dyn Shell,
-    ) -> bool {
+    ) -> usize {
         let before = shell.db();
         shell.select(undo.db);
-        let mut given = true;
-        for request in &undo.requests {
+        let mut refused = 0;
+        while let Some(request) = undo.requests.front() {
             let args = request.args();
             let mut out = Vec::new();
-            let mut reply = Reply::new(&mut out, djr_protocol::RespVersion::V2);
-            let Resolved::Command(command) = self.registry.resolve(&args) else {
-                given = false;
-                continue;
+            let mut reply = Reply::new(&mut out, RespVersion::V2);
+            let result = match self.registry.resolve(&args) {
+                Resolved::Command(command) => {
+                    self.execute(executor, command, &args, now, shell, &mut reply)
+                }
+                unknown => Err(Self::unknown_command(unknown, &args)),
             };
-            let result = self.execute(executor, command, &args, now, shell, &mut reply);
-            given &= result.is_ok();
+            match result {
+                Err(error) if error == crate::script::BUSY => break,
+                Err(_) => refused += 1,
+                Ok(()) => {}
+            }
+            undo.requests.pop_front();
         }
         shell.select(before);
-        given
+        refused
     }
 }

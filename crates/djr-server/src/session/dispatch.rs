@@ -136,6 +136,7 @@ impl Requests {
         let count = self.batch.len();
         let mut stopwatch = Stopwatch::new();
         let mut ahead = Ahead::new();
+        let mut executed = count;
         for index in 0..count {
             let turn = core.turn.as_ref();
             let prepared = ahead.advance(index, &self.batch, input, engine, turn, session.db);
@@ -150,9 +151,9 @@ impl Requests {
                 &mut stopwatch,
                 out,
             );
-            if session.postponed || session.close {
-                stopwatch.stop(core);
-                return index + usize::from(!session.postponed);
+            if session.is_held() || session.close {
+                executed = index + usize::from(!session.postponed);
+                break;
             }
         }
         stopwatch.stop(core);
@@ -160,11 +161,11 @@ impl Requests {
             session.info.last_command.store(stopwatch.command, Relaxed);
         }
         session.info.active_ms.store(core.now as u64, Relaxed);
-        session
-            .info
-            .commands
-            .store(session.info.commands.load(Relaxed) + count as u64, Relaxed);
-        count
+        session.info.commands.store(
+            session.info.commands.load(Relaxed) + executed as u64,
+            Relaxed,
+        );
+        executed
     }
 }
 
@@ -395,7 +396,7 @@ pub(crate) fn execute_while_busy(
 ) {
     let shared = core.shared.clone();
     let mut batch = Batch::new();
-    while !connection.session.close && !connection.session.postponed {
+    while !connection.session.close && !connection.session.is_held() {
         batch.clear();
         let limits = match connection.session.authenticated {
             true => shared.config.request_limits(),
