@@ -68,8 +68,12 @@ impl Core {
             self.unread.push(id);
             return;
         };
-        let mut at_end = connection.session.wait.is_some() && connection.peer_ended;
-        while !connection.closing && !connection.session.is_held() {
+        let mut at_end = false;
+        if connection.session.wait.is_some() && connection.peer_ended {
+            self.abandon(&mut connection);
+            at_end = true;
+        }
+        while !at_end && !connection.closing && !connection.session.is_held() {
             let start = connection.input.len();
             connection.input.resize(start + READ_SIZE, 0);
             let outcome = Connection::read(&mut connection.stream, &mut connection.input[start..]);

@@ -252,8 +252,7 @@ impl Worker {
     /// `false`: the connection has ended.
     fn serve_taken(&mut self, connection: &mut Connection, id: usize) -> bool {
         if connection.session.wait.is_some() && connection.peer_ended {
-            // As Redis: who waits and sends nothing more waits no more.
-            return false;
+            return self.end_of_wait(connection, id);
         }
         if connection.closing || connection.session.is_held() {
             connection.readable = true;
@@ -299,7 +298,10 @@ impl Worker {
             self.core.queue(id, connection);
             if connection.closing || connection.session.is_held() {
                 connection.readable = more;
-                return connection.session.wait.is_none() || !connection.peer_ended;
+                if connection.session.wait.is_some() && connection.peer_ended {
+                    return self.end_of_wait(connection, id);
+                }
+                return true;
             }
             if !more {
                 return true;
@@ -314,6 +316,12 @@ impl Worker {
         connection.closing = true;
         self.core.queue(id, connection);
         connection.out_len() > 0
+    }
+
+    /// The same for a client that waits for a key. As with Redis it waits no more, and what it sent behind that is not executed.
+    fn end_of_wait(&mut self, connection: &mut Connection, id: usize) -> bool {
+        self.core.abandon(connection);
+        self.end_of_input(connection, id)
     }
 
     /// Executes the whole requests among what has come; keeps the rest in the connection.
