@@ -93,6 +93,7 @@ impl Engine {
         if self.keyspace.waits().has_ready() {
             self.serve(executor, footprint, now, shell);
         }
+        executor.events.deliver(|event| shell.notify(event));
         Ok(())
     }
 

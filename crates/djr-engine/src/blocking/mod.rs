@@ -181,7 +181,8 @@ impl WriteContext<'_, '_> {
     }
 
     /// Ends a command that found nothing: its client waits until one of the keys changes to something of the kind, and then the
-    /// command is run again. Only where it [may](Self::may_block). Nothing may have been changed, nor written to the reply.
+    /// command is run again. Only where it [may](Self::may_block). Nothing may have been written to the reply; what has been changed
+    /// nevertheless (`XREADGROUP` makes its consumer) is told by [`rewrite`](Self::rewrite) before.
     pub fn block<'a>(
         &mut self,
         keys: impl IntoIterator<Item = &'a [u8]>,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use djr_engine::blocking::{ClientAddress, Served, Waiter};
 use djr_engine::command::Command;
+use djr_engine::notify::{Event, Events};
 use djr_engine::{Args, CommandError, EffectLog, Reply, ScriptFate, Shell};
 
 use super::Session;
@@ -92,6 +93,10 @@ impl Shell for SessionShell<'_> {
         }
     }
 
+    fn notify(&mut self, event: Event<'_>) {
+        self.core.notify(event);
+    }
+
     fn script_log(&mut self, level: u8, line: &[u8]) {
         let line = String::from_utf8_lossy(line);
         match level {
@@ -109,6 +114,8 @@ pub(crate) struct WorkerShell<'a> {
     db: u32,
     /// The waits that have ended meanwhile.
     pub(crate) served: Vec<Served>,
+    /// What is to be published.
+    pub(crate) events: Events,
 }
 
 impl<'a> WorkerShell<'a> {
@@ -117,6 +124,7 @@ impl<'a> WorkerShell<'a> {
             log,
             db: 0,
             served: Vec::new(),
+            events: Events::default(),
         }
     }
 }
@@ -145,6 +153,11 @@ impl Shell for WorkerShell<'_> {
 
     fn served(&mut self, served: Served) {
         self.served.push(served);
+    }
+
+    fn notify(&mut self, event: Event<'_>) {
+        self.events
+            .push(event.db, event.class, event.name, event.key);
     }
 
     fn log(&mut self) -> &mut dyn EffectLog {

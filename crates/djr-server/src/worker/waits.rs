@@ -292,8 +292,9 @@ impl Worker {
         let (engine, now) = (&self.shared.engine, core.now);
         let mut shell = WorkerShell::new(&mut core.log);
         let returned = give_back(engine, &mut self.executor, &mut undos, now, &mut shell);
-        let served = shell.served;
+        let (served, events) = (shell.served, shell.events);
         served.into_iter().for_each(|served| core.served(served));
+        events.deliver(|event| core.notify(event));
         core.stats.returned_pops.add(returned as u64);
         let all = undos.is_empty();
         core.waits.to_give_back.append(&mut undos);
@@ -309,6 +310,8 @@ impl Worker {
             engine.serve(&mut self.executor, Footprint::ALL, now, &mut shell);
             let served = shell.served;
             served.into_iter().for_each(|served| core.served(served));
+            let events = &self.executor.events;
+            events.deliver(|event| core.notify(event));
         }
     }
 
