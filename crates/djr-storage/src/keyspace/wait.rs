@@ -234,3 +234,127 @@ impl Queue {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        /// A wait for several keys.
+        Add {
+            keys: Vec<u8>,
+            on_removal: bool,
+        },
+        /// The end of one of the waits so far.
+        Remove(prop::sample::Index),
+        Mark(u8),
+        MarkAll,
+        EndReady(u8),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let key = 0..4_u8;
+        let step = prop_oneof![
+            3 => (prop::collection::vec(key.clone(), 1..4), any::<bool>())
+                .prop_map(|(keys, on_removal)| Step::Add { keys, on_removal }),
+            2 => any::<prop::sample::Index>().prop_map(Step::Remove),
+            3 => key.clone().prop_map(Step::Mark),
+            1 => Just(Step::MarkAll),
+            2 => key.prop_map(Step::EndReady),
+        ];
+        prop::collection::vec(step, 0..60)
+    }
+
+    /// The same, written down as a list.
+    #[derive(Default)]
+    struct Model {
+        waits: Vec<(Ticket, Vec<u8>, bool)>,
+        /// In order; with the generation.
+        ready: Vec<(u8, u64)>,
+    }
+
+    impl Model {
+        fn waiters(&self, key: u8) -> Vec<Ticket> {
+            let waits = self.waits.iter().filter(|(_, keys, _)| keys.contains(&key));
+            waits.map(|(ticket, ..)| *ticket).collect()
+        }
+
+        fn mark(&mut self, key: u8, generation: u64) {
+            if self.waiters(key).is_empty() {
+                return;
+            }
+            match self.ready.iter_mut().find(|(other, _)| *other == key) {
+                Some((_, known)) => *known = generation,
+                None => self.ready.push((key, generation)),
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn queues_are_what_a_list_would_be(steps in steps()) {
+            let (waits, mut waiters, mut model) = (Waits::default(), Waiters::default(), Model::default());
+            let db = 7;
+            for step in steps {
+                match step {
+                    Step::Add { keys, on_removal } => {
+                        let ticket = waits.ticket();
+                        for key in &keys {
+                            let registration = Registration { waiter: Arc::new(()), on_removal };
+                            waiters.add(&waits, db, &[*key], ticket, registration);
+                        }
+                        model.waits.push((ticket, keys, on_removal));
+                    }
+                    Step::Remove(index) if !model.waits.is_empty() => {
+                        let (ticket, keys, _) = model.waits.remove(index.index(model.waits.len()));
+                        for (at, key) in keys.iter().enumerate() {
+                            let first = !keys[..at].contains(key);
+                            prop_assert_eq!(waiters.remove(&waits, db, &[*key], ticket), first);
+                        }
+                        let awaited: Vec<u8> =
+                            (0..4).filter(|key| !model.waiters(*key).is_empty()).collect();
+                        model.ready.retain(|(key, _)| awaited.contains(key));
+                    }
+                    Step::Remove(_) => {}
+                    Step::Mark(key) => {
+                        waiters.mark(&waits, db, &[key]);
+                        waiters.mark(&waits, db + 1, &[key]);
+                        model.mark(key, waiters.generation(db, &[key]).unwrap_or(0));
+                    }
+                    Step::MarkAll => {
+                        // In any order: taken over from what came of it.
+                        let known = model.ready.len();
+                        waiters.mark_all(&waits, db);
+                        for key in 0..4 {
+                            model.mark(key, waiters.generation(db, &[key]).unwrap_or(0));
+                        }
+                        model.ready[known..].sort_by_key(|(_, generation)| *generation);
+                    }
+                    Step::EndReady(key) => {
+                        waiters.end_ready(&waits, db, &[key]);
+                        model.ready.retain(|(other, _)| *other != key);
+                    }
+                }
+                for key in 0..4 {
+                    let queue: Vec<_> = waiters.behind(db, &[key], 0).map(|(ticket, _)| ticket).collect();
+                    prop_assert_eq!(&queue, &model.waiters(key));
+                    if let Some(first) = queue.first() {
+                        prop_assert_eq!(waiters.behind(db, &[key], *first).count(), queue.len() - 1);
+                    }
+                }
+                let first = waiters.first_ready().map(|ready| (ready.key[0], ready.generation));
+                prop_assert_eq!(first, model.ready.first().copied());
+                prop_assert_eq!(waits.has_ready(), !model.ready.is_empty());
+                let awaited = |wanted: &dyn Fn(bool) -> bool| (0..4_u8).filter(|key| {
+                    model.waits.iter().any(|(_, keys, on_removal)| wanted(*on_removal) && keys.contains(key))
+                }).count();
+                prop_assert_eq!(waits.keys(), awaited(&|_| true));
+                prop_assert_eq!(waits.keys_on_removal(), awaited(&|on_removal| on_removal));
+                prop_assert_eq!(waiters.is_empty(), model.waits.is_empty());
+            }
+        }
+    }
+}
