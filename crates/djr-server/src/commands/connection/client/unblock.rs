@@ -42,7 +42,11 @@ pub(super) fn run(context: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<
                 "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR",
             ));
         }
-        _ => return Err(CommandError::Syntax),
+        _ => {
+            return Err(CommandError::text(
+                "ERR unknown subcommand or wrong number of arguments for 'UNBLOCK'. Try CLIENT HELP.",
+            ));
+        }
     };
     let id = args.integer(2)?;
     let client = u64::try_from(id)
