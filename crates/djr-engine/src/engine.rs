@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use djr_storage::keyspace::{Access, Expired, Footprint, KeyHash, Keyspace, UnixMillis};
 
-use crate::blocking::{Blocking, Mode};
+use crate::blocking::Blocking;
 use crate::command::{Command, KeyShape};
 use crate::context::{ReadContext, WriteContext};
 use crate::effect::{Effect, EffectLog, Effects};
@@ -13,7 +13,7 @@ use crate::notify::Events;
 use crate::registry::{Registry, Resolved};
 use crate::script::Scripts;
 use crate::settings::Settings;
-use crate::spec::{Flags, Reach, Run};
+use crate::spec::{Reach, Read, Run, Write};
 use crate::stats::Lookups;
 use crate::{Args, CommandError, Reply, Rng, Shell};
 
@@ -59,14 +59,32 @@ impl Executor {
     }
 }
 
-/// What is known of a request before it runs: its command and, if it has one key, that key's hash.
-/// A worker prepares all requests of a batch, so that it can prefetch their keys.
-#[derive(Clone, Copy, Debug)]
+/// What is known of a request before it runs: its command and, if it has keys at known places, the first key's hash.
+/// A worker prepares many requests of a batch at once, so that it can prefetch their keys.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Prepared {
-    /// What the name leads to.
-    pub command: Resolved<'static>,
-    /// The first key's index and hash.
-    pub key: Option<(u32, KeyHash)>,
+    /// What the name leads to; `None` if to nothing ([`Registry::resolve`] says why).
+    pub command: Option<&'static Command>,
+    hash: KeyHash,
+    /// Index of that key; 0: there is none.
+    key_at: u32,
+}
+
+impl Prepared {
+    /// The hash of the first key.
+    #[inline]
+    pub fn key(&self) -> Option<KeyHash> {
+        (self.key_at != 0).then_some(self.hash)
+    }
+
+    /// The arguments that this was prepared from, with the hash of their first key.
+    #[inline]
+    pub fn hashed<'a>(&self, args: Args<'a>) -> Args<'a> {
+        match self.key() {
+            Some(hash) => args.with_hash(self.key_at, hash),
+            None => args,
+        }
+    }
 }
 
 /// How long a shard is waited for before it is looked whether a script keeps it.
@@ -75,7 +93,7 @@ const PATIENCE: Duration = Duration::from_millis(10);
 /// What a command did to the log's unit that is being built.
 pub(crate) enum Logged {
     Nothing,
-    /// Nothing: its client is to wait.
+    /// Nothing but what has been written: its client is to wait.
     Blocked,
     /// The request's own bytes are still to be logged.
     Verbatim,
@@ -85,21 +103,27 @@ pub(crate) enum Logged {
 
 impl Engine {
     /// Finds the command of a request and hashes its first key.
-    #[inline]
+    #[inline(always)]
     pub fn prepare(&self, args: &Args<'_>) -> Prepared {
-        let command = self.registry.resolve(args);
-        let at = match command {
-            Resolved::Command(command) => match command.key_shape {
-                KeyShape::One(at) => Some(at),
-                KeyShape::Range { first, .. } => Some(first),
-                KeyShape::None | KeyShape::Search => None,
-            },
-            _ => None,
+        let Resolved::Command(command) = self.registry.resolve(args) else {
+            return Prepared::default();
         };
-        let key = at
-            .filter(|at| (*at as usize) < args.len())
-            .map(|at| (at, self.keyspace.key(args.get(at as usize)).hash));
-        Prepared { command, key }
+        let key_at = match command.key_shape {
+            KeyShape::One(at) => at,
+            KeyShape::Range { first, .. } => first,
+            KeyShape::None | KeyShape::Search => 0,
+        };
+        if key_at == 0 || key_at as usize >= args.len() {
+            return Prepared {
+                command: Some(command),
+                ..Prepared::default()
+            };
+        }
+        Prepared {
+            command: Some(command),
+            hash: self.keyspace.key(args.get(key_at as usize)).hash,
+            key_at,
+        }
     }
 
     /// The shards that a command opens in a session of `db`. Errors where its keys can't be found, as in `EVAL … numkeys` out of range.
@@ -134,10 +158,18 @@ impl Engine {
         shell: &mut dyn Shell,
         reply: &mut Reply<'_>,
     ) -> Result<(), CommandError> {
-        if matches!(command.spec.run, Run::Shell) {
+        if matches!(command.run, Run::Shell) {
             return shell.run(command, args, reply);
         }
-        let result = self.execute_locked(executor, command, args, now, shell, reply);
+        let result = if command.blocks {
+            self.execute_blocking(executor, command, args, now, shell, reply)
+        } else {
+            self.execute_locked(executor, command, args, now, shell, reply)
+        };
+        if self.keyspace.waits().has_ready() {
+            let footprint = self.footprint(command, shell.db(), args);
+            self.serve(executor, footprint.unwrap_or(Footprint::ALL), now, shell);
+        }
         if !executor.events.is_empty() {
             executor.events.deliver(|event| shell.notify(event));
         }
@@ -154,69 +186,74 @@ impl Engine {
         shell: &mut dyn Shell,
         reply: &mut Reply<'_>,
     ) -> Result<(), CommandError> {
-        let footprint = match (command.key_shape, args.hashed_key()) {
-            (KeyShape::One(_), Some(hash)) => self.keyspace.footprint(hash),
-            _ => self.footprint(command, shell.db(), args)?,
+        let db = shell.db();
+        let mut access = match (command.key_shape, args.hashed_key()) {
+            (KeyShape::One(_), Some(hash)) => self.open_key(hash, now)?,
+            _ => self.open(self.footprint(command, db, args)?, now)?,
         };
-        let mut access = self.open_served(executor, footprint, now, shell)?;
+        if self.keyspace.waits().has_ready() {
+            access = self.serve_first(executor, access, now, shell)?;
+        }
         if !executor.touch {
             access.set_touch(false);
         }
-        let db = shell.db();
-        let address = match command.spec.flags.has(Flags::BLOCKING) {
-            true => shell.address(),
-            false => None,
-        };
-        if address.is_some() {
-            executor.blocking.mode = Mode::May;
-        }
-        let result = self.run(executor, &mut access, command, db, args, now, shell, reply);
-        if let Some(address) = address {
-            executor.blocking.mode = Mode::Never;
-            if let Ok(Logged::Blocked) = result {
-                let (blocking, version) = (&mut executor.blocking, reply.version());
-                let waiter = blocking.park(&mut access, command, args, db, version, address);
-                if let Some(waiter) = waiter {
-                    shell.parked(waiter);
+        let result = match command.run {
+            Run::Read(read) => {
+                let result = self.read(executor, &access, read, db, args, now, reply);
+                if !access.has_expired() {
+                    return result;
+                }
+                result.map(|()| Logged::Nothing)
+            }
+            Run::Write(write) => {
+                let result = self.write(executor, &mut access, write, db, args, now, reply);
+                // The usual case: nothing to log but the request itself, if that.
+                if !access.has_expired() && executor.effects.is_empty() {
+                    match result {
+                        Ok(Logged::Verbatim) => match args.raw() {
+                            Some(raw) => {
+                                shell.log().append(db, &[raw]);
+                                return Ok(());
+                            }
+                            None => Ok(Logged::Verbatim),
+                        },
+                        result => return result.map(|_| ()),
+                    }
+                } else {
+                    result
                 }
             }
-        }
-        let result = self.log_unit(executor, &mut access, db, args, shell, result);
-        drop(access);
-        if self.keyspace.waits().has_ready() {
-            self.serve(executor, footprint, now, shell);
-        }
-        result
+            _ => self.run(executor, &mut access, command, db, args, now, shell, reply),
+        };
+        self.log_all(executor, &mut access, result, db, args, shell)
     }
 
-    /// Logs what a command of its own did, before its shards are closed.
-    #[inline]
-    pub(crate) fn log_unit(
+    /// Logs what a command did where that is not just the request.
+    #[cold]
+    pub(crate) fn log_all(
         &self,
         executor: &mut Executor,
         access: &mut Access<'_>,
+        result: Result<Logged, CommandError>,
         db: u32,
         args: &Args<'_>,
         shell: &mut dyn Shell,
-        result: Result<Logged, CommandError>,
     ) -> Result<(), CommandError> {
-        // The usual case: nothing to log but the request itself, if that.
-        if !access.has_expired() && executor.effects.is_empty() {
-            match (&result, args.raw()) {
-                (Ok(Logged::Verbatim), Some(raw)) => {
-                    shell.log().append(db, &[raw]);
-                    return Ok(());
-                }
-                (Ok(Logged::Verbatim), None) => {}
-                _ => return result.map(|_| ()),
-            }
-        }
         self.log_expired(executor, access, shell);
         if let Ok(Logged::Verbatim) = result {
             executor.effects.push_request(db, args);
         }
         executor.effects.append_to(shell.log());
         result.map(|_| ())
+    }
+
+    /// Opens the shard of one key; refuses where a script that runs too long keeps it.
+    #[inline]
+    fn open_key(&self, hash: KeyHash, now: UnixMillis) -> Result<Access<'_>, CommandError> {
+        match self.keyspace.try_open_key(hash, now) {
+            Some(access) => Ok(access),
+            None => self.open(self.keyspace.footprint(hash), now),
+        }
     }
 
     /// Opens shards; refuses where a script that runs too long keeps them.
@@ -229,25 +266,6 @@ impl Engine {
             if let Some(access) = self.keyspace.try_open(footprint, now, PATIENCE) {
                 return Ok(access);
             }
-        }
-    }
-
-    /// As [`open`](Self::open), once those who wait for keys of these shards that have changed have been served.
-    #[inline]
-    pub(crate) fn open_served(
-        &self,
-        executor: &mut Executor,
-        footprint: Footprint,
-        now: UnixMillis,
-        shell: &mut dyn Shell,
-    ) -> Result<Access<'_>, CommandError> {
-        loop {
-            let access = self.open(footprint, now)?;
-            if !self.keyspace.waits().has_ready() || access.first_ready().is_none() {
-                return Ok(access);
-            }
-            drop(access);
-            self.serve(executor, footprint, now, shell);
         }
     }
 
@@ -291,48 +309,11 @@ impl Engine {
         reply: &mut Reply<'_>,
     ) -> Result<Logged, CommandError> {
         let start = reply.len();
-        let result = match command.spec.run {
-            Run::Read(read) => {
-                let mut context = ReadContext {
-                    db: access.db(db),
-                    access,
-                    now,
-                    engine: self,
-                    rng: &mut executor.rng,
-                    lookups: &executor.lookups,
-                    events: &executor.events,
-                };
-                read(&mut context, args, reply).map(|()| Logged::Nothing)
-            }
-            Run::Write(write) => {
-                let mut context = WriteContext {
-                    access,
-                    db_index: db,
-                    now,
-                    engine: self,
-                    rng: &mut executor.rng,
-                    lookups: &executor.lookups,
-                    effects: &mut executor.effects,
-                    blocking: &mut executor.blocking,
-                    events: &executor.events,
-                    removed: false,
-                };
-                let result = write(&mut context, args, reply).map(|effect| match effect {
-                    Effect::None => Logged::Nothing,
-                    Effect::Verbatim => Logged::Verbatim,
-                    Effect::Rewritten(_) => Logged::Written,
-                    Effect::Blocked(_) => Logged::Blocked,
-                });
-                if access.has_lent() {
-                    let changed = match result {
-                        Ok(Logged::Nothing) | Err(_) => false,
-                        Ok(Logged::Blocked) => !executor.effects.is_empty(),
-                        Ok(Logged::Verbatim | Logged::Written) => true,
-                    };
-                    access.settle_lent(changed);
-                }
-                result
-            }
+        let result = match command.run {
+            Run::Read(read) => self
+                .read(executor, access, read, db, args, now, reply)
+                .map(|()| Logged::Nothing),
+            Run::Write(write) => self.write(executor, access, write, db, args, now, reply),
             Run::Script(script) => {
                 script(self, executor, access, args, now, shell, reply).map(|()| Logged::Written)
             }
@@ -341,6 +322,87 @@ impl Engine {
         };
         if result.is_err() {
             reply.truncate(start);
+        }
+        result
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what a command needs, lent one by one: a struct of these would be borrowed as a whole"
+    )]
+    #[inline(always)]
+    fn read(
+        &self,
+        executor: &mut Executor,
+        access: &Access<'_>,
+        read: Read,
+        db: u32,
+        args: &Args<'_>,
+        now: UnixMillis,
+        reply: &mut Reply<'_>,
+    ) -> Result<(), CommandError> {
+        let start = reply.len();
+        let mut context = ReadContext {
+            db: access.db(db),
+            access,
+            now,
+            engine: self,
+            rng: &mut executor.rng,
+            lookups: &executor.lookups,
+            events: &executor.events,
+        };
+        let result = read(&mut context, args, reply);
+        if result.is_err() {
+            reply.truncate(start);
+        }
+        result
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what a command needs, lent one by one: a struct of these would be borrowed as a whole"
+    )]
+    #[inline(always)]
+    fn write(
+        &self,
+        executor: &mut Executor,
+        access: &mut Access<'_>,
+        write: Write,
+        db: u32,
+        args: &Args<'_>,
+        now: UnixMillis,
+        reply: &mut Reply<'_>,
+    ) -> Result<Logged, CommandError> {
+        let start = reply.len();
+        let mut context = WriteContext {
+            access,
+            db_index: db,
+            now,
+            engine: self,
+            rng: &mut executor.rng,
+            lookups: &executor.lookups,
+            effects: &mut executor.effects,
+            blocking: &mut executor.blocking,
+            events: &executor.events,
+            removed: false,
+        };
+        let result = match write(&mut context, args, reply) {
+            Ok(Effect::None) => Ok(Logged::Nothing),
+            Ok(Effect::Verbatim) => Ok(Logged::Verbatim),
+            Ok(Effect::Rewritten(_)) => Ok(Logged::Written),
+            Ok(Effect::Blocked(_)) => Ok(Logged::Blocked),
+            Err(error) => {
+                reply.truncate(start);
+                Err(error)
+            }
+        };
+        if access.has_lent() {
+            let changed = match result {
+                Ok(Logged::Nothing) | Err(_) => false,
+                Ok(Logged::Blocked) => !executor.effects.is_empty(),
+                Ok(Logged::Verbatim | Logged::Written) => true,
+            };
+            access.settle_lent(changed);
         }
         result
     }

@@ -73,7 +73,8 @@ impl Engine {
             };
             footprint = footprint.union(keys);
         }
-        let mut access = self.open_served(executor, footprint, now, shell)?;
+        let access = self.open(footprint, now)?;
+        let mut access = self.serve_first(executor, access, now, shell)?;
         if !still_valid(&access) {
             reply.null_array();
             return Ok(());
@@ -98,8 +99,8 @@ impl Engine {
     }
 
     /// The error for a name that leads nowhere, as Redis words it.
-    pub fn unknown_command(resolved: Resolved<'_>, args: &Args<'_>) -> CommandError {
-        match resolved {
+    pub fn unknown_command(&self, args: &Args<'_>) -> CommandError {
+        match self.registry.resolve(args) {
             Resolved::UnknownSubcommand(command) => CommandError::format(format!(
                 "ERR unknown subcommand '{}'. Try {} HELP.",
                 quoted(args.get(1), 128),

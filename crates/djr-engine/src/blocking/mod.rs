@@ -34,8 +34,8 @@ use djr_storage::keyspace::{Access, Registration, Ticket, UnixMillis};
 use djr_storage::value::Kind;
 
 use crate::command::Command;
-use crate::engine::Engine;
-use crate::{Args, CommandError, Effect, OwnedRequest, WriteContext};
+use crate::engine::{Engine, Executor, Logged};
+use crate::{Args, CommandError, Effect, OwnedRequest, Reply, Shell, WriteContext};
 
 pub use serve::{Served, Undo};
 pub(crate) use timeout::{parse_millis, parse_seconds};
@@ -285,6 +285,37 @@ impl Blocking {
 }
 
 impl Engine {
+    /// Executes a command that may wait. If it is to, its client is parked before its keys are closed.
+    pub(crate) fn execute_blocking(
+        &self,
+        executor: &mut Executor,
+        command: &'static Command,
+        args: &Args<'_>,
+        now: UnixMillis,
+        shell: &mut dyn Shell,
+        reply: &mut Reply<'_>,
+    ) -> Result<(), CommandError> {
+        let db = shell.db();
+        let access = self.open(self.footprint(command, db, args)?, now)?;
+        let mut access = self.serve_first(executor, access, now, shell)?;
+        access.set_touch(executor.touch);
+        let address = shell.address();
+        executor.blocking.mode = match address {
+            Some(_) => Mode::May,
+            None => Mode::Never,
+        };
+        let result = self.run(executor, &mut access, command, db, args, now, shell, reply);
+        executor.blocking.mode = Mode::Never;
+        if let (Ok(Logged::Blocked), Some(address)) = (&result, address) {
+            let (blocking, version) = (&mut executor.blocking, reply.version());
+            let waiter = blocking.park(&mut access, command, args, db, version, address);
+            if let Some(waiter) = waiter {
+                shell.parked(waiter);
+            }
+        }
+        self.log_all(executor, &mut access, result, db, args, shell)
+    }
+
     /// Takes the registrations of a wait that has ended out of the keyspace. `false`: not now, a script keeps it; try again.
     pub fn end_wait(&self, waiter: &Waiter, now: UnixMillis) -> bool {
         const PATIENCE: Duration = Duration::from_millis(2);

@@ -71,6 +71,25 @@ enum Step {
 }
 
 impl Engine {
+    /// Serves those who wait for keys of the open shards that have changed, before anyone else gets to use them.
+    #[cold]
+    pub(crate) fn serve_first<'a>(
+        &'a self,
+        executor: &mut Executor,
+        access: Access<'a>,
+        now: UnixMillis,
+        shell: &mut dyn Shell,
+    ) -> Result<Access<'a>, CommandError> {
+        let mut access = access;
+        while access.first_ready().is_some() {
+            let footprint = access.footprint();
+            drop(access);
+            self.serve(executor, footprint, now, shell);
+            access = self.open(footprint, now)?;
+        }
+        Ok(access)
+    }
+
     /// Serves the waiters of all ready keys of these shards, and of those keys that this makes ready.
     pub fn serve(
         &self,
@@ -194,7 +213,7 @@ impl Engine {
         }
         waiter.settle(!waits_on);
         let error = self
-            .log_unit(executor, access, db, &args, shell, result)
+            .log_all(executor, access, result, db, &args, shell)
             .err();
         if waits_on {
             return None;
@@ -230,7 +249,7 @@ impl Engine {
                 Resolved::Command(command) => {
                     self.execute(executor, command, &args, now, shell, &mut reply)
                 }
-                unknown => Err(Self::unknown_command(unknown, &args)),
+                _ => Err(self.unknown_command(&args)),
             };
             match result {
                 Err(error) if error == crate::script::BUSY => break,

@@ -39,6 +39,8 @@ pub(crate) struct Session {
     pub(crate) close: bool,
     /// It ends at once, without them.
     pub(crate) dropped: bool,
+    /// The same, because there are more of them than `client-output-buffer-limit` allows.
+    pub(crate) overfull: bool,
     /// The request must wait: it and all behind it stay in the connection's input.
     pub(crate) postponed: bool,
     /// It waits for a key: what came behind that stays in the connection's input.
@@ -86,6 +88,7 @@ impl Session {
             no_touch: false,
             close: false,
             dropped: false,
+            overfull: false,
             postponed: false,
             wait: None,
             slot,

@@ -22,7 +22,7 @@ pub(crate) struct Connection {
     pub(crate) input: Vec<u8>,
     /// Replies not written yet, from `out_written` on.
     pub(crate) out: Vec<u8>,
-    out_written: usize,
+    pub(crate) out_written: usize,
     /// What was taken for replies among them, in their order.
     pub(crate) undelivered: VecDeque<Undelivered>,
     /// Since when the replies are above the soft limit, in milliseconds since 1970; 0: they are not.

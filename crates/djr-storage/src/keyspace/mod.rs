@@ -49,3 +49,5 @@ pub use keyspace::{ExpireProgress, Keyspace, Turn};
 pub use options::{AccessClock, KeyspaceOptions};
 pub use wait::{ReadyKey, Registration, Ticket, WaiterRef, Waits};
 pub use watch::WatchFlag;
+
+pub use crate::table::Home;
