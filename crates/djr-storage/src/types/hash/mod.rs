@@ -143,12 +143,12 @@ impl Hash {
 
     /// Hands live fields from the cursor on to `visit` and returns the cursor to go on with; 0 begins, 0 is returned at the end. The packed forms
     /// are visited as a whole. A field that is there from the first call to the last is visited, once unless the form changes.
-    pub fn scan(
-        &self,
+    pub fn scan<'a>(
+        &'a self,
         cursor: u64,
         count: usize,
         now: UnixMillis,
-        mut visit: impl FnMut(Element<'_>, FieldValue<'_>),
+        mut visit: impl FnMut(Element<'a>, FieldValue<'a>),
     ) -> u64 {
         match &self.form {
             Form::Table(table) => table.scan(cursor, count, |field, value| {
