@@ -90,16 +90,8 @@ pub(super) fn log_removal(
     key: Key<'_>,
     fields: &[&[u8]],
 ) -> Effect {
-    notify_removal(context, key);
+    context.notify_update(Notify::HASH, "hdel", key);
     let mut args = vec![b"HDEL".as_slice(), key.bytes];
     args.extend(fields);
     Effect::Rewritten(context.rewrite(&args))
-}
-
-/// Notifies that fields were removed, and with them the key, perhaps.
-pub(super) fn notify_removal(context: &mut WriteContext<'_, '_>, key: Key<'_>) {
-    context.notify(Notify::HASH, "hdel", key.bytes);
-    if context.removed() {
-        context.notify(Notify::GENERIC, "del", key.bytes);
-    }
 }

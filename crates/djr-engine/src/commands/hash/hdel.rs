@@ -1,6 +1,5 @@
 //! HDEL key field [field …]
 
-use super::fields::notify_removal;
 use super::prelude::*;
 
 pub(super) static SPEC: CommandSpec = CommandSpec {
@@ -32,7 +31,7 @@ fn hdel(
     if removed == 0 {
         return Ok(Effect::None);
     }
-    notify_removal(context, key);
+    context.notify_update(Notify::HASH, "hdel", key);
     Ok(Effect::Verbatim)
 }
 

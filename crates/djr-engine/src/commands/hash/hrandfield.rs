@@ -52,7 +52,7 @@ fn hrandfield(
         0.. => wanted.min(live),
         _ => wanted,
     };
-    let in_pairs = with_values && reply.version() == RespVersion::Resp3;
+    let in_pairs = with_values && reply.version() == RespVersion::V3;
     reply.array(if with_values && !in_pairs {
         wanted * 2
     } else {

@@ -79,6 +79,7 @@ fn reply_optional(reply: &mut Reply<'_>, element: Option<Element<'_>>) {
 mod prelude {
     pub(super) use super::super::prelude::*;
     pub(super) use super::{reply_element, reply_optional};
+    pub(super) use crate::notify::Notify;
     pub(super) use djr_storage::types::Hash;
     pub(super) use djr_storage::types::hash::{FieldExpire, FieldValue};
     pub(super) use djr_storage::types::listpack::Element;
