@@ -107,7 +107,9 @@ pub fn is_different_on_purpose(reference: &Reference, name: &str, words: &Words)
         "getex" => reference.is_valkey() && words.len() > 3,
         // Of fields with deadlines Valkey has other limits, other words for what is wrong, and another order of looking.
         "hexpire" | "hpexpire" | "hexpireat" | "hpexpireat" | "httl" | "hpttl" | "hexpiretime"
-        | "hpexpiretime" | "hpersist" | "hgetex" | "hsetex" | "hgetdel" => reference.is_valkey(),
+        | "hpexpiretime" | "hpersist" | "hgetex" | "hgetdel" => reference.is_valkey(),
+        // Only Valkey has conditions on the key.
+        "hsetex" if reference.is_valkey() || has_word(words, &["NX", "XX"]) => true,
         "hscan" if words.get(2).is_some_and(|cursor| cursor != b"0") => true,
         // Cursors of Redis 7.0 are read more loosely.
         "scan" if words.get(1).is_some_and(|cursor| cursor != b"0") => true,
@@ -117,6 +119,14 @@ pub fn is_different_on_purpose(reference: &Reference, name: &str, words: &Words)
         }
         _ => false,
     }
+}
+
+fn has_word(words: &Words, wanted: &[&str]) -> bool {
+    words.iter().any(|word| {
+        wanted
+            .iter()
+            .any(|wanted| word.eq_ignore_ascii_case(wanted.as_bytes()))
+    })
 }
 
 /// The words of the options of every command that a server knows, as its COMMAND DOCS tells them.

@@ -107,13 +107,20 @@ impl Options {
     }
 
     fn check_fields(&self, args: &Args<'_>) -> Result<(), CommandError> {
+        let arity = || CommandError::Arity("hsetex".into());
+        let Some(given) = args
+            .len()
+            .checked_sub(self.first)
+            .filter(|given| *given >= 2)
+        else {
+            return Err(arity());
+        };
         let number = parse_integer(args.get(self.first - 1))
             .and_then(|number| u32::try_from(number).ok())
             .filter(|number| (1..=i32::MAX as u32).contains(number))
             .ok_or(CommandError::text("ERR invalid number of fields"))?;
-        let values = args.len().checked_sub(self.first);
-        if values != Some(number as usize * 2) {
-            return Err(CommandError::Arity("hsetex".into()));
+        if given != number as usize * 2 {
+            return Err(arity());
         }
         Ok(())
     }
@@ -264,6 +271,7 @@ mod tests {
             ("FIELDS 1 a 1 b 2", arity),
             ("FIELDS 1 a 1 EX 10", arity),
             ("EX 10 FIELDS 1", arity),
+            ("FNX FIELDS -7 a", arity),
             ("NX FNX EX 10", arity),
             ("EX 1 PX 2 FIELDS 1 a 1", times),
             ("EX 1 KEEPTTL FIELDS 1 a 1", times),
