@@ -22,9 +22,9 @@ fn hdel(
     args: &Args<'_>,
     reply: &mut Reply<'_>,
 ) -> Result<Effect, CommandError> {
-    let key = context.key(args, 1);
+    let (key, now) = (context.key(args, 1), context.now);
     let removed = context.update::<Hash, _>(key, |hash| {
-        args.from(2).filter(|field| hash.remove(field)).count()
+        args.from(2).filter(|field| hash.remove(field, now)).count()
     })?;
     let removed = removed.unwrap_or(0);
     reply.integer(removed as i64);

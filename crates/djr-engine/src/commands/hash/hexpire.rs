@@ -140,9 +140,9 @@ fn hexpire(
                 continue;
             }
             if is_past {
-                hash.remove(field);
+                hash.remove(field, now);
             } else {
-                hash.set_expire(field, Some(deadline));
+                hash.set_expire(field, Some(deadline), now);
             }
             reply.integer(if is_past { REMOVED } else { SET });
             changed.push(field);

@@ -33,7 +33,7 @@ fn hgetdel(
             let found = hash.get(field, now);
             reply_optional(reply, found.map(|found| found.value));
             if found.is_some() {
-                hash.remove(field);
+                hash.remove(field, now);
                 removed.push(field);
             }
         }

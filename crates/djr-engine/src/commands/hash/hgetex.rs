@@ -64,9 +64,9 @@ fn hgetex(
             let Some(found) = found else { continue };
             let has_changed = match change {
                 Change::None => false,
-                Change::Persist => found.expire_at.is_some() && hash.set_expire(field, None),
-                Change::Set(deadline) => hash.set_expire(field, Some(deadline)),
-                Change::Remove => hash.remove(field),
+                Change::Persist => found.expire_at.is_some() && hash.set_expire(field, None, now),
+                Change::Set(deadline) => hash.set_expire(field, Some(deadline), now),
+                Change::Remove => hash.remove(field, now),
             };
             if has_changed {
                 changed.push(field);

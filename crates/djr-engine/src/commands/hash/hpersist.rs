@@ -38,7 +38,7 @@ fn hpersist(
                 None => NO_FIELD,
                 Some(None) => NO_DEADLINE,
                 Some(Some(_)) => {
-                    changed = hash.set_expire(field, None);
+                    changed = hash.set_expire(field, None, now);
                     CLEARED
                 }
             };

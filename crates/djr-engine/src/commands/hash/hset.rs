@@ -42,13 +42,21 @@ fn set(
         return Err(CommandError::Arity(command.into()));
     }
     let key = context.key(args, 1);
-    let limits = context.engine.settings.hash_limits();
+    let (limits, now) = (context.engine.settings.hash_limits(), context.now);
     let longest = args.from(2).map(<[u8]>::len).max().unwrap_or(0);
     let added = context.update_or_insert::<Hash, _>(key, |hash| {
         hash.prepare((args.len() - 2) / 2, longest, limits);
         (2..args.len())
             .step_by(2)
-            .filter(|&at| hash.set(args.get(at), args.get(at + 1), FieldExpire::Clear, limits))
+            .filter(|&at| {
+                hash.set(
+                    args.get(at),
+                    args.get(at + 1),
+                    FieldExpire::Clear,
+                    now,
+                    limits,
+                )
+            })
             .count()
     })?;
     context.notify(Notify::HASH, "hset", key.bytes);

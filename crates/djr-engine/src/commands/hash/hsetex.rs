@@ -161,7 +161,7 @@ fn hsetex(
     context.update_or_insert::<Hash, _>(key, |hash| {
         hash.prepare((args.len() - first) / 2, longest, limits);
         for at in (first..args.len()).step_by(2) {
-            hash.set(args.get(at), args.get(at + 1), expire, limits);
+            hash.set(args.get(at), args.get(at + 1), expire, now, limits);
         }
     })?;
     context.notify(Notify::HASH, "hset", key.bytes);
@@ -204,10 +204,10 @@ fn remove_fields(
     key: Key<'_>,
     first: usize,
 ) -> Result<Effect, CommandError> {
-    let mut removed = Vec::new();
+    let (mut removed, now) = (Vec::new(), context.now);
     let there = context.update::<Hash, _>(key, |hash| {
         let fields = args.from(first).step_by(2);
-        removed.extend(fields.filter(|field| hash.remove(field)));
+        removed.extend(fields.filter(|field| hash.remove(field, now)));
     })?;
     context.notify(Notify::HASH, "hset", key.bytes);
     if !removed.is_empty() {

@@ -25,14 +25,23 @@ fn hsetnx(
     let key = context.key(args, 1);
     let (field, value) = (args.get(2), args.get(3));
     let (limits, now) = (context.engine.settings.hash_limits(), context.now);
-    let is_new = context.update_or_insert::<Hash, _>(key, |hash| {
-        !hash.contains(field, now) && hash.set(field, value, FieldExpire::Clear, limits)
+    let (is_new, has_expired) = context.update_or_insert::<Hash, _>(key, |hash| {
+        let has_expired = hash.remove_if_expired(field, now);
+        let is_new =
+            !hash.contains(field, now) && hash.set(field, value, FieldExpire::Clear, now, limits);
+        (is_new, has_expired)
     })?;
     reply.integer(i64::from(is_new));
     if !is_new {
         return Ok(Effect::None);
     }
     context.notify(Notify::HASH, "hset", key.bytes);
+    if has_expired {
+        // The log does not know that the field was gone.
+        return Ok(Effect::Rewritten(
+            context.rewrite(&[b"HSET", key.bytes, field, value]),
+        ));
+    }
     Ok(Effect::Verbatim)
 }
 
