@@ -5,6 +5,8 @@ pub mod hash;
 pub mod scripting;
 pub mod string;
 
+#[cfg(test)]
+mod events_tests;
 mod expiration;
 mod prelude;
 
