@@ -2,6 +2,7 @@
 
 pub mod generic;
 pub mod list;
+pub mod hash;
 pub mod scripting;
 pub mod string;
 
@@ -18,6 +19,7 @@ use crate::spec::CommandSpec;
 pub static FAMILIES: &[&[&CommandSpec]] = &[
     string::COMMANDS,
     list::COMMANDS,
+    hash::COMMANDS,
     generic::COMMANDS,
     scripting::COMMANDS,
 ];
