@@ -14,8 +14,9 @@ pub fn seed_member_hashes(seed: (u64, u64)) -> bool {
         .is_ok()
 }
 
+/// The hash by which dictionaries file a member: the same in all of them as long as the process lives.
 #[inline]
-pub(super) fn hash_of(member: &[u8]) -> u64 {
+pub fn member_hash(member: &[u8]) -> u64 {
     HASHER
         .get_or_init(|| SipHasher13::new_with_keys(0x6d65_6d62_6572, 0x7365_6564))
         .hash(member)

@@ -31,8 +31,7 @@ use crate::table::{Raw, Slot, Table};
 
 use block::Shape;
 pub use block::{Entry, Handle};
-use hasher::hash_of;
-pub use hasher::seed_member_hashes;
+pub use hasher::{member_hash, seed_member_hashes};
 pub use payload::{Payload, PayloadWriter};
 
 /// Empty buckets that a scan passes for each element wanted, so that its step is short where the table is nearly empty.
@@ -120,14 +119,27 @@ impl<P: Payload> Dictionary<P> {
     /// The member's entry.
     #[inline]
     pub fn get(&self, member: &[u8]) -> Option<Entry<'_, P>> {
-        let slot = self.find(hash_of(member), member)?;
+        let slot = self.find(member_hash(member), member)?;
         Some(self.entry_of(slot.raw()))
     }
 
     /// Whether there is such a member.
     #[inline]
     pub fn contains(&self, member: &[u8]) -> bool {
-        self.find(hash_of(member), member).is_some()
+        self.find(member_hash(member), member).is_some()
+    }
+
+    /// An entry whose member has this [hash](member_hash), and that `is_it` accepts: for indexes that keep hashes instead of members.
+    pub fn find_hashed(
+        &self,
+        hash: u64,
+        mut is_it: impl FnMut(Entry<'_, P>) -> bool,
+    ) -> Option<Entry<'_, P>> {
+        let slot = self.table.find(hash, |raw| {
+            let entry = self.entry_of(raw);
+            member_hash(entry.member()) == hash && is_it(entry)
+        })?;
+        Some(self.entry_of(slot.raw()))
     }
 
     /// Adds a member, or gives it another payload.
@@ -152,7 +164,7 @@ impl<P: Payload> Dictionary<P> {
         member: &[u8],
         decide: impl FnOnce(Option<Entry<'_, P>>) -> Option<P::Value<'v>>,
     ) -> Upserted {
-        let hash = hash_of(member);
+        let hash = member_hash(member);
         match self.find(hash, member) {
             Some(slot) => match decide(Some(self.entry_of(slot.raw()))) {
                 Some(payload) => Upserted::Replaced(self.replace(slot, member, payload)),
@@ -182,7 +194,7 @@ impl<P: Payload> Dictionary<P> {
         member: &[u8],
         look: impl FnOnce(Entry<'_, P>) -> R,
     ) -> Option<R> {
-        let slot = self.find(hash_of(member), member)?;
+        let slot = self.find(member_hash(member), member)?;
         let seen = look(self.entry_of(slot.raw()));
         self.remove_slot(slot);
         Some(seen)
@@ -324,7 +336,7 @@ impl<P: Payload> Dictionary<P> {
 
     fn rehash(raw: Raw) -> u64 {
         // SAFETY: the table asks for elements of its own, which are alive.
-        hash_of(unsafe { Entry::<P>::new(block::base_of(raw)) }.member())
+        member_hash(unsafe { Entry::<P>::new(block::base_of(raw)) }.member())
     }
 
     #[inline]

@@ -77,6 +77,22 @@ impl Listpack {
         removed
     }
 
+    /// A listpack of these entries, which must be valid.
+    pub(in crate::types) fn from_entries(entries: &[u8], count: usize) -> Self {
+        let mut listpack = Self::new();
+        if count > 0 {
+            listpack.splice(HEADER_SIZE, 0, entries.len());
+            listpack.block[HEADER_SIZE..HEADER_SIZE + entries.len()].copy_from_slice(entries);
+            listpack.add_count(count);
+        }
+        listpack
+    }
+
+    /// The entries, without header and end.
+    pub(in crate::types) fn entries(&self) -> &[u8] {
+        &self.as_bytes()[HEADER_SIZE..self.end()]
+    }
+
     /// Gives back what the block has to spare.
     pub fn shrink_to_fit(&mut self) {
         if self.is_empty() {
