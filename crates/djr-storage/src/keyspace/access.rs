@@ -19,7 +19,7 @@ pub struct Access<'k> {
     touch: Cell<bool>,
     expired: RefCell<Option<Box<Notes>>>,
     /// Watched keys whose value was lent for changing.
-    lent: RefCell<Vec<(u32, KeyHash, Box<[u8]>)>>,
+    lent: RefCell<Vec<KeptKey>>,
     // Locks belong to the thread that took them.
     _not_send: PhantomData<*const ()>,
 }
@@ -45,11 +45,14 @@ pub enum Expired<'a> {
     },
 }
 
+/// Db, hash and bytes of a key.
+type KeptKey = (u32, KeyHash, Box<[u8]>);
+
 /// What was met past its deadline.
 #[derive(Default)]
 struct Notes {
     /// Keys found by reading: still in the keyspace.
-    noted: Vec<(u32, KeyHash, Box<[u8]>)>,
+    noted: Vec<KeptKey>,
     /// Removed, and not yet told.
     removed: Vec<(u32, Removed)>,
 }

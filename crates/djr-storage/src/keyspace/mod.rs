@@ -30,6 +30,8 @@ mod entry;
 mod hash;
 #[allow(clippy::module_inception)]
 mod keyspace;
+#[cfg(test)]
+mod model_tests;
 mod options;
 mod part;
 mod shard;
