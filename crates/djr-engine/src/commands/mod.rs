@@ -2,6 +2,7 @@
 
 pub mod generic;
 pub mod scripting;
+pub mod sorted_set;
 pub mod string;
 
 mod expiration;
@@ -12,5 +13,9 @@ pub(crate) use generic::scan_footprint;
 use crate::spec::CommandSpec;
 
 /// The families of this crate. The server adds its own to make the registry.
-pub static FAMILIES: &[&[&CommandSpec]] =
-    &[string::COMMANDS, generic::COMMANDS, scripting::COMMANDS];
+pub static FAMILIES: &[&[&CommandSpec]] = &[
+    string::COMMANDS,
+    sorted_set::COMMANDS,
+    generic::COMMANDS,
+    scripting::COMMANDS,
+];

@@ -11,7 +11,10 @@ pub(in crate::commands) fn parse_double(text: &[u8]) -> Option<f64> {
         return Some(number);
     }
     let number = parse_decimal(text)?;
-    let is_word = text.ends_with(b"y") || text.ends_with(b"Y") || text.ends_with(b"f") || text.ends_with(b"F");
+    let is_word = text.ends_with(b"y")
+        || text.ends_with(b"Y")
+        || text.ends_with(b"f")
+        || text.ends_with(b"F");
     let is_overflow = number.is_infinite() && !is_word;
     let is_underflow = number == 0.0 && !is_zero(text);
     (!is_overflow && !is_underflow).then_some(number)
@@ -70,8 +73,7 @@ fn parse_hexadecimal(text: &[u8]) -> Option<f64> {
     }
     // In two steps, because 2^scale alone may not be a double. A result below the normal ones is rounded twice.
     let half = scale.clamp(-2000, 2000) / 2;
-    let number =
-        mantissa as f64 * 2_f64.powi(half) * 2_f64.powi(scale.clamp(-2000, 2000) - half);
+    let number = mantissa as f64 * 2_f64.powi(half) * 2_f64.powi(scale.clamp(-2000, 2000) - half);
     (number.is_finite() && number != 0.0).then_some(number * sign)
 }
 
@@ -163,11 +165,31 @@ mod tests {
         ] {
             let read = parse_double(text.as_bytes());
             assert_eq!(read, Some(number), "{text}");
-            assert_eq!(read.map(f64::is_sign_negative), Some(number.is_sign_negative()));
+            assert_eq!(
+                read.map(f64::is_sign_negative),
+                Some(number.is_sign_negative())
+            );
         }
         for text in [
-            "", " 1", "1 ", "nan", "-nan", "1e400", "-1e400", "1e-400", "1d", "inf3", "1_0", "0x", "0x.", "0xg",
-            "0x1p", "0x1p9999", "0x1p-9999", "é", "0x1.1.1",
+            "",
+            " 1",
+            "1 ",
+            "nan",
+            "-nan",
+            "1e400",
+            "-1e400",
+            "1e-400",
+            "1d",
+            "inf3",
+            "1_0",
+            "0x",
+            "0x.",
+            "0xg",
+            "0x1p",
+            "0x1p9999",
+            "0x1p-9999",
+            "é",
+            "0x1.1.1",
         ] {
             assert_eq!(parse_double(text.as_bytes()), None, "{text}");
         }

@@ -1,8 +1,7 @@
-//! ZMPOP numkeys key [key …] MIN|MAX [COUNT count], BZMPOP timeout numkeys key [key …] MIN|MAX [COUNT count]
+//! ZMPOP numkeys key [key …] MIN|MAX [COUNT count]
 
 use super::super::prelude::*;
 use super::zpop::{End, Shape, pop};
-use crate::blocking::BlockedOn;
 
 pub(super) static ZMPOP: CommandSpec = CommandSpec {
     name: "zmpop",
@@ -30,38 +29,16 @@ pub(super) static ZMPOP: CommandSpec = CommandSpec {
     ..CommandSpec::DEFAULT
 };
 
-pub(super) static BZMPOP: CommandSpec = CommandSpec {
-    name: "bzmpop",
-    since: "7.0.0",
-    group: Group::SortedSet,
-    summary: "Removes members of the lowest or highest scores from the first sorted set that is there and returns them; waits for one.",
-    complexity: "O(k) + O(m + log n) for k keys and m members of n",
-    syntax: &[
-        Arg::double("timeout"),
-        Arg::integer("numkeys"),
-        Arg::key("key", Access::RW.with(Access::ACCESS).with(Access::DELETE)).multiple(),
-        Arg::one_of(
-            "where",
-            &[Arg::token("min", "MIN"), Arg::token("max", "MAX")],
-        ),
-        Arg::integer("count").after("COUNT").optional(),
-    ],
-    flags: Flags::WRITE
-        .with(Flags::MOVABLE_KEYS)
-        .with(Flags::BLOCKING),
-    run: Run::Write(bzmpop),
-    ..CommandSpec::DEFAULT
-};
-
-struct Request {
+/// What the arguments ask for.
+pub(super) struct Request {
     /// The first key and the one behind the last.
-    keys: std::ops::Range<usize>,
+    pub(super) keys: std::ops::Range<usize>,
     end: End,
     count: usize,
 }
 
 impl Request {
-    fn parse(args: &Args<'_>, numkeys: usize) -> Result<Self, CommandError> {
+    pub(super) fn parse(args: &Args<'_>, numkeys: usize) -> Result<Self, CommandError> {
         let positive = |index: usize, error| match args.integer(index) {
             Ok(number) if number > 0 => Ok(usize::try_from(number).unwrap_or(usize::MAX)),
             _ => Err(CommandError::text(error)),
@@ -96,7 +73,7 @@ impl Request {
     }
 
     /// None, and no reply, if there is nothing to take.
-    fn run(
+    pub(super) fn run(
         &self,
         context: &mut WriteContext<'_, '_>,
         args: &Args<'_>,
@@ -123,24 +100,6 @@ impl Request {
     }
 }
 
-fn bzmpop(
-    context: &mut WriteContext<'_, '_>,
-    args: &Args<'_>,
-    reply: &mut Reply<'_>,
-) -> Result<Effect, CommandError> {
-    let request = Request::parse(args, 2)?;
-    let timeout = context.parse_timeout(args, 1)?;
-    if let Some(effect) = request.run(context, args, reply)? {
-        return Ok(effect);
-    }
-    if !context.may_block() {
-        reply.null_array();
-        return Ok(Effect::None);
-    }
-    let keys = args.from(request.keys.start).take(request.keys.len());
-    context.block(keys, BlockedOn::SortedSet, timeout)
-}
-
 #[cfg(test)]
 mod tests {
     use crate::testkit::{check, check_effects};
@@ -148,7 +107,7 @@ mod tests {
     #[test]
     fn takes_from_the_first_that_is_there() {
         check(
-            "ZADD z 1 a 2 b 3 c | ZADD y 9 x | ZMPOP 3 none z y MAX | ZMPOP 2 z y MIN COUNT 9 | EXISTS z | BZMPOP 0 2 z y MIN COUNT 1 | \
+            "ZADD z 1 a 2 b 3 c | ZADD y 9 x | ZMPOP 3 none z y MAX | ZMPOP 2 z y MIN COUNT 9 | EXISTS z | ZMPOP 2 z y MIN COUNT 1 | \
              ZMPOP 1 y MIN",
             "3 | 1 | [z [[c 3]]] | [z [[a 1] [b 2]]] | 0 | [y [[x 9]]] | (nil)",
         );
@@ -158,10 +117,9 @@ mod tests {
     fn refuses_what_redis_refuses() {
         check(
             "ZMPOP 0 k MIN | ZMPOP x k MIN | ZMPOP 1 k MID | ZMPOP 2 k MIN | ZMPOP 1 k MIN COUNT 0 | ZMPOP 1 k MIN COUNT 1 COUNT 2 | \
-             ZMPOP 1 k MIN x | BZMPOP x 0 k MIN | BZMPOP x 1 k MIN | BZMPOP -1 1 k MIN | SET s v | ZMPOP 2 none s MIN",
+             ZMPOP 1 k MIN x | SET s v | ZMPOP 2 none s MIN",
             "ERR numkeys should be greater than 0 | ERR numkeys should be greater than 0 | ERR syntax error | ERR syntax error | \
-             ERR count should be greater than 0 | ERR syntax error | ERR syntax error | ERR numkeys should be greater than 0 | \
-             ERR timeout is not a float or out of range | ERR timeout is negative | OK | \
+             ERR count should be greater than 0 | ERR syntax error | ERR syntax error | OK | \
              WRONGTYPE Operation against a key holding the wrong kind of value",
         );
     }
@@ -169,7 +127,7 @@ mod tests {
     #[test]
     fn logs_what_was_taken() {
         check_effects(
-            "ZADD z 1 a 2 b 3 c | ZMPOP 2 none z MAX | BZMPOP 0 1 z MIN COUNT 9 | ZMPOP 1 z MIN",
+            "ZADD z 1 a 2 b 3 c | ZMPOP 2 none z MAX | ZMPOP 1 z MIN COUNT 9 | ZMPOP 1 z MIN",
             "ZADD z 1 a 2 b 3 c | ZPOPMAX z 1 | ZPOPMIN z 2",
         );
     }

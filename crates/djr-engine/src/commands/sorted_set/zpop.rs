@@ -1,4 +1,4 @@
-//! ZPOPMIN key [count], ZPOPMAX key [count], BZPOPMIN key [key …] timeout, BZPOPMAX key [key …] timeout
+//! ZPOPMIN key [count], ZPOPMAX key [count]
 
 use djr_protocol::RespVersion;
 use djr_storage::keyspace::Key;
@@ -6,7 +6,6 @@ use djr_storage::types::SortedSet;
 
 use super::super::prelude::*;
 use super::replies::{reply_members, reply_pairs};
-use crate::blocking::BlockedOn;
 use crate::notify::Notify;
 
 pub(super) static ZPOPMIN: CommandSpec = CommandSpec {
@@ -29,28 +28,6 @@ pub(super) static ZPOPMAX: CommandSpec = CommandSpec {
     summary: "Removes the members of the highest scores from a sorted set and returns them.",
     run: Run::Write(|context, args, reply| zpop(context, args, reply, End::Max)),
     ..ZPOPMIN
-};
-
-pub(super) static BZPOPMIN: CommandSpec = CommandSpec {
-    name: "bzpopmin",
-    since: "5.0.0",
-    group: Group::SortedSet,
-    summary: "Removes the member of the lowest score from the first sorted set that is there; waits for one.",
-    complexity: "O(log n) in a sorted set of n",
-    syntax: &[
-        Arg::key("key", Access::RW.with(Access::ACCESS).with(Access::DELETE)).multiple(),
-        Arg::double("timeout"),
-    ],
-    flags: Flags::WRITE.with(Flags::FAST).with(Flags::BLOCKING),
-    run: Run::Write(|context, args, reply| bzpop(context, args, reply, End::Min)),
-    ..CommandSpec::DEFAULT
-};
-
-pub(super) static BZPOPMAX: CommandSpec = CommandSpec {
-    name: "bzpopmax",
-    summary: "Removes the member of the highest score from the first sorted set that is there; waits for one.",
-    run: Run::Write(|context, args, reply| bzpop(context, args, reply, End::Max)),
-    ..BZPOPMIN
 };
 
 /// Which end of a sorted set.
@@ -129,7 +106,7 @@ pub(super) fn pop(
         for (member, score) in undo {
             let mut text = Vec::new();
             djr_protocol::format_double(score, &mut text);
-            context.undo(&[b"ZADD", key.bytes, &text, &member]);
+            //BLOCK context.undo(&[b"ZADD", key.bytes, &text, &member]);
         }
     }
     Ok(taken)
@@ -186,30 +163,6 @@ fn zpop(
     Ok(Effect::Verbatim)
 }
 
-fn bzpop(
-    context: &mut WriteContext<'_, '_>,
-    args: &Args<'_>,
-    reply: &mut Reply<'_>,
-    end: End,
-) -> Result<Effect, CommandError> {
-    let last = args.len() - 1;
-    let timeout = context.parse_timeout(args, last)?;
-    for index in 1..last {
-        let key = context.key(args, index);
-        if pop(context, key, end, 1, reply, Shape::KeyAndOne)? > 0 {
-            return Ok(Effect::Rewritten(
-                context.rewrite(&[end.command().as_bytes(), key.bytes]),
-            ));
-        }
-    }
-    if !context.may_block() {
-        reply.null_array();
-        return Ok(Effect::None);
-    }
-    let keys = args.from(1).take(last - 1);
-    context.block(keys, BlockedOn::SortedSet, timeout)
-}
-
 #[cfg(test)]
 mod tests {
     use crate::testkit::{check, check_effects};
@@ -221,35 +174,25 @@ mod tests {
             "5 | [a 1] | [e 5 d 4] | [] | [] | [] | [b 2 c 3] | 0",
         );
         check(
-            "@resp 3 | ZADD z 1 a 2 b 3 c | ZPOPMIN z | ZPOPMAX z 1 | BZPOPMAX none z 1",
-            "ok | 3 | [a 1] | [[c 3]] | [z b 2]",
+            "@resp 3 | ZADD z 1 a 2 b 3 c | ZPOPMIN z | ZPOPMAX z 1",
+            "ok | 3 | [a ,1] | [[c ,3]]",
         );
     }
 
     #[test]
     fn refuses_what_redis_refuses() {
         check(
-            "ZPOPMIN z 1 2 | ZPOPMIN z -1 | ZPOPMAX z x | SET s v | ZPOPMIN s | BZPOPMIN s 0 | BZPOPMIN z x | BZPOPMIN z -1",
+            "ZPOPMIN z 1 2 | ZPOPMIN z -1 | ZPOPMAX z x | SET s v | ZPOPMIN s",
             "ERR syntax error | ERR value is out of range, must be positive | ERR value is out of range, must be positive | OK | \
-             WRONGTYPE Operation against a key holding the wrong kind of value | \
-             WRONGTYPE Operation against a key holding the wrong kind of value | \
-             ERR timeout is not a float or out of range | ERR timeout is negative",
+             WRONGTYPE Operation against a key holding the wrong kind of value",
         );
     }
 
     #[test]
     fn logs_what_was_taken() {
         check_effects(
-            "ZADD z 1 a 2 b 3 c | ZPOPMIN z 0 | ZPOPMAX z | BZPOPMIN none z 1 | ZPOPMIN z 9 | ZPOPMIN z",
-            "ZADD z 1 a 2 b 3 c | ZPOPMAX z | ZPOPMIN z | ZPOPMIN z 9",
-        );
-    }
-
-    #[test]
-    fn does_not_wait_in_a_transaction() {
-        check(
-            "MULTI | BZPOPMIN none 0 | EXEC",
-            "OK | QUEUED | [(nil)]",
+            "ZADD z 1 a 2 b 3 c | ZPOPMIN z 0 | ZPOPMAX z | ZPOPMIN z 9 | ZPOPMIN z",
+            "ZADD z 1 a 2 b 3 c | ZPOPMAX z | ZPOPMIN z 9",
         );
     }
 }

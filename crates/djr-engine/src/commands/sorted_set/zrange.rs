@@ -95,7 +95,9 @@ pub(super) static ZRANGEBYLEX: CommandSpec = CommandSpec {
         Arg::string("max"),
         LIMIT,
     ],
-    run: Run::Read(|context, args, reply| zrange(context, args, reply, Form::of(By::Member, false))),
+    run: Run::Read(|context, args, reply| {
+        zrange(context, args, reply, Form::of(By::Member, false))
+    }),
     ..ZRANGE
 };
 
@@ -297,7 +299,7 @@ mod tests {
     fn pairs_in_resp3() {
         check(
             "@resp 3 | ZADD z 1 a 2.5 b | ZRANGE z 0 -1 WITHSCORES | ZREVRANGEBYSCORE z 9 0 WITHSCORES | ZRANGE z 0 0",
-            "ok | 2 | [[a 1] [b 2.5]] | [[b 2.5] [a 1]] | [a]",
+            "ok | 2 | [[a ,1] [b ,2.5]] | [[b ,2.5] [a ,1]] | [a]",
         );
     }
 

@@ -44,9 +44,17 @@ fn zrangestore(
     let source = context.object::<SortedSet>(context.key(args, 2))?;
     let items = source.map_or_else(Vec::new, |set| {
         let items = set.range(query.ranks(set));
-        items.map(|(member, score)| (member.to_vec(), score)).collect()
+        items
+            .map(|(member, score)| (member.to_vec(), score))
+            .collect()
     });
-    Ok(store(context, context.key(args, 1), items, "zrangestore", reply))
+    Ok(store(
+        context,
+        context.key(args, 1),
+        items,
+        "zrangestore",
+        reply,
+    ))
 }
 
 #[cfg(test)]
@@ -61,7 +69,10 @@ mod tests {
              SET s v | ZRANGESTORE s z 0 0 | TYPE s | ZRANGESTORE z z 0 0 | ZRANGE z 0 -1",
             "3 | 2 | [b 2 c 3] | 1 | [b] | 1 | [c] | 0 | 0 | 0 | OK | 1 | zset | 1 | [a]",
         );
-        check("ZRANGESTORE d z 0 1 WITHSCORES | SET s v | ZRANGESTORE d s 0 1", "ERR syntax error | OK | WRONGTYPE Operation against a key holding the wrong kind of value");
+        check(
+            "ZRANGESTORE d z 0 1 WITHSCORES | SET s v | ZRANGESTORE d s 0 1",
+            "ERR syntax error | OK | WRONGTYPE Operation against a key holding the wrong kind of value",
+        );
     }
 
     #[test]

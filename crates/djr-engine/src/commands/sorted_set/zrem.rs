@@ -50,6 +50,9 @@ mod tests {
             "ZADD z 1 a 2 b 3 c | ZREM z a x a | ZREM z x | ZRANGE z 0 -1 | ZREM z b c | EXISTS z | ZREM z b | SET s v | ZREM s a",
             "3 | 1 | 0 | [b c] | 2 | 0 | 0 | OK | WRONGTYPE Operation against a key holding the wrong kind of value",
         );
-        check_effects("ZADD z 1 a | ZREM z x | ZREM none a | ZREM z a x", "ZADD z 1 a | ZREM z a x");
+        check_effects(
+            "ZADD z 1 a | ZREM z x | ZREM none a | ZREM z a x",
+            "ZADD z 1 a | ZREM z a x",
+        );
     }
 }

@@ -48,7 +48,8 @@ impl<'a> Options<'a> {
                     .ok_or(CommandError::Syntax)?;
                 index += 2;
             } else if has_value && args.is(index, "MATCH") {
-                options.pattern = Some(args.get(index + 1)).filter(|pattern| !glob::is_any(pattern));
+                options.pattern =
+                    Some(args.get(index + 1)).filter(|pattern| !glob::is_any(pattern));
                 index += 2;
             } else if args.is(index, "NOSCORES") {
                 options.scores = false;
