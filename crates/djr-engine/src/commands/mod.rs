@@ -1,6 +1,7 @@
 //! All data commands, a directory a family, a file a command or tight group.
 
 pub mod generic;
+pub mod geo;
 pub mod scripting;
 pub mod sorted_set;
 pub mod string;
@@ -16,6 +17,7 @@ use crate::spec::CommandSpec;
 pub static FAMILIES: &[&[&CommandSpec]] = &[
     string::COMMANDS,
     sorted_set::COMMANDS,
+    geo::COMMANDS,
     generic::COMMANDS,
     scripting::COMMANDS,
 ];

@@ -18,6 +18,9 @@ mod zscore;
 mod zunion;
 
 pub(super) use bounds::parse_double;
+pub(super) use combine::{Item, store};
+pub(super) use replies::reply_member;
+pub(super) use zadd::{Items, Options as AddOptions, add};
 
 use crate::spec::CommandSpec;
 

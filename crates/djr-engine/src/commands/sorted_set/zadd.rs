@@ -52,19 +52,20 @@ pub(super) static ZINCRBY: CommandSpec = CommandSpec {
             first: 2,
             ..Options::default()
         };
-        add(context, args, reply, &options)
+        add_args(context, args, reply, &options)
     }),
     ..CommandSpec::DEFAULT
 };
 
+/// What an addition may do.
 #[derive(Default)]
-struct Options {
-    nx: bool,
-    xx: bool,
-    gt: bool,
-    lt: bool,
-    ch: bool,
-    incr: bool,
+pub(in crate::commands) struct Options {
+    pub(in crate::commands) nx: bool,
+    pub(in crate::commands) xx: bool,
+    pub(in crate::commands) gt: bool,
+    pub(in crate::commands) lt: bool,
+    pub(in crate::commands) ch: bool,
+    pub(in crate::commands) incr: bool,
     /// The first score.
     first: usize,
 }
@@ -125,29 +126,45 @@ fn zadd(
     args: &Args<'_>,
     reply: &mut Reply<'_>,
 ) -> Result<Effect, CommandError> {
-    add(context, args, reply, &Options::parse(args)?)
+    add_args(context, args, reply, &Options::parse(args)?)
 }
 
-fn add(
+fn add_args(
     context: &mut WriteContext<'_, '_>,
     args: &Args<'_>,
     reply: &mut Reply<'_>,
     options: &Options,
 ) -> Result<Effect, CommandError> {
-    let key = context.key(args, 1);
-    let scores: smallvec::SmallVec<[f64; 8]> = (options.first..args.len())
+    let items: Items<'_> = (options.first..args.len())
         .step_by(2)
-        .map(|index| parse_double(args.get(index)).ok_or(CommandError::NotAFloat))
-        .collect::<Result<_, _>>()?;
+        .map(|index| {
+            let score = parse_double(args.get(index)).ok_or(CommandError::NotAFloat)?;
+            Ok((args.get(index + 1), score))
+        })
+        .collect::<Result<_, CommandError>>()?;
+    add(context, context.key(args, 1), &items, reply, options)
+}
+
+/// Members with their scores, in the order of the request.
+pub(in crate::commands) type Items<'a> = smallvec::SmallVec<[(&'a [u8], f64); 4]>;
+
+/// Adds at least one member to the sorted set of a key, and answers as ZADD does.
+pub(in crate::commands) fn add(
+    context: &mut WriteContext<'_, '_>,
+    key: Key<'_>,
+    items: &Items<'_>,
+    reply: &mut Reply<'_>,
+    options: &Options,
+) -> Result<Effect, CommandError> {
     let limits = context.engine.settings.sorted_set_limits();
     let (mut added, mut updated) = (0, 0);
     let mut last = None;
     let mut change = |set: &mut SortedSet| {
         if !options.xx {
-            set.prepare(scores.len(), args.get(options.first + 1).len(), &limits);
+            let first_len = items.first().map_or(0, |(member, _)| member.len());
+            set.prepare(items.len(), first_len, &limits);
         }
-        for (index, score) in scores.iter().enumerate() {
-            let member = args.get(options.first + 1 + 2 * index);
+        for (member, score) in items {
             let mut is_nan = false;
             let upsert: Upsert = set.upsert(member, &limits, |old| {
                 let new = options.decide(old, *score);
