@@ -75,7 +75,7 @@ mod tests {
             "GEOADD g 13.361389 38.115556 Palermo 15.087269 37.502669 Catania | ZSCORE g Palermo | GEOADD g NX 1 1 Palermo 1 1 x | \
              GEOADD g XX CH 2 2 x 2 2 y | GEOADD g 180 0 east 0 85.05112878 north | ZRANGE g 0 -1 WITHSCORES",
             "2 | 3479099956230698 | 1 | 1 | 2 | \
-             [Palermo 3479099956230698 Catania 3479447370796909 x 3378704463042309 north 4503599627370496 east 10133099161583616]",
+             [x 3378191666521995 Palermo 3479099956230698 Catania 3479447370796909 north 6755399441055744 east 10133099161583616]",
         );
     }
 

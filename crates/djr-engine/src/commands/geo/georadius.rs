@@ -44,24 +44,28 @@ const ONE_KEY: FindKeys = FindKeys::Range {
     limit: 0,
 };
 
-/// The source, and a destination behind either word.
-const fn keys(start_from: i32) -> [KeySpec; 3] {
-    let destination = |keyword| KeySpec {
+const fn destination(keyword: &'static str, start_from: i32) -> KeySpec {
+    KeySpec {
         begin: BeginSearch::Keyword {
             keyword,
             start_from,
         },
         find: ONE_KEY,
         access: Access::OVERWRITE.with(Access::VARIABLE),
+    }
+}
+
+/// The source, and a destination behind either word.
+const fn keys(start_from: i32) -> [KeySpec; 3] {
+    let source = KeySpec {
+        begin: BeginSearch::Index(1),
+        find: ONE_KEY,
+        access: Access::READ,
     };
     [
-        KeySpec {
-            begin: BeginSearch::Index(1),
-            find: ONE_KEY,
-            access: Access::READ,
-        },
-        destination("STORE"),
-        destination("STOREDIST"),
+        source,
+        destination("STORE", start_from),
+        destination("STOREDIST", start_from),
     ]
 }
 
@@ -179,7 +183,7 @@ mod tests {
                 "{ADD} | GEORADIUS g 15 37 100 km STORE d | GEORADIUS g 15 37 100 km STOREDIST d | GEORADIUS g 0 0 1 m STORE d | GEORADIUS g 0 0 1 m STORE d | GEORADIUS g 15 37 100 km"
             ),
             &format!(
-                "{ADD} | ZADD d 3479447370796909 Catania | DEL d | ZADD d 56.4412578701582 Catania | DEL d"
+                "{ADD} | ZADD d 3479447370796909 Catania | MULTI | DEL d | ZADD d 56.4412578701582 Catania | EXEC | DEL d"
             ),
         );
     }

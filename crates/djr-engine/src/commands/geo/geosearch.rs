@@ -161,7 +161,7 @@ mod tests {
         );
         check_effects(
             &format!("{ADD} | GEOSEARCHSTORE g g FROMLONLAT 15 37 BYRADIUS 100 km"),
-            &format!("{ADD} | DEL g | ZADD g 3479447370796909 Catania"),
+            &format!("{ADD} | MULTI | DEL g | ZADD g 3479447370796909 Catania | EXEC"),
         );
     }
 

@@ -367,7 +367,7 @@ impl<'a> Query<'a> {
             }
             rewritten = Some(context.rewrite(&words));
         }
-        store(context, destination, items, event, reply);
+        let _: Effect = store(context, destination, items, event, reply);
         rewritten.map_or(Effect::None, Effect::Rewritten)
     }
 }

@@ -19,7 +19,6 @@ mod zunion;
 
 pub(super) use bounds::parse_double;
 pub(super) use combine::{Item, store};
-pub(super) use replies::reply_member;
 pub(super) use zadd::{Items, Options as AddOptions, add};
 
 use crate::spec::CommandSpec;

@@ -5,7 +5,7 @@ use djr_storage::types::listpack::Element;
 
 use super::super::prelude::*;
 
-pub(in crate::commands) fn reply_member(reply: &mut Reply<'_>, member: Element<'_>) {
+pub(super) fn reply_member(reply: &mut Reply<'_>, member: Element<'_>) {
     match member {
         Element::Int(integer) => reply.bulk_integer(integer),
         Element::Bytes(bytes) => reply.bulk(bytes),
