@@ -17,8 +17,7 @@ const FROM: Arg = Arg::one_of(
         )
         .after("FROMLONLAT"),
     ],
-)
-.optional();
+);
 const BY: Arg = Arg::one_of(
     "by",
     &[

@@ -54,6 +54,10 @@ fn zrandmember(
             "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
         ));
     }
+    // Redis would begin a reply that no memory can hold.
+    if count < -i64::from(i32::MAX) {
+        return Err(CommandError::OutOfRange);
+    }
     let with_scores = args.len() == 4 && args.is(3, "WITHSCORES");
     if args.len() > 3 && !with_scores {
         return Err(CommandError::Syntax);
