@@ -6,6 +6,8 @@ pub mod scripting;
 pub mod sorted_set;
 pub mod string;
 
+#[cfg(test)]
+mod events_tests;
 mod expiration;
 mod prelude;
 
