@@ -53,6 +53,10 @@ const FIELDS: &[&str] = &[
     "a field of more than sixty-four bytes, which a packed hash does not hold",
 ];
 
+const MEMBERS: &[&str] = &[
+    "a", "b", "c", "d", "e", "aa", "ab", "m", "x", "z", "1", "2", "10", "-7", "", "\u{e9}",
+];
+
 const STRINGS: &[&str] = &[
     "",
     "a",
@@ -196,6 +200,12 @@ impl<'r> Generator<'r> {
         commands.retain(|(command, _)| {
             tokens.contains_key(&command.full_name) && !command.spec.flags.has(Flags::BLOCKING)
         });
+        if let Ok(only) = std::env::var("DJR_ONLY") {
+            commands.retain(|(command, _)| {
+                only.split(',')
+                    .any(|start| command.full_name.starts_with(start))
+            });
+        }
         assert!(!commands.is_empty(), "there is nothing to draw from");
         Self {
             rng: Rng::new(seed),
@@ -297,7 +307,7 @@ impl<'r> Generator<'r> {
             ArgKind::Key(_) => self.key(command.spec.group),
             ArgKind::String if command.spec.group == Group::List => self.element(),
             ArgKind::String => self.string(arg.name),
-            ArgKind::Double => self.double(),
+            ArgKind::Double => self.named_double(arg.name),
             ArgKind::Pattern => self.one_of(PATTERNS),
             ArgKind::Integer | ArgKind::UnixTime => self.integer(command, arg.name),
         };
@@ -321,8 +331,15 @@ impl<'r> Generator<'r> {
 
     fn string(&mut self, name: &str) -> Vec<u8> {
         match name {
-            "type" => self.one_of(&["string", "STRING", "list", "hash"]),
+            "type" => self.one_of(&["string", "STRING", "list", "hash", "zset"]),
             "field" if self.below(10) > 0 => self.one_of(FIELDS),
+            // Few, so that they meet.
+            "member" | "member1" | "member2" if self.below(8) > 0 => {
+                let at = self.below(MEMBERS.len());
+                MEMBERS[at].as_bytes().to_vec()
+            }
+            // Ends of ranges of ranks, scores and members.
+            "start" | "stop" | "min" | "max" if self.below(8) > 0 => self.bound(),
             _ if self.below(4) == 0 => self.below(2000).to_string().into_bytes(),
             _ => self.one_of(STRINGS),
         }
@@ -339,6 +356,53 @@ impl<'r> Generator<'r> {
                 .into_bytes(),
             _ => self.one_of(&["1", "2", "a", "b", "abc"]),
         }
+    }
+
+    fn bound(&mut self) -> Vec<u8> {
+        match self.below(8) {
+            0..=3 => (self.below(30) as i64 - 12).to_string().into_bytes(),
+            4 => self.one_of(&["-", "+", "-inf", "+inf", "(1", "(-inf", "0", "-1"]),
+            5 => format!("({}", self.below(9) as i64 - 4).into_bytes(),
+            _ => {
+                let bracket = self.one_of(&["[", "("]);
+                let member = self.one_of(MEMBERS);
+                [bracket, member].concat()
+            }
+        }
+    }
+
+    /// A number of a size that makes sense for an argument of this name, mostly.
+    fn named_double(&mut self, name: &str) -> Vec<u8> {
+        let any = self.below(10) == 0;
+        match name {
+            // Few and small, so that scores and sums of them are equal now and then.
+            "score" | "increment" if !any && self.below(4) > 0 => {
+                let halves = self.below(21) as i32 - 10;
+                (f64::from(halves) / 2.0).to_string().into_bytes()
+            }
+            "min" | "max" if !any => self.bound(),
+            "longitude" if !any => self.coordinate(180.0),
+            "latitude" if !any => self.coordinate(85.0),
+            "radius" | "width" | "height" if !any => {
+                let digits = self.below(8) as i32;
+                let length = (self.below(1000) as f64 + 1.0) * 10_f64.powi(digits - 2);
+                length.to_string().into_bytes()
+            }
+            // A wait would end only then.
+            "timeout" if !any => b"0.01".to_vec(),
+            _ => self.double(),
+        }
+    }
+
+    /// Degrees: mostly near to each other, so that searches find something.
+    fn coordinate(&mut self, max: f64) -> Vec<u8> {
+        let part = self.rng.next() as f64 / u64::MAX as f64 * 2.0 - 1.0;
+        let degrees = if self.below(3) == 0 {
+            part * max
+        } else {
+            10.0 + part * 3.0
+        };
+        format!("{degrees:.5}").into_bytes()
     }
 
     /// A decimal number, or nearly one.

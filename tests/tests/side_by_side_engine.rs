@@ -1,6 +1,6 @@
 //! Random command sequences, run in the engine and in a real server: the replies must be the same.
 //!
-//! `DJR_SEED` repeats a run, `DJR_COMMANDS` sets its length. With `DJR_PEERS=dir` the servers in that directory are compared too.
+//! `DJR_SEED` repeats a run, `DJR_COMMANDS` sets its length, `DJR_ONLY=z,geo,del` draws only commands that begin so. With `DJR_PEERS=dir` the servers in that directory are compared too.
 
 use djr_engine::Rng;
 use djr_engine::testkit::{Bench, registry};

@@ -3,7 +3,9 @@
 pub mod generic;
 pub mod list;
 pub mod hash;
+pub mod geo;
 pub mod scripting;
+pub mod sorted_set;
 pub mod string;
 
 #[cfg(test)]
@@ -20,6 +22,8 @@ pub static FAMILIES: &[&[&CommandSpec]] = &[
     string::COMMANDS,
     list::COMMANDS,
     hash::COMMANDS,
+    sorted_set::COMMANDS,
+    geo::COMMANDS,
     generic::COMMANDS,
     scripting::COMMANDS,
 ];
