@@ -70,10 +70,9 @@ impl Stream {
         &self.inner.entries
     }
 
-    /// The id of an entry that is added at `now` without one of its own: that time, or just above the last id. `None` if no greater id is
-    /// possible.
-    pub fn next_id(&self, now: u64) -> Option<StreamId> {
-        let last = self.entries().last_id();
+    /// The id that follows `last` at `now` where the client leaves it to the server: that time, or just above the last id.
+    /// `None` if no greater id is possible.
+    pub fn id_after(last: StreamId, now: u64) -> Option<StreamId> {
         if now > last.ms {
             Some(StreamId::new(now, 0))
         } else {
