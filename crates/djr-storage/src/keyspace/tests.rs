@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::*;
-use crate::value::{EMBSTR_SIZE_MAX, Encoding, StringRef, Value, ValueRef, parse_integer};
+use crate::types::Probe;
+use crate::value::{EMBSTR_SIZE_MAX, Encoding, Kind, StringRef, Value, ValueRef, parse_integer};
 
 const DBS: u32 = 3;
 
@@ -36,7 +37,20 @@ impl Text {
     }
 }
 
-type ModelDb = BTreeMap<Vec<u8>, (Text, Option<i64>)>;
+/// A value as the model has it.
+#[derive(Clone, Debug, PartialEq)]
+enum Content {
+    Text(Text),
+    Probe(Vec<u8>, BTreeSet<i64>),
+}
+
+impl Content {
+    fn is_vacant(&self) -> bool {
+        matches!(self, Self::Probe(bytes, deadlines) if bytes.is_empty() && deadlines.is_empty())
+    }
+}
+
+type ModelDb = BTreeMap<Vec<u8>, (Content, Option<i64>)>;
 
 #[derive(Clone, Debug)]
 enum Op {
@@ -45,6 +59,10 @@ enum Op {
     Append(u32, u8, Size),
     SetRange(u32, u8, u16, Size),
     EntryInteger(u32, u8, i64),
+    SetProbe(u32, u8, Size, Option<i32>, Ttl),
+    /// What to append, or nothing left; a deadline to add, or all taken away.
+    Update(u32, u8, Option<Size>, Option<i32>),
+    UpdateOrInsert(u32, u8, Size, Option<i32>),
     Expire(u32, u8, Option<i32>),
     Remove(u32, u8),
     Move(u32, u8, u32, u8),
@@ -115,6 +133,9 @@ fn any_op() -> impl Strategy<Value = Op> {
         3 => (db(), key(), size()).prop_map(|(d, k, s)| Op::Append(d, k, s)),
         2 => (db(), key(), 0u16..1200, size()).prop_map(|(d, k, o, s)| Op::SetRange(d, k, o, s)),
         1 => (db(), key(), any::<i64>()).prop_map(|(d, k, n)| Op::EntryInteger(d, k, n)),
+        2 => (db(), key(), size(), prop::option::of(ttl_ms()), ttl()).prop_map(|(d, k, s, p, t)| Op::SetProbe(d, k, s, p, t)),
+        4 => (db(), key(), prop::option::of(size()), prop::option::of(ttl_ms())).prop_map(|(d, k, s, p)| Op::Update(d, k, s, p)),
+        3 => (db(), key(), size(), prop::option::of(ttl_ms())).prop_map(|(d, k, s, p)| Op::UpdateOrInsert(d, k, s, p)),
         4 => (db(), key(), prop::option::of(ttl_ms())).prop_map(|(d, k, t)| Op::Expire(d, k, t)),
         3 => (db(), key()).prop_map(|(d, k)| Op::Remove(d, k)),
         2 => (db(), key(), db(), key()).prop_map(|(a, k, b, l)| Op::Move(a, k, b, l)),
@@ -140,8 +161,49 @@ struct World {
     keyspace: Keyspace,
     model: Vec<ModelDb>,
     now: i64,
-    /// Keys that the model has, told as expired.
-    told: BTreeSet<(u32, Vec<u8>)>,
+}
+
+/// Has the model follow what the keyspace tells.
+fn expired(model: &mut [ModelDb], now: i64, db: u32, expired: Expired<'_>) {
+    let db = &mut model[db as usize];
+    match expired {
+        Expired::Key(key) => {
+            let (_, at) = db.remove(key).expect("told a key that was not there");
+            assert!(
+                at.is_some_and(|at| at < now),
+                "told a key that had not expired"
+            );
+        }
+        Expired::Field { key, field } => {
+            let Some((Content::Probe(_, deadlines), _)) = db.get_mut(key) else {
+                panic!("told a field of nothing")
+            };
+            let at: i64 = String::from_utf8_lossy(field).parse().unwrap();
+            assert!(
+                at < now && deadlines.remove(&at),
+                "told a field that had not expired"
+            );
+        }
+        Expired::Fields { key, removed } => {
+            assert_eq!(db[key].0.is_vacant(), removed);
+            if removed {
+                db.remove(key);
+            }
+        }
+    }
+}
+
+/// Does with a structure, and returns how many bytes it has then.
+fn update(probe: &mut Probe, bytes: Option<&Size>, deadline: Option<i64>) -> usize {
+    match bytes {
+        Some(size) => probe.bytes.extend(size.bytes()),
+        None => probe.bytes = Vec::new(),
+    }
+    match deadline {
+        Some(at) => forget(probe.deadlines.insert(at)),
+        None => probe.deadlines.clear(),
+    }
+    probe.bytes.len()
 }
 
 impl World {
@@ -151,11 +213,10 @@ impl World {
             keyspace: keyspace(shards),
             model,
             now: 1_700_000_000_123,
-            told: BTreeSet::new(),
         }
     }
 
-    fn live(&mut self, db: u32, key: &[u8]) -> Option<&mut (Text, Option<i64>)> {
+    fn live(&mut self, db: u32, key: &[u8]) -> Option<&mut (Content, Option<i64>)> {
         let now = self.now;
         self.model[db as usize]
             .get_mut(key)
@@ -166,16 +227,7 @@ impl World {
         let mut access = self.keyspace.open(footprint, self.now);
         let result = run(&mut access);
         access.purge_expired();
-        access.take_expired(&mut |db, key| {
-            let (_, at) = self.model[db as usize]
-                .remove(key)
-                .expect("told a key that was not there");
-            assert!(
-                at.is_some_and(|at| at < self.now),
-                "told a key that had not expired"
-            );
-            self.told.insert((db, key.to_vec()));
-        });
+        access.take_expired(&mut |db, what| expired(&mut self.model, self.now, db, what));
         result
     }
 
@@ -186,14 +238,14 @@ impl World {
         })
     }
 
-    fn put(&mut self, db: u32, key: &[u8], text: Text, expire: Expire) -> bool {
+    fn put(&mut self, db: u32, key: &[u8], content: Content, expire: Expire) -> bool {
         let old = self.live(db, key).map(|(_, at)| *at);
         let at = match expire {
             Expire::Clear => None,
             Expire::Keep => old.flatten(),
             Expire::At(at) => Some(at),
         };
-        self.model[db as usize].insert(key.to_vec(), (text, at));
+        self.model[db as usize].insert(key.to_vec(), (content, at));
         old.is_some()
     }
 
@@ -204,7 +256,10 @@ impl World {
                 let was = self.with(db, &name, |mut db, key| {
                     db.set_string_as(key, &bytes, form, expire)
                 });
-                assert_eq!(was, self.put(db, &name, Text { bytes, form }, expire));
+                assert_eq!(
+                    was,
+                    self.put(db, &name, Content::Text(Text { bytes, form }), expire)
+                );
             }
             Op::SetInteger(db, key, integer, ttl) => {
                 let (name, expire) = (key_name(key), ttl.at(self.now));
@@ -215,7 +270,7 @@ impl World {
                     bytes: integer.to_string().into_bytes(),
                     form: StringForm::Auto,
                 };
-                assert_eq!(was, self.put(db, &name, text, expire));
+                assert_eq!(was, self.put(db, &name, Content::Text(text), expire));
             }
             Op::Append(db, key, ref size) => self.modify(
                 db,
@@ -245,12 +300,48 @@ impl World {
                 self.with(db, &name, |mut db, key| {
                     db.get_mut(key).map(|mut entry| entry.set_integer(integer))
                 });
-                if let Some((text, _)) = self.live(db, &name) {
-                    *text = Text {
+                if let Some((content, _)) = self.live(db, &name) {
+                    *content = Content::Text(Text {
                         bytes: integer.to_string().into_bytes(),
                         form: StringForm::Auto,
-                    };
+                    });
                 }
+            }
+            Op::SetProbe(db, key, ref size, deadline, ttl) => {
+                let (name, expire) = (key_name(key), ttl.at(self.now));
+                let deadline = deadline.map(|ms| self.now + i64::from(ms));
+                let mut probe = Probe::default();
+                update(&mut probe, Some(size), deadline);
+                let content = Content::Probe(probe.bytes.clone(), probe.deadlines.clone());
+                let was = self.with(db, &name, |mut db, key| {
+                    db.set_value(key, Value::from(probe), expire)
+                });
+                if content.is_vacant() {
+                    assert_eq!(was, self.live(db, &name).is_some());
+                    self.model[db as usize].remove(&name);
+                } else {
+                    assert_eq!(was, self.put(db, &name, content, expire));
+                }
+            }
+            Op::Update(db, key, ref size, deadline) => {
+                let name = key_name(key);
+                let deadline = deadline.map(|ms| self.now + i64::from(ms));
+                let result = self.with(db, &name, |mut db, key| {
+                    let result = db.update(key, |probe| update(probe, size.as_ref(), deadline));
+                    (result, db.was_removed())
+                });
+                self.updated(db, name, result, size.as_ref(), deadline, None);
+            }
+            Op::UpdateOrInsert(db, key, ref size, deadline) => {
+                let name = key_name(key);
+                let deadline = deadline.map(|ms| self.now + i64::from(ms));
+                let result = self.with(db, &name, |mut db, key| {
+                    let change = |probe: &mut _| update(probe, Some(size), deadline);
+                    let result = db.update_or_insert(key, Probe::default, change);
+                    (result.map(Some), db.was_removed())
+                });
+                let new = Some(Content::Probe(Vec::new(), BTreeSet::new()));
+                self.updated(db, name, result, Some(size), deadline, new);
             }
             Op::Expire(db, key, ttl) => {
                 let (name, at) = (key_name(key), ttl.map(|ms| self.now + i64::from(ms)));
@@ -300,9 +391,7 @@ impl World {
             Op::Get(db, key) => {
                 let name = key_name(key);
                 let found = self.with(db, &name, |db, key| db.get(key).map(|entry| read(&entry)));
-                let expected = self
-                    .live(db, &name)
-                    .map(|(text, at)| (text.bytes.clone(), text.encoding(), *at));
+                let expected = self.live(db, &name).map(|entry| shown(entry));
                 assert_eq!(found, expected);
             }
             Op::Swap(a, b) => {
@@ -318,15 +407,13 @@ impl World {
             }
             Op::ExpireSteps(limit) => {
                 for shard in 0..self.keyspace.shards() {
+                    let (model, now) = (&mut self.model, self.now);
                     let progress =
                         self.keyspace
-                            .expire_step(shard, self.now, limit.into(), &mut |db, key| {
-                                let (_, at) = self.model[db as usize]
-                                    .remove(key)
-                                    .expect("told a key that was not there");
-                                assert!(at.is_some_and(|at| at < self.now));
+                            .expire_step(shard, now, limit.into(), &mut |db, what| {
+                                expired(model, now, db, what)
                             });
-                    assert!(progress.steps <= usize::from(limit) + 8);
+                    assert!(progress.steps <= usize::from(limit) + 16);
                 }
             }
             Op::Pass(ms) => self.now += i64::from(ms),
@@ -343,7 +430,9 @@ impl World {
     ) {
         let name = key_name(key);
         let len = self.with(db, &name, |mut db, key| {
-            db.get_mut(key).map(|mut entry| {
+            let entry = db.get_mut(key);
+            let entry = entry.filter(|entry| entry.entry().kind() == Kind::String);
+            entry.map(|mut entry| {
                 let len = change(&mut entry);
                 assert_eq!(
                     entry.entry().key(),
@@ -353,45 +442,113 @@ impl World {
                 len
             })
         });
-        let expected = self.live(db, &name).map(|(text, _)| {
-            model(&mut text.bytes);
-            text.form = StringForm::Raw;
-            text.bytes.len()
-        });
+        let expected = match self.live(db, &name) {
+            Some((Content::Text(text), _)) => {
+                model(&mut text.bytes);
+                text.form = StringForm::Raw;
+                Some(text.bytes.len())
+            }
+            _ => None,
+        };
         assert_eq!(len, expected);
+    }
+
+    /// The model after an update, and what the update must have returned.
+    fn updated(
+        &mut self,
+        db: u32,
+        name: Vec<u8>,
+        result: (Result<Option<usize>, WrongKind>, bool),
+        size: Option<&Size>,
+        deadline: Option<i64>,
+        new: Option<Content>,
+    ) {
+        let now = self.now;
+        let content = match (self.live(db, &name), new) {
+            (Some((content, _)), _) => content,
+            (None, Some(new)) => {
+                let entry = (new, None);
+                self.model[db as usize].insert(name.clone(), entry);
+                &mut self.live(db, &name).unwrap().0
+            }
+            (None, None) => return assert_eq!(result, (Ok(None), false)),
+        };
+        let Content::Probe(bytes, deadlines) = content else {
+            return assert_eq!(result.0, Err(WrongKind));
+        };
+        assert!(
+            deadlines.iter().all(|at| *at >= now),
+            "expired parts go before"
+        );
+        let existed = !(bytes.is_empty() && deadlines.is_empty());
+        match size {
+            Some(size) => bytes.extend(size.bytes()),
+            None => bytes.clear(),
+        }
+        match deadline {
+            Some(at) => forget(deadlines.insert(at)),
+            None => deadlines.clear(),
+        }
+        assert_eq!(result.0, Ok(Some(bytes.len())));
+        let is_vacant = content.is_vacant();
+        assert_eq!(result.1, is_vacant && existed);
+        if is_vacant {
+            self.model[db as usize].remove(&name);
+        }
     }
 
     /// Everything that the keyspace holds, and the figures it keeps, against the model.
     fn check(&mut self) {
+        let mut probes = 0;
         for db in 0..DBS {
-            let (mut entries, mut bytes, mut expires) = (BTreeMap::new(), 0, 0);
+            let (mut entries, mut bytes, mut expires, mut sub_expires) = (BTreeMap::new(), 0, 0, 0);
             let access = self.keyspace.open(Footprint::ALL, i64::MIN); // nothing has expired then
             access.db(db).for_each(|entry| {
                 bytes += entry.memory_bytes();
                 expires += usize::from(entry.expire_at().is_some());
+                let probe = entry.object::<Probe>();
+                sub_expires += usize::from(probe.is_some_and(|probe| !probe.deadlines.is_empty()));
+                probes += usize::from(probe.is_some());
                 assert!(
                     entries.insert(entry.key().to_vec(), read(&entry)).is_none(),
                     "a key twice"
                 );
             });
             let expected = self.model[db as usize].iter();
-            let expected = expected
-                .map(|(key, (text, at))| (key.clone(), (text.bytes.clone(), text.encoding(), *at)));
+            let expected = expected.map(|(key, entry)| (key.clone(), shown(entry)));
             assert_eq!(entries, expected.collect::<BTreeMap<_, _>>());
             assert_eq!(self.keyspace.len(db), entries.len());
             assert_eq!(self.keyspace.expires_len(db), expires);
+            assert_eq!(self.keyspace.sub_expires_len(db), sub_expires);
             assert_eq!(self.keyspace.entry_bytes(db), bytes);
             access
                 .footprint()
                 .shards()
                 .for_each(|shard| access.state(shard).check_invariants(&self.keyspace));
         }
+        assert_eq!(Probe::living(), probes, "each is dropped once");
     }
 }
 
-fn read(entry: &EntryRef<'_>) -> (Vec<u8>, Encoding, Option<i64>) {
-    let ValueRef::String(string) = entry.value();
-    (string.to_vec(), entry.encoding(), entry.expire_at())
+/// An entry as it is compared: bytes, deadlines of parts, encoding, deadline.
+type Shown = (Vec<u8>, BTreeSet<i64>, Encoding, Option<i64>);
+
+fn read(entry: &EntryRef<'_>) -> Shown {
+    let (bytes, deadlines) = match (entry.value(), entry.object::<Probe>()) {
+        (ValueRef::String(string), None) => (string.to_vec(), BTreeSet::new()),
+        (ValueRef::Probe(_), Some(probe)) => (probe.bytes.clone(), probe.deadlines.clone()),
+        (value, _) => panic!("{value:?}"),
+    };
+    (bytes, deadlines, entry.encoding(), entry.expire_at())
+}
+
+fn shown((content, at): &(Content, Option<i64>)) -> Shown {
+    match content {
+        Content::Text(text) => (text.bytes.clone(), BTreeSet::new(), text.encoding(), *at),
+        Content::Probe(bytes, deadlines) => {
+            (bytes.clone(), deadlines.clone(), Encoding::Listpack, *at)
+        }
+    }
 }
 
 proptest! {
@@ -409,7 +566,12 @@ proptest! {
         for shard in 0..world.keyspace.shards() {
             while world.keyspace.expire_step(shard, world.now, 7, &mut |_, _| {}).more {}
         }
-        world.model.iter_mut().for_each(|db| db.retain(|_, (_, at)| at.is_none()));
+        world.model.iter_mut().for_each(|db| db.retain(|_, (content, at)| {
+            if let Content::Probe(_, deadlines) = content {
+                deadlines.clear();
+            }
+            at.is_none() && !content.is_vacant()
+        }));
         world.check();
         for db in 0..DBS {
             for name in std::mem::take(&mut world.model[db as usize]).into_keys() {
@@ -470,8 +632,11 @@ fn reading_notes_an_expired_key_and_writing_removes_it() {
     access.purge_expired();
     assert_eq!(keyspace.len(0), 0);
     let mut told = Vec::new();
-    access.take_expired(&mut |db, key| told.push((db, key.to_vec())));
-    assert_eq!(told, [(0, b"k".to_vec())]);
+    access.take_expired(&mut |db, what| {
+        assert_eq!((db, what), (0, Expired::Key(b"k")));
+        told.push(db);
+    });
+    assert_eq!(told.len(), 1);
     assert!(!access.has_expired());
 
     access.db_mut(0).set_string(key, b"v", Expire::At(0));
@@ -484,7 +649,7 @@ fn reading_notes_an_expired_key_and_writing_removes_it() {
         None,
         "and has no deadline to keep"
     );
-    access.take_expired(&mut |db, key| told.push((db, key.to_vec())));
+    access.take_expired(&mut |db, _| told.push(db));
     assert_eq!(told.len(), 2);
 }
 
