@@ -123,7 +123,8 @@ impl Stream {
                 }
                 trimmed.deleted += u64::from(self.inner.entries.delete(id));
             }
-            if !whole {
+            // Of the blocks behind it nothing is old enough; but they may have to make up for what had to stay.
+            if !whole && matches!(trim.to, TrimTo::MinId(_)) {
                 break;
             }
         }
