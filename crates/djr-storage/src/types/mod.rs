@@ -3,17 +3,27 @@
 
 mod limits;
 
+pub mod dictionary;
 pub mod hash;
 pub mod list;
+#[cfg(test)]
+pub(crate) mod probe;
+pub mod listpack;
+pub mod listpack;
 #[cfg(test)]
 pub(crate) mod probe;
 pub mod set;
 pub mod sorted_set;
 pub mod stream;
 
+pub use dictionary::{Dictionary, seed_member_hashes};
 pub use hash::Hash;
 pub use limits::{HashLimits, ListLimits, SetLimits, SortedSetLimits, StreamLimits};
 pub use list::List;
+#[cfg(test)]
+pub(crate) use probe::Probe;
+pub use listpack::Listpack;
+pub use listpack::Listpack;
 #[cfg(test)]
 pub(crate) use probe::Probe;
 pub use set::Set;
