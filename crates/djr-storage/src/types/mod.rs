@@ -6,9 +6,6 @@ mod limits;
 pub mod dictionary;
 pub mod hash;
 pub mod list;
-#[cfg(test)]
-pub(crate) mod probe;
-pub mod listpack;
 pub mod listpack;
 #[cfg(test)]
 pub(crate) mod probe;
@@ -20,9 +17,6 @@ pub use dictionary::{Dictionary, seed_member_hashes};
 pub use hash::Hash;
 pub use limits::{HashLimits, ListLimits, SetLimits, SortedSetLimits, StreamLimits};
 pub use list::List;
-#[cfg(test)]
-pub(crate) use probe::Probe;
-pub use listpack::Listpack;
 pub use listpack::Listpack;
 #[cfg(test)]
 pub(crate) use probe::Probe;

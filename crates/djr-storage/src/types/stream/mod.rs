@@ -210,4 +210,8 @@ impl Object for Stream {
     fn encoding(&self) -> Encoding {
         Encoding::Stream
     }
+
+    fn rewrite(&self, key: &[u8], emit: &mut dyn FnMut(&[&[u8]])) {
+        self.rewrite_as_commands(key, emit);
+    }
 }

@@ -8,7 +8,7 @@ impl Stream {
     /// group, consumer and pending entry, and some for what is remembered of deleted entries.
     ///
     /// An entry that is pending though it is deleted can only be made pending while it is there. So it is put in for a while.
-    pub fn rewrite(&self, key: &[u8], emit: &mut dyn FnMut(&[&[u8]])) {
+    pub(super) fn rewrite_as_commands(&self, key: &[u8], emit: &mut dyn FnMut(&[&[u8]])) {
         let ghosts = self.ghosts();
         self.rewrite_entries(key, &ghosts, emit);
         let mut buffer = [0; ID_TEXT_SIZE_MAX];
