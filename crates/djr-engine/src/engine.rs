@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use djr_storage::keyspace::{Access, Footprint, KeyHash, Keyspace, UnixMillis};
+use djr_storage::keyspace::{Access, Expired, Footprint, KeyHash, Keyspace, UnixMillis};
 
 use crate::command::{Command, KeyShape};
 use crate::context::{ReadContext, WriteContext};
-use crate::effect::{Effect, Effects};
+use crate::effect::{Effect, EffectLog, Effects};
 use crate::keys::each_key;
+use crate::notify::Events;
 use crate::registry::{Registry, Resolved};
 use crate::script::Scripts;
 use crate::settings::Settings;
-use crate::spec::{Reach, Run};
+use crate::spec::{Reach, Read, Run, Write};
 use crate::stats::Lookups;
 use crate::{Args, CommandError, Reply, Rng, Shell};
 
@@ -35,6 +36,8 @@ pub struct Executor {
     pub lookups: std::sync::Arc<Lookups>,
     /// Whether reading a key counts as an access to it: `false` under `CLIENT NO-TOUCH`.
     pub touch: bool,
+    /// The keyspace events of the command, transaction or script under way.
+    pub events: Events,
     pub(crate) effects: Effects,
     pub(crate) interpreter: crate::script::Interpreter,
 }
@@ -46,20 +49,39 @@ impl Executor {
             rng: Rng::new(seed),
             lookups: Default::default(),
             touch: true,
+            events: Events::default(),
             effects: Effects::default(),
             interpreter: Default::default(),
         }
     }
 }
 
-/// What is known of a request before it runs: its command and, if it has one key, that key's hash.
-/// A worker prepares all requests of a batch, so that it can prefetch their keys.
-#[derive(Clone, Copy, Debug)]
+/// What is known of a request before it runs: its command and, if it has keys at known places, the first key's hash.
+/// A worker prepares many requests of a batch at once, so that it can prefetch their keys.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Prepared {
-    /// What the name leads to.
-    pub command: Resolved<'static>,
-    /// The first key's index and hash.
-    pub key: Option<(u32, KeyHash)>,
+    /// What the name leads to; `None` if to nothing ([`Registry::resolve`] says why).
+    pub command: Option<&'static Command>,
+    hash: KeyHash,
+    /// Index of that key; 0: there is none.
+    key_at: u32,
+}
+
+impl Prepared {
+    /// The hash of the first key.
+    #[inline]
+    pub fn key(&self) -> Option<KeyHash> {
+        (self.key_at != 0).then_some(self.hash)
+    }
+
+    /// The arguments that this was prepared from, with the hash of their first key.
+    #[inline]
+    pub fn hashed<'a>(&self, args: Args<'a>) -> Args<'a> {
+        match self.key() {
+            Some(hash) => args.with_hash(self.key_at, hash),
+            None => args,
+        }
+    }
 }
 
 /// How long a shard is waited for before it is looked whether a script keeps it.
@@ -76,21 +98,27 @@ enum Logged {
 
 impl Engine {
     /// Finds the command of a request and hashes its first key.
-    #[inline]
+    #[inline(always)]
     pub fn prepare(&self, args: &Args<'_>) -> Prepared {
-        let command = self.registry.resolve(args);
-        let at = match command {
-            Resolved::Command(command) => match command.key_shape {
-                KeyShape::One(at) => Some(at),
-                KeyShape::Range { first, .. } => Some(first),
-                KeyShape::None | KeyShape::Search => None,
-            },
-            _ => None,
+        let Resolved::Command(command) = self.registry.resolve(args) else {
+            return Prepared::default();
         };
-        let key = at
-            .filter(|at| (*at as usize) < args.len())
-            .map(|at| (at, self.keyspace.key(args.get(at as usize)).hash));
-        Prepared { command, key }
+        let key_at = match command.key_shape {
+            KeyShape::One(at) => at,
+            KeyShape::Range { first, .. } => first,
+            KeyShape::None | KeyShape::Search => 0,
+        };
+        if key_at == 0 || key_at as usize >= args.len() {
+            return Prepared {
+                command: Some(command),
+                ..Prepared::default()
+            };
+        }
+        Prepared {
+            command: Some(command),
+            hash: self.keyspace.key(args.get(key_at as usize)).hash,
+            key_at,
+        }
     }
 
     /// The shards that a command opens in a session of `db`. Errors where its keys can't be found, as in `EVAL … numkeys` out of range.
@@ -125,36 +153,91 @@ impl Engine {
         shell: &mut dyn Shell,
         reply: &mut Reply<'_>,
     ) -> Result<(), CommandError> {
-        if matches!(command.spec.run, Run::Shell) {
+        if matches!(command.run, Run::Shell) {
             return shell.run(command, args, reply);
         }
-        let footprint = match (command.key_shape, args.hashed_key()) {
-            (KeyShape::One(_), Some(hash)) => self.keyspace.footprint(hash),
-            _ => self.footprint(command, shell.db(), args)?,
+        let result = self.execute_locked(executor, command, args, now, shell, reply);
+        if !executor.events.is_empty() {
+            executor.events.deliver(|event| shell.notify(event));
+        }
+        result
+    }
+
+    #[inline]
+    fn execute_locked(
+        &self,
+        executor: &mut Executor,
+        command: &'static Command,
+        args: &Args<'_>,
+        now: UnixMillis,
+        shell: &mut dyn Shell,
+        reply: &mut Reply<'_>,
+    ) -> Result<(), CommandError> {
+        let db = shell.db();
+        let mut access = match (command.key_shape, args.hashed_key()) {
+            (KeyShape::One(_), Some(hash)) => self.open_key(hash, now)?,
+            _ => self.open(self.footprint(command, db, args)?, now)?,
         };
-        let mut access = self.open(footprint, now)?;
         if !executor.touch {
             access.set_touch(false);
         }
-        let db = shell.db();
-        let result = self.run(executor, &mut access, command, args, now, shell, reply);
-        // The usual case: nothing to log but the request itself, if that.
-        if !access.has_expired() && executor.effects.is_empty() {
-            match (&result, args.raw()) {
-                (Ok(Logged::Verbatim), Some(raw)) => {
-                    shell.log().append(db, &[raw]);
-                    return Ok(());
+        let result = match command.run {
+            Run::Read(read) => {
+                let result = self.read(executor, &access, read, db, args, now, reply);
+                if !access.has_expired() {
+                    return result;
                 }
-                (Ok(Logged::Verbatim), None) => {}
-                _ => return result.map(|_| ()),
+                result.map(|()| Logged::Nothing)
             }
-        }
-        self.log_expired(executor, &mut access, shell);
+            Run::Write(write) => {
+                let result = self.write(executor, &mut access, write, db, args, now, reply);
+                // The usual case: nothing to log but the request itself, if that.
+                if !access.has_expired() && executor.effects.is_empty() {
+                    match result {
+                        Ok(Logged::Verbatim) => match args.raw() {
+                            Some(raw) => {
+                                shell.log().append(db, &[raw]);
+                                return Ok(());
+                            }
+                            None => Ok(Logged::Verbatim),
+                        },
+                        result => return result.map(|_| ()),
+                    }
+                } else {
+                    result
+                }
+            }
+            _ => self.run(executor, &mut access, command, args, now, shell, reply),
+        };
+        self.log_all(executor, &mut access, result, db, args, shell)
+    }
+
+    /// Logs what a command did where that is not just the request.
+    #[cold]
+    fn log_all(
+        &self,
+        executor: &mut Executor,
+        access: &mut Access<'_>,
+        result: Result<Logged, CommandError>,
+        db: u32,
+        args: &Args<'_>,
+        shell: &mut dyn Shell,
+    ) -> Result<(), CommandError> {
+        self.log_expired(executor, access, shell);
         if let Ok(Logged::Verbatim) = result {
             executor.effects.push_request(db, args);
         }
         executor.effects.append_to(shell.log());
         result.map(|_| ())
+    }
+
+    /// Opens the shard of one key; refuses where a script that runs too long keeps it.
+    #[inline]
+    fn open_key(&self, hash: KeyHash, now: UnixMillis) -> Result<Access<'_>, CommandError> {
+        match self.keyspace.try_open_key(hash, now) {
+            Some(access) => Ok(access),
+            None => self.open(self.keyspace.footprint(hash), now),
+        }
     }
 
     /// Opens shards; refuses where a script that runs too long keeps them.
@@ -210,34 +293,11 @@ impl Engine {
     ) -> Result<Logged, CommandError> {
         let db = shell.db();
         let start = reply.len();
-        let result = match command.spec.run {
-            Run::Read(read) => {
-                let mut context = ReadContext {
-                    db: access.db(db),
-                    access,
-                    now,
-                    engine: self,
-                    rng: &mut executor.rng,
-                    lookups: &executor.lookups,
-                };
-                read(&mut context, args, reply).map(|()| Logged::Nothing)
-            }
-            Run::Write(write) => {
-                let mut context = WriteContext {
-                    access,
-                    db_index: db,
-                    now,
-                    engine: self,
-                    rng: &mut executor.rng,
-                    lookups: &executor.lookups,
-                    effects: &mut executor.effects,
-                };
-                write(&mut context, args, reply).map(|effect| match effect {
-                    Effect::None => Logged::Nothing,
-                    Effect::Verbatim => Logged::Verbatim,
-                    Effect::Rewritten(_) => Logged::Written,
-                })
-            }
+        let result = match command.run {
+            Run::Read(read) => self
+                .read(executor, access, read, db, args, now, reply)
+                .map(|()| Logged::Nothing),
+            Run::Write(write) => self.write(executor, access, write, db, args, now, reply),
             Run::Script(script) => {
                 script(self, executor, access, args, now, shell, reply).map(|()| Logged::Written)
             }
@@ -250,7 +310,81 @@ impl Engine {
         result
     }
 
-    /// Logs the `DEL` of every key that was met past its deadline.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what a command needs, lent one by one: a struct of these would be borrowed as a whole"
+    )]
+    #[inline(always)]
+    fn read(
+        &self,
+        executor: &mut Executor,
+        access: &Access<'_>,
+        read: Read,
+        db: u32,
+        args: &Args<'_>,
+        now: UnixMillis,
+        reply: &mut Reply<'_>,
+    ) -> Result<(), CommandError> {
+        let start = reply.len();
+        let mut context = ReadContext {
+            db: access.db(db),
+            access,
+            now,
+            engine: self,
+            rng: &mut executor.rng,
+            lookups: &executor.lookups,
+            events: &executor.events,
+        };
+        let result = read(&mut context, args, reply);
+        if result.is_err() {
+            reply.truncate(start);
+        }
+        result
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what a command needs, lent one by one: a struct of these would be borrowed as a whole"
+    )]
+    #[inline(always)]
+    fn write(
+        &self,
+        executor: &mut Executor,
+        access: &mut Access<'_>,
+        write: Write,
+        db: u32,
+        args: &Args<'_>,
+        now: UnixMillis,
+        reply: &mut Reply<'_>,
+    ) -> Result<Logged, CommandError> {
+        let start = reply.len();
+        let mut context = WriteContext {
+            access,
+            db_index: db,
+            now,
+            engine: self,
+            rng: &mut executor.rng,
+            lookups: &executor.lookups,
+            effects: &mut executor.effects,
+            events: &executor.events,
+            removed: false,
+        };
+        let result = match write(&mut context, args, reply) {
+            Ok(Effect::None) => Ok(Logged::Nothing),
+            Ok(Effect::Verbatim) => Ok(Logged::Verbatim),
+            Ok(Effect::Rewritten(_)) => Ok(Logged::Written),
+            Err(error) => {
+                reply.truncate(start);
+                Err(error)
+            }
+        };
+        if access.has_lent() {
+            access.settle_lent(!matches!(result, Ok(Logged::Nothing) | Err(_)));
+        }
+        result
+    }
+
+    /// Logs what was removed because it was met past its deadline, and notes its events before those of what met it.
     pub(crate) fn log_expired(
         &self,
         executor: &mut Executor,
@@ -261,13 +395,28 @@ impl Engine {
             return;
         }
         access.purge_expired();
-        let log = shell.log();
-        let mut encoded = Vec::new();
-        access.take_expired(&mut |db, key| {
-            encoded.clear();
-            djr_protocol::encode_command(&mut encoded, &[b"DEL", key]);
-            log.append(db, &[&encoded]);
-            executor.lookups.expired.add(1);
+        let (log, events) = (shell.log(), &executor.events);
+        let (wanted, before) = (self.settings.notify(), events.len());
+        access.take_expired(&mut |db, expired| {
+            log_expiry(log, db, expired);
+            events.push_expired(wanted, db, expired);
+            if let Expired::Key(_) = expired {
+                executor.lookups.expired.add(1);
+            }
         });
+        events.move_to_front(before);
     }
+}
+
+/// Logs one thing that has expired, as a batch of its own.
+pub fn log_expiry(log: &mut dyn EffectLog, db: u32, expired: Expired<'_>) {
+    let mut encoded = Vec::new();
+    match expired {
+        Expired::Key(key) => djr_protocol::encode_command(&mut encoded, &[b"DEL", key]),
+        Expired::Field { key, field } => {
+            djr_protocol::encode_command(&mut encoded, &[b"HDEL", key, field]);
+        }
+        Expired::Fields { .. } => return,
+    }
+    log.append(db, &[&encoded]);
 }

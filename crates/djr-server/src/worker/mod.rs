@@ -20,6 +20,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use djr_engine::command::Command;
+use djr_engine::engine::log_expiry;
+use djr_engine::notify::{Event, Events};
 use djr_engine::spec::Flags;
 use djr_engine::{EffectLog, Executor};
 use djr_protocol::Limits;
@@ -58,6 +60,8 @@ pub(crate) struct Worker {
     core: Core,
     executor: Executor,
     requests: Requests,
+    /// While requests are executed: keeps what prefetches look at.
+    turn: Option<Turn>,
     read_buffer: Box<[u8]>,
     ready: Vec<Ready>,
 }
@@ -74,8 +78,8 @@ pub(crate) struct Core {
     clock: Instant,
     /// The reasons for looking twice ([`Gate`]) at the beginning of this turn.
     pub(crate) gate: u32,
-    /// While requests are executed: keeps what prefetches look at.
-    pub(crate) turn: Option<Turn>,
+    /// As long may the buffer of replies get whose connection's requests are executed.
+    pub(crate) output_len_max: usize,
     driver: Driver,
     listeners: Vec<Listener>,
     connections: Vec<Option<Box<Connection>>>,
@@ -96,6 +100,8 @@ pub(crate) struct Core {
     busy_script: bool,
     /// Watches that have ended and are still in the keyspace.
     unwatch_later: Vec<(Vec<Watch>, WatchFlag)>,
+    /// Keyspace events of what has expired.
+    events: Events,
 }
 
 /// The worker's way to the log.
@@ -108,15 +114,6 @@ pub(crate) struct WorkerLog {
     dirty: bool,
     /// Changes of the data set so far, for `rdb_changes_since_last_save`.
     pub(crate) changes: u64,
-}
-
-impl WorkerLog {
-    /// Appends the `DEL` of a key that has expired.
-    pub(crate) fn append_del(&mut self, db: u32, key: &[u8]) {
-        let mut encoded = Vec::new();
-        djr_protocol::encode_command(&mut encoded, &[b"DEL", key]);
-        self.append(db, &[&encoded]);
-    }
 }
 
 impl EffectLog for WorkerLog {
@@ -155,7 +152,7 @@ impl Worker {
                 now: clock::unix_millis(),
                 clock: clock::monotonic(),
                 gate: 0,
-                turn: None,
+                output_len_max: usize::MAX,
                 driver,
                 listeners,
                 connections: Vec::new(),
@@ -169,9 +166,11 @@ impl Worker {
                 next_tick: clock::monotonic() + TICK,
                 busy_script: false,
                 unwatch_later: Vec::new(),
+                events: Events::default(),
             },
             executor,
             requests: Requests::default(),
+            turn: None,
             read_buffer: vec![0; READ_SIZE].into_boxed_slice(),
             ready: Vec::new(),
         })
@@ -200,6 +199,7 @@ impl Worker {
         };
         self.core.driver.wait(Some(timeout), &mut ready)?;
         self.core.begin_turn();
+        self.turn = Some(self.shared.engine.keyspace.pin());
         for mail in self.core.mails() {
             match mail {
                 Mail::Connection(accepted) => self.core.add(accepted),
@@ -231,6 +231,7 @@ impl Worker {
         if self.core.clock >= self.core.next_tick {
             self.tick();
         }
+        self.turn = None;
         self.core.end_turn();
         Ok(())
     }
@@ -314,8 +315,11 @@ impl Worker {
             decoder,
             input,
             out,
+            out_written,
             ..
         } = connection;
+        let limit = self.core.shared.config.output_limit();
+        self.core.output_len_max = limit.hard_or_none().saturating_add(*out_written);
         let mut kept = std::mem::take(input);
         let bytes: &[u8] = if kept.is_empty() {
             &self.read_buffer[..fresh]
@@ -346,6 +350,7 @@ impl Worker {
             let done = self.requests.execute(
                 rest,
                 &self.shared.engine,
+                self.turn.as_ref(),
                 &mut self.core,
                 &mut self.executor,
                 session,
@@ -453,14 +458,12 @@ impl Core {
         if self.log.log.is_none() {
             self.log.log = self.shared.log();
         }
-        self.turn = Some(self.shared.engine.keyspace.pin());
         self.stats.turns.add(1);
         self.free.append(&mut self.freed);
     }
 
     /// Hands the log to the operating system, then writes the replies.
     fn end_turn(&mut self) {
-        self.turn = None;
         if std::mem::take(&mut self.log.dirty)
             && let Some(log) = &self.log.log
             && log.flush().is_err()
@@ -592,8 +595,11 @@ impl Core {
             self.paused.push(id);
         }
         let open = open && !connection.session.dropped;
+        let overfull = connection.session.overfull;
         self.connections[id] = Some(connection);
-        if !open {
+        if overfull {
+            self.close_overfull(id);
+        } else if !open {
             self.close(id);
         }
     }
@@ -760,7 +766,22 @@ impl Core {
 
     /// The active expiry: each worker has its share of the shards.
     fn expire(&mut self) {
+        self.expire_some();
+        if !self.events.is_empty() {
+            let events = std::mem::take(&mut self.events);
+            events.deliver(|event| self.notify(event));
+            self.events = events;
+        }
+    }
+
+    /// Publishes a keyspace event, which the setting wants.
+    pub(crate) fn notify(&mut self, _event: Event<'_>) {
+        // There are no subscribers yet.
+    }
+
+    fn expire_some(&mut self) {
         let keyspace = &self.shared.engine.keyspace;
+        let wanted = self.shared.engine.settings.notify();
         let workers = self.shared.workers.len() as u32;
         let active = self.shared.active_expire.load(Relaxed);
         let began = clock::monotonic();
@@ -770,10 +791,11 @@ impl Core {
                 continue;
             }
             loop {
-                let log = &mut self.log;
+                let (log, events) = (&mut self.log, &self.events);
                 let progress =
-                    keyspace.expire_step(shard, self.now, EXPIRE_STEPS, &mut |db, key| {
-                        log.append_del(db, key);
+                    keyspace.expire_step(shard, self.now, EXPIRE_STEPS, &mut |db, expired| {
+                        log_expiry(log, db, expired);
+                        events.push_expired(wanted, db, expired);
                     });
                 self.stats.expired_active.add(progress.expired as u64);
                 if !progress.more {

@@ -19,7 +19,7 @@ pub struct Access<'k> {
     touch: Cell<bool>,
     expired: RefCell<Option<Box<Notes>>>,
     /// Watched keys whose value was lent for changing.
-    lent: RefCell<Vec<(u32, KeyHash, Box<[u8]>)>>,
+    lent: RefCell<Vec<KeptKey>>,
     // Locks belong to the thread that took them.
     _not_send: PhantomData<*const ()>,
 }
@@ -45,11 +45,14 @@ pub enum Expired<'a> {
     },
 }
 
+/// Db, hash and bytes of a key.
+type KeptKey = (u32, KeyHash, Box<[u8]>);
+
 /// What was met past its deadline.
 #[derive(Default)]
 struct Notes {
     /// Keys found by reading: still in the keyspace.
-    noted: Vec<(u32, KeyHash, Box<[u8]>)>,
+    noted: Vec<KeptKey>,
     /// Removed, and not yet told.
     removed: Vec<(u32, Removed)>,
 }
@@ -91,6 +94,16 @@ impl<'k> Access<'k> {
         Some(Self::locked(keyspace, footprint, now))
     }
 
+    /// One shard, which must exist, if it is free at this moment.
+    #[inline]
+    pub(super) fn try_one(keyspace: &'k Keyspace, shard: u32, now: UnixMillis) -> Option<Self> {
+        keyspace
+            .shard(shard)
+            .try_lock()
+            .then(|| Self::locked(keyspace, Footprint::of(shard), now))
+    }
+
+    #[inline]
     fn locked(keyspace: &'k Keyspace, footprint: Footprint, now: UnixMillis) -> Self {
         Self {
             keyspace,
@@ -303,6 +316,7 @@ impl<'k> Access<'k> {
 }
 
 impl Drop for Access<'_> {
+    #[inline]
     fn drop(&mut self) {
         debug_assert!(
             std::thread::panicking()

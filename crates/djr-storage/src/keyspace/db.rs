@@ -249,6 +249,7 @@ fn is_past(expire_at: Option<UnixMillis>, now: UnixMillis) -> bool {
 pub struct DbMut<'a> {
     db: Db<'a>,
     removed: bool,
+    inserted: bool,
     _exclusive: PhantomData<&'a mut ()>,
 }
 
@@ -258,6 +259,7 @@ impl<'a> DbMut<'a> {
         Self {
             db: Db::new(access, db),
             removed: false,
+            inserted: false,
             _exclusive: PhantomData,
         }
     }
@@ -305,6 +307,7 @@ impl<'a> DbMut<'a> {
         DbMut {
             db: Db::new(self.db.access, db),
             removed: false,
+            inserted: false,
             _exclusive: PhantomData,
         }
     }
@@ -452,6 +455,7 @@ impl<'a> DbMut<'a> {
                 None,
                 NewValue::Object(NewObject::new(&mut object)),
             );
+            self.inserted = true;
         }
         Ok(result)
     }
@@ -461,9 +465,14 @@ impl<'a> DbMut<'a> {
         self.removed
     }
 
+    /// Whether the last [`update_or_insert`](Self::update_or_insert) made the key.
+    pub fn was_inserted(&self) -> bool {
+        self.inserted
+    }
+
     /// Begins an update: finds the structure, which is of this kind, and counts the access.
     fn lend(&mut self, key: Key<'_>, kind: Kind) -> Result<(Part<'_>, Option<Slot>), WrongKind> {
-        self.removed = false;
+        (self.removed, self.inserted) = (false, false);
         let access = self.db.access;
         let (mut part, slot) = self.find_live(key);
         let Some(slot) = slot else {

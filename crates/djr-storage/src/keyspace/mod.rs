@@ -30,6 +30,8 @@ mod entry;
 mod hash;
 #[allow(clippy::module_inception)]
 mod keyspace;
+#[cfg(test)]
+mod model_tests;
 mod options;
 mod part;
 mod shard;
@@ -45,3 +47,5 @@ pub use hash::{Footprint, Key, KeyHash, UnixMillis};
 pub use keyspace::{ExpireProgress, Keyspace, Turn};
 pub use options::{AccessClock, KeyspaceOptions};
 pub use watch::WatchFlag;
+
+pub use crate::table::Home;

@@ -20,6 +20,7 @@ const OBJECT_SIZE_MAX: usize = 64;
 macro_rules! with_type {
     ($kind:expr, $structure:ident => $body:expr) => {
         match $kind {
+            // Callers have looked at the form, which is another one for strings.
             Kind::String => unreachable!("a string is not a structure"),
             Kind::List => {
                 type $structure = List;
@@ -178,6 +179,7 @@ impl<'a> Block<'a> {
         macro_rules! value {
             ($($kind:ident)*) => {
                 match kind_of(shape.meta) {
+                    // The form of a block with a string is another one.
                     Kind::String => unreachable!("a string is not a structure"),
                     // SAFETY: as in `object`.
                     $(Kind::$kind => ValueRef::$kind(unsafe {
