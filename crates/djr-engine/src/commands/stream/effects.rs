@@ -38,7 +38,14 @@ pub(super) fn log_claims(
                 context,
                 &[b"XCLAIM", key.bytes, group, consumer, b"0"],
                 part.iter().map(|claim| claim.id),
-                &[b"TIME", time, b"RETRYCOUNT", deliveries, b"FORCE", b"JUSTID"],
+                &[
+                    b"TIME",
+                    time,
+                    b"RETRYCOUNT",
+                    deliveries,
+                    b"FORCE",
+                    b"JUSTID",
+                ],
             ));
         }
     }
@@ -55,7 +62,12 @@ pub(super) fn log_acknowledged(
     let mut logged = None;
     for part in ids.chunks(IDS_PER_COMMAND) {
         let ids = part.iter().copied();
-        logged = Some(log_with_ids(context, &[b"XACK", key.bytes, group], ids, &[]));
+        logged = Some(log_with_ids(
+            context,
+            &[b"XACK", key.bytes, group],
+            ids,
+            &[],
+        ));
     }
     logged
 }

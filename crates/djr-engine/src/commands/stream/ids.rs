@@ -58,11 +58,9 @@ pub(super) fn parse_id(text: &[u8], seq: u64) -> Result<StreamId, CommandError> 
 /// The first id of a range; behind `(` the one that is just outside.
 pub(super) fn parse_start(text: &[u8]) -> Result<StreamId, CommandError> {
     match text {
-        [b'(', id @ ..] if !id.is_empty() => {
-            parse_strict(id, 0)?
-                .next()
-                .ok_or(CommandError::text("ERR invalid start ID for the interval"))
-        }
+        [b'(', id @ ..] if !id.is_empty() => parse_strict(id, 0)?
+            .next()
+            .ok_or(CommandError::text("ERR invalid start ID for the interval")),
         _ => parse_id(text, 0),
     }
 }
@@ -70,11 +68,9 @@ pub(super) fn parse_start(text: &[u8]) -> Result<StreamId, CommandError> {
 /// The last id of a range; behind `(` the one that is just outside.
 pub(super) fn parse_end(text: &[u8]) -> Result<StreamId, CommandError> {
     match text {
-        [b'(', id @ ..] if !id.is_empty() => {
-            parse_strict(id, u64::MAX)?
-                .previous()
-                .ok_or(CommandError::text("ERR invalid end ID for the interval"))
-        }
+        [b'(', id @ ..] if !id.is_empty() => parse_strict(id, u64::MAX)?
+            .previous()
+            .ok_or(CommandError::text("ERR invalid end ID for the interval")),
         _ => parse_id(text, u64::MAX),
     }
 }
@@ -93,7 +89,9 @@ fn parse_number(text: &[u8]) -> Option<u64> {
     if let Some(integer) = djr_storage::value::parse_integer(text) {
         return u64::try_from(integer).ok();
     }
-    let blanks = text.iter().take_while(|byte| matches!(byte, b' ' | b'\t'..=b'\r'));
+    let blanks = text
+        .iter()
+        .take_while(|byte| matches!(byte, b' ' | b'\t'..=b'\r'));
     let text = &text[blanks.count()..];
     let (negative, digits) = match text {
         [b'-', digits @ ..] => (true, digits),
@@ -111,7 +109,11 @@ fn parse_number(text: &[u8]) -> Option<u64> {
         }
         number = number.checked_mul(10)?.checked_add(u64::from(digit))?;
     }
-    Some(if negative { number.wrapping_neg() } else { number })
+    Some(if negative {
+        number.wrapping_neg()
+    } else {
+        number
+    })
 }
 
 #[cfg(test)]
@@ -145,14 +147,26 @@ mod tests {
         assert_eq!(NewId::parse(b"5-*").ok(), Some(NewId::AutoSeq(5)));
         assert_eq!(NewId::parse(b"5").ok(), Some(NewId::Given(id(5, 0))));
         assert_eq!(NewId::parse(b"5-6\0x").ok(), Some(NewId::Given(id(5, 6))));
-        for text in [&b"5-6-*"[..], b"-*", b"**", b"-", b"+", b"5-", b"", &[b'1'; 128]] {
+        for text in [
+            &b"5-6-*"[..],
+            b"-*",
+            b"**",
+            b"-",
+            b"+",
+            b"5-",
+            b"",
+            &[b'1'; 128],
+        ] {
             assert!(NewId::parse(text).is_err(), "{}", text.escape_ascii());
         }
         assert_eq!(parse_start(b"5").ok(), Some(id(5, 0)));
         assert_eq!(parse_end(b"5").ok(), Some(id(5, u64::MAX)));
         assert_eq!(parse_start(b"(5-1").ok(), Some(id(5, 2)));
         assert_eq!(parse_end(b"(5-1").ok(), Some(id(5, 0)));
-        assert_eq!((parse_start(b"-").ok(), parse_end(b"+").ok()), (Some(StreamId::MIN), Some(StreamId::MAX)));
+        assert_eq!(
+            (parse_start(b"-").ok(), parse_end(b"+").ok()),
+            (Some(StreamId::MIN), Some(StreamId::MAX))
+        );
         assert!(parse_start(b"(").is_err() && parse_start(b"(-").is_err());
     }
 }

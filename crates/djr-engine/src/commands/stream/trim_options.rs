@@ -1,9 +1,7 @@
 //! `MAXLEN | MINID [= | ~] threshold [LIMIT count]` and `KEEPREF | DELREF | ACKED`: what XADD and XTRIM trim.
 
 use djr_storage::types::StreamLimits;
-use djr_storage::types::stream::{
-    References, Stream, StreamId, Trim, TrimTo, Trimmed,
-};
+use djr_storage::types::stream::{References, Stream, StreamId, Trim, TrimTo, Trimmed};
 
 use super::ids::parse_strict;
 use crate::spec::Arg;
@@ -115,9 +113,9 @@ impl TrimOptions {
             TrimTo::MinId(parse_strict(args.get(goal), 0)?)
         } else {
             let len = u64::try_from(args.integer(goal)?);
-            TrimTo::MaxLen(len.map_err(|_| {
-                CommandError::text("ERR The MAXLEN argument must be >= 0.")
-            })?)
+            TrimTo::MaxLen(
+                len.map_err(|_| CommandError::text("ERR The MAXLEN argument must be >= 0."))?,
+            )
         });
         Ok(goal + 1 - index)
     }

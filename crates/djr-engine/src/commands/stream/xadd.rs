@@ -6,6 +6,7 @@ use djr_storage::types::stream::{Entries, ID_TEXT_SIZE_MAX, StreamId, Trim};
 use super::super::prelude::*;
 use super::ids::NewId;
 use super::trim_options::{self, ExactTrim, REFERENCES, TrimOptions};
+use crate::notify::Notify;
 
 pub(super) static SPEC: CommandSpec = CommandSpec {
     name: "xadd",
@@ -94,7 +95,9 @@ fn xadd(
     let id = new_id(options.id, last, context.now)?;
     let size: usize = args.from(fields).map(<[u8]>::len).sum();
     if size > Entries::ENTRY_SIZE_MAX {
-        return Err(CommandError::text("ERR Elements are too large to be stored"));
+        return Err(CommandError::text(
+            "ERR Elements are too large to be stored",
+        ));
     }
     let (trimmed, exact) = context.update_or_insert(key, |stream: &mut Stream| {
         stream.append(id, words / 2, |index| args.get(fields + index), &limits);
@@ -132,7 +135,9 @@ fn new_id(id: NewId, last: StreamId, now: UnixMillis) -> Result<StreamId, Comman
     }
     let id = match id {
         NewId::Given(id) => Some(id),
-        NewId::AutoSeq(ms) if ms == last.ms => last.seq.checked_add(1).map(|seq| StreamId::new(ms, seq)),
+        NewId::AutoSeq(ms) if ms == last.ms => {
+            last.seq.checked_add(1).map(|seq| StreamId::new(ms, seq))
+        }
         NewId::AutoSeq(ms) => Some(StreamId::new(ms, 0)),
         NewId::Auto => Stream::id_after(last, now.max(0) as u64),
     };

@@ -8,6 +8,7 @@ use super::effects::{Claimed, log_acknowledged, log_claims, log_consumer};
 use super::group::{no_key_or_group, update_group};
 use super::ids::parse_start;
 use super::reply::{reply_entry, reply_id};
+use crate::notify::Notify;
 
 pub(super) static SPEC: CommandSpec = CommandSpec {
     name: "xautoclaim",
@@ -46,9 +47,9 @@ struct Options {
 
 impl Options {
     fn parse(args: &Args<'_>) -> Result<Self, CommandError> {
-        let idle_min = args.integer(4).map_err(|_| {
-            CommandError::text("ERR Invalid min-idle-time argument for XAUTOCLAIM")
-        })?;
+        let idle_min = args
+            .integer(4)
+            .map_err(|_| CommandError::text("ERR Invalid min-idle-time argument for XAUTOCLAIM"))?;
         let mut options = Self {
             idle_min: idle_min.max(0),
             start: parse_start(args.get(5))?,
@@ -202,9 +203,13 @@ mod tests {
     #[test]
     fn goes_through_what_is_pending() {
         check(
-            &format!("{PENDING} | @wait 10 | XAUTOCLAIM s g d 11 - | XAUTOCLAIM s g d 10 - COUNT 1 | XAUTOCLAIM s g d 0 1-2 COUNT 1 JUSTID | XDEL s 1-3 | \
-                      XAUTOCLAIM s g e 5 (1-1 | XPENDING s g - + 9 | XAUTOCLAIM s g e 0 0 COUNT 1 JUSTID"),
-            &format!("{REPLIES} | ok | [0-0 [] []] | [1-2 [[1-1 [a b]]] []] | [1-3 [1-2] []] | 1 | [0-0 [] [1-3]] | [[1-1 d 0 2] [1-2 d 0 1]] | [1-2 [1-1] []]"),
+            &format!(
+                "{PENDING} | @wait 10 | XAUTOCLAIM s g d 11 - | XAUTOCLAIM s g d 10 - COUNT 1 | XAUTOCLAIM s g d 0 1-2 COUNT 1 JUSTID | XDEL s 1-3 | \
+                      XAUTOCLAIM s g e 5 (1-1 | XPENDING s g - + 9 | XAUTOCLAIM s g e 0 0 COUNT 1 JUSTID"
+            ),
+            &format!(
+                "{REPLIES} | ok | [0-0 [] []] | [1-2 [[1-1 [a b]]] []] | [1-3 [1-2] []] | 1 | [0-0 [] [1-3]] | [[1-1 d 0 2] [1-2 d 0 1]] | [1-2 [1-1] []]"
+            ),
         );
     }
 
@@ -220,10 +225,12 @@ mod tests {
     #[test]
     fn logs_what_it_found() {
         check_effects(
-            &format!("{PENDING} | XDEL s 1-2 | @wait 5 | XAUTOCLAIM s g d 1 0 | XAUTOCLAIM s g e 1000 0"),
+            &format!(
+                "{PENDING} | XDEL s 1-2 | @wait 5 | XAUTOCLAIM s g d 1 0 | XAUTOCLAIM s g e 1000 0"
+            ),
             "XADD s 1-1 a b | XADD s 1-2 c d | XADD s 1-3 e f | XGROUP CREATE s g 0 | \
-             XCLAIM s g c 0 1-1 1-2 1-3 TIME 1700000000000 RETRYCOUNT 1 FORCE JUSTID | XGROUP SETID s g 1-3 ENTRIESREAD 3 | XDEL s 1-2 | \
-             XACK s g 1-2 | XCLAIM s g d 0 1-1 1-3 TIME 1700000000005 RETRYCOUNT 2 FORCE JUSTID | XGROUP CREATECONSUMER s g e",
+             MULTI | XCLAIM s g c 0 1-1 1-2 1-3 TIME 1700000000000 RETRYCOUNT 1 FORCE JUSTID | XGROUP SETID s g 1-3 ENTRIESREAD 3 | EXEC | XDEL s 1-2 | \
+             MULTI | XACK s g 1-2 | XCLAIM s g d 0 1-1 1-3 TIME 1700000000005 RETRYCOUNT 2 FORCE JUSTID | EXEC | XGROUP CREATECONSUMER s g e",
         );
     }
 }

@@ -9,6 +9,7 @@ use super::group::{no_key_or_group, update_group};
 use super::ids::parse_strict;
 use super::reply::{reply_entry, reply_id};
 use crate::error::quoted;
+use crate::notify::Notify;
 
 pub(super) static SPEC: CommandSpec = CommandSpec {
     name: "xclaim",
@@ -237,17 +238,23 @@ mod tests {
     #[test]
     fn moves_what_is_idle() {
         check(
-            &format!("{PENDING} | @wait 10 | XCLAIM s g d 11 1-1 1-2 | XCLAIM s g d 10 1-1 1-3 5-5 | XPENDING s g - + 9 | XCLAIM s g d 0 1-2 JUSTID | \
-                      XCLAIM s g d 0 1-1 IDLE 5 RETRYCOUNT 9 | XPENDING s g - + 9 | XCLAIM s g e 0 1-3 FORCE | XCLAIM s g e 0 1-3 TIME 1699999999000 JUSTID | XPENDING s g - + 9 e"),
-            &format!("{REPLIES} | ok | [] | [[1-1 [a b]]] | [[1-1 d 0 2] [1-2 c 10 1]] | [1-2] | [[1-1 [a b]]] | [[1-1 d 5 9] [1-2 d 0 1]] | \
-                      [[1-3 [e f]]] | [1-3] | [[1-3 e 1010 2]]"),
+            &format!(
+                "{PENDING} | @wait 10 | XCLAIM s g d 11 1-1 1-2 | XCLAIM s g d 10 1-1 1-3 5-5 | XPENDING s g - + 9 | XCLAIM s g d 0 1-2 JUSTID | \
+                      XCLAIM s g d 0 1-1 IDLE 5 RETRYCOUNT 9 | XPENDING s g - + 9 | XCLAIM s g e 0 1-3 FORCE | XCLAIM s g e 0 1-3 TIME 1699999999000 JUSTID | XPENDING s g - + 9 e"
+            ),
+            &format!(
+                "{REPLIES} | ok | [] | [[1-1 [a b]]] | [[1-1 d 0 2] [1-2 c 10 1]] | [1-2] | [[1-1 [a b]]] | [[1-1 d 5 9] [1-2 d 0 1]] | \
+                      [[1-3 [e f]]] | [1-3] | [[1-3 e 1010 2]]"
+            ),
         );
     }
 
     #[test]
     fn forgets_what_was_deleted() {
         check(
-            &format!("{PENDING} | XDEL s 1-1 | XCLAIM s g d 0 1-1 1-2 LASTID 1-3 | XPENDING s g | XREADGROUP GROUP g c STREAMS s >"),
+            &format!(
+                "{PENDING} | XDEL s 1-1 | XCLAIM s g d 0 1-1 1-2 LASTID 1-3 | XPENDING s g | XREADGROUP GROUP g c STREAMS s >"
+            ),
             &format!("{REPLIES} | 1 | [[1-2 [c d]]] | [1 1-2 1-2 [[d 1]]] | (nil)"),
         );
     }
@@ -267,10 +274,12 @@ mod tests {
     #[test]
     fn logs_what_it_found() {
         check_effects(
-            &format!("{PENDING} | XDEL s 1-1 | @wait 5 | XCLAIM s g d 1 1-1 1-2 1-3 FORCE LASTID 1-3 | XCLAIM s g x 1000 1-3"),
+            &format!(
+                "{PENDING} | XDEL s 1-1 | @wait 5 | XCLAIM s g d 1 1-1 1-2 1-3 FORCE LASTID 1-3 | XCLAIM s g x 1000 1-3"
+            ),
             "XADD s 1-1 a b | XADD s 1-2 c d | XADD s 1-3 e f | XGROUP CREATE s g 0 | \
-             XCLAIM s g c 0 1-1 1-2 TIME 1700000000000 RETRYCOUNT 1 FORCE JUSTID | XGROUP SETID s g 1-2 ENTRIESREAD 2 | XDEL s 1-1 | \
-             XACK s g 1-1 | XCLAIM s g d 0 1-2 1-3 TIME 1700000000005 RETRYCOUNT 2 FORCE JUSTID | XGROUP SETID s g 1-3 ENTRIESREAD 2 | \
+             MULTI | XCLAIM s g c 0 1-1 1-2 TIME 1700000000000 RETRYCOUNT 1 FORCE JUSTID | XGROUP SETID s g 1-2 ENTRIESREAD 2 | EXEC | XDEL s 1-1 | \
+             MULTI | XACK s g 1-1 | XCLAIM s g d 0 1-2 1-3 TIME 1700000000005 RETRYCOUNT 2 FORCE JUSTID | XGROUP SETID s g 1-3 ENTRIESREAD 2 | EXEC | \
              XGROUP CREATECONSUMER s g x",
         );
     }

@@ -5,6 +5,7 @@ use djr_storage::types::stream::StreamId;
 
 use super::super::prelude::*;
 use super::ids::parse_strict;
+use crate::notify::Notify;
 
 pub(super) static SPEC: CommandSpec = CommandSpec {
     name: "xdel",

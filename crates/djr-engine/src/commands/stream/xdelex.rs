@@ -6,6 +6,7 @@ use djr_storage::types::stream::{References, StreamId};
 use super::super::prelude::*;
 use super::ids::parse_strict;
 use super::trim_options::{REFERENCES, references};
+use crate::notify::Notify;
 
 pub(super) static XDELEX: CommandSpec = CommandSpec {
     name: "xdelex",
@@ -83,7 +84,8 @@ impl Options {
                     ));
                 }
                 let texts = args.from(first).take(count);
-                let parsed: Result<Vec<StreamId>, _> = texts.map(|text| parse_strict(text, 0)).collect();
+                let parsed: Result<Vec<StreamId>, _> =
+                    texts.map(|text| parse_strict(text, 0)).collect();
                 ids = Some(parsed?);
                 index = first + count;
             } else {
@@ -138,7 +140,10 @@ fn delete(
     };
     reply.array(options.ids.len());
     let Some(results) = results else {
-        options.ids.iter().for_each(|_| reply.integer(Outcome::Missing as i64));
+        options
+            .ids
+            .iter()
+            .for_each(|_| reply.integer(Outcome::Missing as i64));
         return Ok(Effect::None);
     };
     let (mut deleted, mut changed) = (false, false);
@@ -150,7 +155,11 @@ fn delete(
     if deleted {
         context.notify(Notify::STREAM, "xdel", key.bytes);
     }
-    Ok(if changed { Effect::Verbatim } else { Effect::None })
+    Ok(if changed {
+        Effect::Verbatim
+    } else {
+        Effect::None
+    })
 }
 
 /// Also returns whether a group has forgotten the entry.
@@ -173,7 +182,11 @@ fn delete_one(
         References::Delete => forgotten |= stream.drop_references(id),
         References::Acknowledged if stream.is_referenced(id) => {
             let there = group.is_some() || stream.entries().get(id).is_some();
-            let outcome = if there { Outcome::Needed } else { Outcome::Missing };
+            let outcome = if there {
+                Outcome::Needed
+            } else {
+                Outcome::Missing
+            };
             return (outcome, forgotten);
         }
         _ => {}
@@ -194,12 +207,15 @@ mod tests {
 
     const PENDING: &str = "XADD s 1-1 a b | XADD s 1-2 a b | XADD s 1-3 a b | XGROUP CREATE s g 0 | XGROUP CREATE s h 0 | \
         XREADGROUP GROUP g c COUNT 2 STREAMS s > | XREADGROUP GROUP h c COUNT 1 STREAMS s >";
-    const REPLIES: &str = "1-1 | 1-2 | 1-3 | OK | OK | [[s [[1-1 [a b]] [1-2 [a b]]]]] | [[s [[1-1 [a b]]]]]";
+    const REPLIES: &str =
+        "1-1 | 1-2 | 1-3 | OK | OK | [[s [[1-1 [a b]] [1-2 [a b]]]]] | [[s [[1-1 [a b]]]]]";
 
     #[test]
     fn deletes_and_keeps_references() {
         check(
-            &format!("{PENDING} | XDELEX s IDS 2 1-1 5-5 | XDELEX s KEEPREF IDS 1 1-1 | XPENDING s g | XLEN s | XDELEX n IDS 2 1 2"),
+            &format!(
+                "{PENDING} | XDELEX s IDS 2 1-1 5-5 | XDELEX s KEEPREF IDS 1 1-1 | XPENDING s g | XLEN s | XDELEX n IDS 2 1 2"
+            ),
             &format!("{REPLIES} | [1 -1] | [-1] | [2 1-1 1-2 [[c 2]]] | 2 | [-1 -1]"),
         );
     }
@@ -207,7 +223,9 @@ mod tests {
     #[test]
     fn deletes_references_too() {
         check(
-            &format!("{PENDING} | XDELEX s IDS 2 1-1 1-2 DELREF | XPENDING s g | XPENDING s h | XLEN s"),
+            &format!(
+                "{PENDING} | XDELEX s IDS 2 1-1 1-2 DELREF | XPENDING s g | XPENDING s h | XLEN s"
+            ),
             &format!("{REPLIES} | [1 1] | [0 (nil) (nil) (nil)] | [0 (nil) (nil) (nil)] | 1"),
         );
         check(
@@ -219,8 +237,10 @@ mod tests {
     #[test]
     fn leaves_what_is_needed() {
         check(
-            &format!("{PENDING} | XDELEX s ACKED IDS 3 1-1 1-2 9-9 | XACK s g 1-1 | XDELEX s ACKED IDS 1 1-1 | XACKDEL s h ACKED IDS 1 1-1 | \
-                      XACKDEL s g ACKED IDS 1 1-2 | XLEN s"),
+            &format!(
+                "{PENDING} | XDELEX s ACKED IDS 3 1-1 1-2 9-9 | XACK s g 1-1 | XDELEX s ACKED IDS 1 1-1 | XACKDEL s h ACKED IDS 1 1-1 | \
+                      XACKDEL s g ACKED IDS 1 1-2 | XLEN s"
+            ),
             &format!("{REPLIES} | [2 2 -1] | 1 | [2] | [1] | [2] | 2"),
         );
     }
@@ -228,8 +248,12 @@ mod tests {
     #[test]
     fn acknowledges_and_deletes() {
         check(
-            &format!("{PENDING} | XACKDEL s g IDS 3 1-1 1-1 1-3 | XPENDING s g | XPENDING s h | XACKDEL s g DELREF IDS 1 1-2 | XLEN s | XACKDEL s x IDS 1 1-1 | XACKDEL n g IDS 1 1"),
-            &format!("{REPLIES} | [1 -1 -1] | [1 1-2 1-2 [[c 1]]] | [1 1-1 1-1 [[c 1]]] | [1] | 1 | [-1] | [-1]"),
+            &format!(
+                "{PENDING} | XACKDEL s g IDS 3 1-1 1-1 1-3 | XPENDING s g | XPENDING s h | XACKDEL s g DELREF IDS 1 1-2 | XLEN s | XACKDEL s x IDS 1 1-1 | XACKDEL n g IDS 1 1"
+            ),
+            &format!(
+                "{REPLIES} | [1 -1 -1] | [1 1-2 1-2 [[c 1]]] | [1 1-1 1-1 [[c 1]]] | [1] | 1 | [-1] | [-1]"
+            ),
         );
     }
 
@@ -246,10 +270,12 @@ mod tests {
     #[test]
     fn logs_itself() {
         check_effects(
-            &format!("{PENDING} | XDELEX s IDS 1 9-9 | XDELEX s ACKED IDS 1 1-1 | XACKDEL s h ACKED IDS 1 1-1 | XDELEX s DELREF IDS 1 1-2"),
+            &format!(
+                "{PENDING} | XDELEX s IDS 1 9-9 | XDELEX s ACKED IDS 1 1-1 | XACKDEL s h ACKED IDS 1 1-1 | XDELEX s DELREF IDS 1 1-2"
+            ),
             "XADD s 1-1 a b | XADD s 1-2 a b | XADD s 1-3 a b | XGROUP CREATE s g 0 | XGROUP CREATE s h 0 | \
-             XCLAIM s g c 0 1-1 1-2 TIME 1700000000000 RETRYCOUNT 1 FORCE JUSTID | XGROUP SETID s g 1-2 ENTRIESREAD 2 | \
-             XCLAIM s h c 0 1-1 TIME 1700000000000 RETRYCOUNT 1 FORCE JUSTID | XGROUP SETID s h 1-1 ENTRIESREAD 1 | \
+             MULTI | XCLAIM s g c 0 1-1 1-2 TIME 1700000000000 RETRYCOUNT 1 FORCE JUSTID | XGROUP SETID s g 1-2 ENTRIESREAD 2 | EXEC | \
+             MULTI | XCLAIM s h c 0 1-1 TIME 1700000000000 RETRYCOUNT 1 FORCE JUSTID | XGROUP SETID s h 1-1 ENTRIESREAD 1 | EXEC | \
              XACKDEL s h ACKED IDS 1 1-1 | XDELEX s DELREF IDS 1 1-2",
         );
     }

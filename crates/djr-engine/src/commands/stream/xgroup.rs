@@ -6,6 +6,7 @@ use djr_storage::types::stream::{Group as ConsumerGroup, StreamId};
 use super::super::prelude::*;
 use super::group::{no_group, update_group};
 use super::ids::{parse_id, parse_strict};
+use crate::notify::Notify;
 
 const NO_KEY: CommandError = CommandError::text(
     "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use the MKSTREAM option to create an empty \
@@ -34,9 +35,7 @@ const ID_SELECTOR: Arg = Arg::one_of(
     "id-selector",
     &[Arg::string("id"), Arg::token("new-id", "$")],
 );
-const ENTRIES_READ: Arg = Arg::integer("entriesread")
-    .after("ENTRIESREAD")
-    .optional();
+const ENTRIES_READ: Arg = Arg::integer("entriesread").after("ENTRIESREAD").optional();
 
 static CREATE: CommandSpec = CommandSpec {
     name: "create",
@@ -289,11 +288,7 @@ fn set_id(
     Ok(Effect::Verbatim)
 }
 
-fn help(
-    _: &mut ReadContext<'_>,
-    _: &Args<'_>,
-    reply: &mut Reply<'_>,
-) -> Result<(), CommandError> {
+fn help(_: &mut ReadContext<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
     reply.array(HELP_LINES.len());
     HELP_LINES.iter().for_each(|line| reply.simple(line));
     Ok(())

@@ -97,8 +97,14 @@ fn stream(
         reply.integer(stream.groups().len() as i64);
         let entries = stream.entries();
         let ends = [
-            (&b"first-entry"[..], entries.range(StreamId::MIN, StreamId::MAX).next()),
-            (b"last-entry", entries.range_back(StreamId::MIN, StreamId::MAX).next()),
+            (
+                &b"first-entry"[..],
+                entries.range(StreamId::MIN, StreamId::MAX).next(),
+            ),
+            (
+                b"last-entry",
+                entries.range_back(StreamId::MIN, StreamId::MAX).next(),
+            ),
         ];
         for (name, entry) in ends {
             reply.bulk(name);
@@ -133,10 +139,7 @@ fn stream(
     Ok(())
 }
 
-fn stream_of<'a>(
-    context: &ReadContext<'a>,
-    args: &Args<'_>,
-) -> Result<&'a Stream, CommandError> {
+fn stream_of<'a>(context: &ReadContext<'a>, args: &Args<'_>) -> Result<&'a Stream, CommandError> {
     let stream = context.object::<Stream>(context.key(args, 2))?;
     stream.ok_or(CommandError::NoSuchKey)
 }
@@ -182,7 +185,10 @@ fn reply_full_group(
     reply.integer(group.pending_len() as i64);
     reply.bulk(b"pending");
     reply.array(count.min(group.pending_len()));
-    for (id, pending) in group.pending_range(StreamId::MIN..=StreamId::MAX).take(count) {
+    for (id, pending) in group
+        .pending_range(StreamId::MIN..=StreamId::MAX)
+        .take(count)
+    {
         reply.array(4);
         reply_id(reply, id);
         let consumer = group.consumer(pending.consumer);
@@ -276,11 +282,7 @@ fn consumers(
     Ok(())
 }
 
-fn help(
-    _: &mut ReadContext<'_>,
-    _: &Args<'_>,
-    reply: &mut Reply<'_>,
-) -> Result<(), CommandError> {
+fn help(_: &mut ReadContext<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
     reply.array(HELP_LINES.len());
     HELP_LINES.iter().for_each(|line| reply.simple(line));
     Ok(())

@@ -98,7 +98,10 @@ fn reply_summary(group: &ConsumerGroup, reply: &mut Reply<'_>) {
     reply_id(reply, first);
     reply_id(reply, last);
     let (mark, mut len) = (reply.array_later(), 0);
-    for consumer in group.consumers().filter(|consumer| consumer.pending_len() > 0) {
+    for consumer in group
+        .consumers()
+        .filter(|consumer| consumer.pending_len() > 0)
+    {
         reply.array(2);
         reply.bulk(consumer.name());
         reply.bulk_integer(consumer.pending_len() as i64);
@@ -118,7 +121,13 @@ fn reply_pending(
         filters.idle_min == 0 || now.wrapping_sub(pending.delivered_at) >= filters.idle_min
     };
     match filters.consumer {
-        None => reply_list(group, group.pending_range(ids).filter(wanted), filters.count, now, reply),
+        None => reply_list(
+            group,
+            group.pending_range(ids).filter(wanted),
+            filters.count,
+            now,
+            reply,
+        ),
         Some(name) => {
             let consumer = group
                 .find_consumer(name)
@@ -158,14 +167,19 @@ mod tests {
 
     const PENDING: &str = "XADD s 1-1 a b | XADD s 1-2 a b | XADD s 1-3 a b | XGROUP CREATE s g 0 | XREADGROUP GROUP g b COUNT 2 STREAMS s > | @wait 50 | \
         XREADGROUP GROUP g a STREAMS s > | @wait 7";
-    const REPLIES: &str = "1-1 | 1-2 | 1-3 | OK | [[s [[1-1 [a b]] [1-2 [a b]]]]] | ok | [[s [[1-3 [a b]]]]] | ok";
+    const REPLIES: &str =
+        "1-1 | 1-2 | 1-3 | OK | [[s [[1-1 [a b]] [1-2 [a b]]]]] | ok | [[s [[1-3 [a b]]]]] | ok";
 
     #[test]
     fn summary_and_range() {
         check(
-            &format!("{PENDING} | XPENDING s g | XPENDING s g - + 10 | XPENDING s g IDLE 50 - + 1 | XPENDING s g (1-1 + 10 b | XPENDING s g - + 10 x | \
-                      XPENDING s g - + -1 | XPENDING s g + - 5"),
-            &format!("{REPLIES} | [3 1-1 1-3 [[a 1] [b 2]]] | [[1-1 b 57 1] [1-2 b 57 1] [1-3 a 7 1]] | [[1-1 b 57 1]] | [[1-2 b 57 1]] | [] | [] | []"),
+            &format!(
+                "{PENDING} | XPENDING s g | XPENDING s g - + 10 | XPENDING s g IDLE 50 - + 1 | XPENDING s g (1-1 + 10 b | XPENDING s g - + 10 x | \
+                      XPENDING s g - + -1 | XPENDING s g + - 5"
+            ),
+            &format!(
+                "{REPLIES} | [3 1-1 1-3 [[a 1] [b 2]]] | [[1-1 b 57 1] [1-2 b 57 1] [1-3 a 7 1]] | [[1-1 b 57 1]] | [[1-2 b 57 1]] | [] | [] | []"
+            ),
         );
     }
 

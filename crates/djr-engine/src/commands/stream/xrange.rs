@@ -99,7 +99,7 @@ mod tests {
             "XADD s 1-1 a b | XADD s 1-2 c d e f | XADD s 2-0 a b | XRANGE s - + | XREVRANGE s + - COUNT 2 | XRANGE s 1 1 | \
              XRANGE s (1-1 (2 | XREVRANGE s (2 (1-1 | XRANGE s 3 2",
             "1-1 | 1-2 | 2-0 | [[1-1 [a b]] [1-2 [c d e f]] [2-0 [a b]]] | [[2-0 [a b]] [1-2 [c d e f]]] | \
-             [[1-1 [a b]] [1-2 [c d e f]]] | [[1-2 [c d e f]] [2-0 [a b]]] | [[1-2 [c d e f]]] | []",
+             [[1-1 [a b]] [1-2 [c d e f]]] | [[1-2 [c d e f]] [2-0 [a b]]] | [[2-0 [a b]] [1-2 [c d e f]]] | []",
         );
     }
 

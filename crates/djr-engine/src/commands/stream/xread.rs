@@ -2,13 +2,14 @@
 
 use djr_protocol::RespVersion;
 use djr_storage::types::Stream;
-use djr_storage::types::stream::{ID_TEXT_SIZE_MAX, StreamId};
+use djr_storage::types::stream::StreamId;
 
 use super::super::prelude::*;
 use super::ids::parse_strict;
 use super::read_options::ReadOptions;
 use super::reply::reply_entries;
 use crate::blocking::BlockedOn;
+use crate::spec::{BeginSearch, FindKeys, KeySpec, Keys};
 
 pub(super) static SPEC: CommandSpec = CommandSpec {
     name: "xread",
@@ -61,8 +62,9 @@ fn xread(
     let options = ReadOptions::parse(context, args, false)?;
     let mut ids = Vec::with_capacity(options.keys);
     for index in 0..options.keys {
-        let stream = context.object::<Stream>(context.key(args, options.key(index)))?;
-        context.count_lookup(stream.is_some());
+        let key = context.key(args, options.key(index));
+        let stream = context.object::<Stream>(key)?;
+        context.count_lookup(key, stream.is_some());
         ids.push(id_before(stream, args.get(options.id(index)))?);
     }
     let mut out = StreamReplies::begin(reply);
@@ -75,7 +77,10 @@ fn xread(
         let next = id.next().filter(|_| entries.last_live_id() > Some(*id));
         if let Some(next) = next {
             let reply = out.stream(key.bytes);
-            reply_entries(reply, entries.range(next, StreamId::MAX).take(options.count));
+            reply_entries(
+                reply,
+                entries.range(next, StreamId::MAX).take(options.count),
+            );
         }
     }
     if out.finish() {
@@ -115,17 +120,22 @@ fn id_before(stream: Option<&Stream>, text: &[u8]) -> Result<StreamId, CommandEr
 pub(super) struct StreamReplies<'r, 'o> {
     reply: &'r mut Reply<'o>,
     start: usize,
-    mark: Option<djr_protocol::Mark>,
+    mark: djr_protocol::Mark,
     streams: usize,
 }
 
 impl<'r, 'o> StreamReplies<'r, 'o> {
     pub(super) fn begin(reply: &'r mut Reply<'o>) -> Self {
         let start = reply.len();
+        // An old client gets pairs, each an array of its own.
+        let mark = match reply.version() {
+            RespVersion::V2 => reply.array_later(),
+            RespVersion::V3 => reply.map_later(),
+        };
         Self {
-            mark: Some(reply.map_of_arrays_later()),
             reply,
             start,
+            mark,
             streams: 0,
         }
     }
@@ -141,10 +151,10 @@ impl<'r, 'o> StreamReplies<'r, 'o> {
     }
 
     /// Returns whether there was a stream. If not, nothing has been written.
-    pub(super) fn finish(mut self) -> bool {
-        match self.mark.take() {
-            Some(mark) if self.streams > 0 => self.reply.finish(mark, self.streams),
-            _ => self.reply.truncate(self.start),
+    pub(super) fn finish(self) -> bool {
+        self.reply.finish(self.mark, self.streams);
+        if self.streams == 0 {
+            self.reply.truncate(self.start);
         }
         self.streams > 0
     }

@@ -14,6 +14,8 @@ use super::reply::{reply_entry, reply_entry_parts, reply_id};
 use super::xread::{STREAMS, StreamReplies, keys_after_streams};
 use crate::blocking::BlockedOn;
 use crate::error::quoted;
+use crate::notify::Notify;
+use crate::spec::Keys;
 
 pub(super) static SPEC: CommandSpec = CommandSpec {
     name: "xreadgroup",
@@ -22,7 +24,11 @@ pub(super) static SPEC: CommandSpec = CommandSpec {
     summary: "Delivers entries to a consumer of a group: new ones, or those that it has not acknowledged.",
     complexity: "O(log B + N log P) per stream, B being the number of blocks, N that of the entries returned and P that of pending ones",
     syntax: &[
-        Arg::block("group-block", &[Arg::string("group"), Arg::string("consumer")]).after("GROUP"),
+        Arg::block(
+            "group-block",
+            &[Arg::string("group"), Arg::string("consumer")],
+        )
+        .after("GROUP"),
         Arg::integer("count").after("COUNT").optional(),
         Arg::integer("milliseconds").after("BLOCK").optional(),
         Arg::integer("min-idle-time").after("CLAIM").optional(),
@@ -78,7 +84,7 @@ fn xreadgroup(
     for index in 0..options.keys {
         let key = context.key(args, options.key(index));
         let stream = context.object::<Stream>(key)?;
-        context.count_lookup(stream.is_some());
+        context.count_lookup(key, stream.is_some());
         if stream.is_none_or(|stream| stream.group(group).is_none()) {
             return Err(no_group_to_read(key.bytes, group));
         }
@@ -157,7 +163,11 @@ impl Delivery<'_> {
         Ok(self.log(context, key, &delivered))
     }
 
-    fn may_deliver(&self, context: &WriteContext<'_, '_>, key: Key<'_>) -> Result<bool, CommandError> {
+    fn may_deliver(
+        &self,
+        context: &WriteContext<'_, '_>,
+        key: Key<'_>,
+    ) -> Result<bool, CommandError> {
         let Some(stream) = context.object::<Stream>(key)? else {
             return Ok(false);
         };
@@ -182,7 +192,14 @@ impl Delivery<'_> {
             consumer.seen_at = self.now;
         }
         match self.wanted {
-            Wanted::Behind(id) => self.deliver_again(entries, group, consumer, id, out.stream(key), &mut delivered),
+            Wanted::Behind(id) => self.deliver_again(
+                entries,
+                group,
+                consumer,
+                id,
+                out.stream(key),
+                &mut delivered,
+            ),
             Wanted::New => {
                 let claimable = self.claimable(entries, group, &mut delivered);
                 let has_new = entries.last_live_id() > Some(group.last_id);
@@ -191,8 +208,16 @@ impl Delivery<'_> {
                 }
                 let reply = out.stream(key);
                 let mark = reply.array_later();
-                let claimed = self.deliver_claimed(entries, group, consumer, &claimable, reply, &mut delivered);
-                let new = self.deliver_new(entries, group, consumer, claimed, reply, &mut delivered);
+                let claimed = self.deliver_claimed(
+                    entries,
+                    group,
+                    consumer,
+                    &claimable,
+                    reply,
+                    &mut delivered,
+                );
+                let new =
+                    self.deliver_new(entries, group, consumer, claimed, reply, &mut delivered);
                 reply.finish(mark, claimed + new);
             }
         }
@@ -237,7 +262,8 @@ impl Delivery<'_> {
     ) -> usize {
         let mut count = 0;
         for id in ids {
-            let (Some(entry), Some(pending)) = (entries.get(*id), group.pending(*id).copied()) else {
+            let (Some(entry), Some(pending)) = (entries.get(*id), group.pending(*id).copied())
+            else {
                 continue;
             };
             reply.array(4);
@@ -265,7 +291,10 @@ impl Delivery<'_> {
             return 0;
         };
         let mut count = 0;
-        for entry in entries.range(next, StreamId::MAX).take(self.count - claimed) {
+        for entry in entries
+            .range(next, StreamId::MAX)
+            .take(self.count - claimed)
+        {
             group.advance(entries, entry.id());
             if self.claim.is_some() {
                 reply.array(4);
@@ -360,11 +389,168 @@ impl Delivery<'_> {
             logged = log_acknowledged(context, key, self.group, &delivered.lost);
         }
         if !delivered.claims.is_empty() {
-            logged = log_claims(context, key, self.group, self.consumer, &delivered.claims, self.now);
+            logged = log_claims(
+                context,
+                key,
+                self.group,
+                self.consumer,
+                &delivered.claims,
+                self.now,
+            );
         }
         if let Some((last_id, read)) = delivered.group_id {
             logged = Some(log_group_id(context, key, self.group, last_id, read));
         }
         logged
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testkit::{Bench, check, check_effects};
+
+    const SOME: &str = "XADD s 1-1 a b | XADD s 1-2 c d | XADD s 1-3 e f | XGROUP CREATE s g 0";
+    const REPLIES: &str = "1-1 | 1-2 | 1-3 | OK";
+
+    #[test]
+    fn each_entry_goes_to_one_consumer() {
+        check(
+            &format!(
+                "{SOME} | XREADGROUP GROUP g a COUNT 2 STREAMS s > | XREADGROUP GROUP g b STREAMS s > | XREADGROUP GROUP g b STREAMS s > | XPENDING s g - + 9"
+            ),
+            &format!(
+                "{REPLIES} | [[s [[1-1 [a b]] [1-2 [c d]]]]] | [[s [[1-3 [e f]]]]] | (nil) | [[1-1 a 0 1] [1-2 a 0 1] [1-3 b 0 1]]"
+            ),
+        );
+    }
+
+    #[test]
+    fn what_is_pending_comes_again() {
+        check(
+            &format!(
+                "{SOME} | XREADGROUP GROUP g a STREAMS s > | @wait 5 | XDEL s 1-2 | XREADGROUP GROUP g a COUNT 2 STREAMS s 0 | XREADGROUP GROUP g b STREAMS s 0 | \
+                      XREADGROUP GROUP g a STREAMS s 1-2 | XPENDING s g - + 9 | @resp 3 | XREADGROUP GROUP g a STREAMS s 1-1"
+            ),
+            &format!(
+                "{REPLIES} | [[s [[1-1 [a b]] [1-2 [c d]] [1-3 [e f]]]]] | ok | 1 | [[s [[1-1 [a b]] [1-2 (nil)]]]] | [[s []]] | \
+                      [[s [[1-3 [e f]]]]] | [[1-1 a 0 2] [1-2 a 5 1] [1-3 a 0 2]] | ok | {{s: [[1-2 (nil)] [1-3 [e f]]]}}"
+            ),
+        );
+    }
+
+    #[test]
+    fn without_acknowledgement() {
+        check(
+            &format!(
+                "{SOME} | XREADGROUP GROUP g a NOACK COUNT 2 STREAMS s > | XPENDING s g | XINFO GROUPS s | XREADGROUP GROUP g a NOACK STREAMS s >"
+            ),
+            &format!(
+                "{REPLIES} | [[s [[1-1 [a b]] [1-2 [c d]]]]] | [0 (nil) (nil) (nil)] | \
+                      [[name g consumers 1 pending 0 last-delivered-id 1-2 entries-read 2 lag 1]] | [[s [[1-3 [e f]]]]]"
+            ),
+        );
+    }
+
+    #[test]
+    fn claims_what_is_idle_first() {
+        check(
+            &format!(
+                "{SOME} | XREADGROUP GROUP g a COUNT 1 STREAMS s > | @wait 10 | XREADGROUP GROUP g a COUNT 1 STREAMS s > | @wait 5 | \
+                      XREADGROUP GROUP g b CLAIM 11 STREAMS s > | XREADGROUP GROUP g b CLAIM 5 COUNT 1 STREAMS s > | XREADGROUP GROUP g b CLAIM 5 STREAMS s > | XPENDING s g - + 9"
+            ),
+            &format!(
+                "{REPLIES} | [[s [[1-1 [a b]]]]] | ok | [[s [[1-2 [c d]]]]] | ok | [[s [[1-1 [a b] 15 1] [1-3 [e f] 0 0]]]] | [[s [[1-2 [c d] 5 1]]]] | (nil) | \
+                      [[1-1 b 0 2] [1-2 b 0 2] [1-3 b 0 1]]"
+            ),
+        );
+        check(
+            &format!(
+                "{SOME} | XREADGROUP GROUP g a STREAMS s > | XDEL s 1-1 | XREADGROUP GROUP g b CLAIM 0 COUNT 1 STREAMS s > | XPENDING s g - + 9"
+            ),
+            &format!(
+                "{REPLIES} | [[s [[1-1 [a b]] [1-2 [c d]] [1-3 [e f]]]]] | 1 | [[s [[1-2 [c d] 0 1]]]] | [[1-2 b 0 2] [1-3 a 0 1]]"
+            ),
+        );
+    }
+
+    #[test]
+    fn errors() {
+        check(
+            "XREADGROUP GROUP g a STREAMS s > | XGROUP CREATE s g 0 MKSTREAM | XREADGROUP GROUP h a STREAMS s > | XREADGROUP GROUP g a STREAMS s t > | \
+             XREADGROUP COUNT 1 NOACK NOACK STREAMS s > | XREADGROUP GROUP g a STREAMS s x | XREADGROUP GROUP g a FOO STREAMS s > | XREADGROUP GROUP g a CLAIM x STREAMS s >",
+            "NOGROUP No such key 's' or consumer group 'g' in XREADGROUP with GROUP option | OK | \
+             NOGROUP No such key 's' or consumer group 'h' in XREADGROUP with GROUP option | \
+             ERR Unbalanced 'xreadgroup' list of streams: for each stream key an ID or '>' must be specified. | \
+             ERR Missing GROUP option for XREADGROUP | ERR Invalid stream ID specified as stream command argument | ERR syntax error | \
+             ERR value is not an integer or out of range",
+        );
+    }
+
+    #[test]
+    fn logs_what_is_pending_then() {
+        check_effects(
+            &format!(
+                "{SOME} | XREADGROUP GROUP g a NOACK COUNT 1 STREAMS s > | XREADGROUP GROUP g b COUNT 1 STREAMS s > | @wait 3 | XREADGROUP GROUP g b STREAMS s 0 | \
+                      XREADGROUP GROUP g c STREAMS s 0 | XREADGROUP GROUP g b CLAIM 0 STREAMS s >"
+            ),
+            "XADD s 1-1 a b | XADD s 1-2 c d | XADD s 1-3 e f | XGROUP CREATE s g 0 | \
+             MULTI | XGROUP CREATECONSUMER s g a | XGROUP SETID s g 1-1 ENTRIESREAD 1 | EXEC | \
+             MULTI | XCLAIM s g b 0 1-2 TIME 1700000000000 RETRYCOUNT 1 FORCE JUSTID | XGROUP SETID s g 1-2 ENTRIESREAD 2 | EXEC | \
+             XCLAIM s g b 0 1-2 TIME 1700000000003 RETRYCOUNT 2 FORCE JUSTID | XGROUP CREATECONSUMER s g c | \
+             MULTI | XCLAIM s g b 0 1-2 TIME 1700000000003 RETRYCOUNT 3 FORCE JUSTID | XCLAIM s g b 0 1-3 TIME 1700000000003 RETRYCOUNT 1 FORCE JUSTID | \
+             XGROUP SETID s g 1-3 ENTRIESREAD 3 | EXEC",
+        );
+    }
+
+    /// What the rewrite of the log makes of a stream, and what that makes of it again.
+    #[test]
+    fn is_made_again_from_commands() {
+        let mut bench = Bench::new();
+        let script = "XGROUP CREATE s g 0 MKSTREAM | XADD s 1-1 a b | XADD s 1-2 a b | XADD s 1-3 a b | XADD s 1-4 12 -5 | XREADGROUP GROUP g c STREAMS s > | \
+             XREADGROUP GROUP g c STREAMS s 0 | XGROUP CREATE s h $ | XGROUP CREATECONSUMER s h d | XDEL s 1-3 | XTRIM s MINID 1-2 | XADD e 5-5 a b | XTRIM e MAXLEN 0 | \
+             XGROUP CREATE n x 7-7 MKSTREAM ENTRIESREAD 4 | XADD t 1-1 a b | XGROUP CREATE t g 0 | XREADGROUP GROUP g c STREAMS t > | XDEL t 1-1 | XSETID t 9-9 ENTRIESADDED 8";
+        for line in script.split(" | ") {
+            assert!(!bench.line(line).starts_with("ERR"), "{line}");
+        }
+        let mut again = Bench::new();
+        again.now = 0;
+        {
+            let access = bench
+                .engine
+                .keyspace
+                .open(djr_storage::keyspace::Footprint::ALL, bench.now);
+            access.db(0).for_each(|entry| {
+                entry.value().rewrite(entry.key(), &mut |words| {
+                    let reply = again.run(words);
+                    assert!(
+                        !reply.starts_with(b"-"),
+                        "{:?}",
+                        String::from_utf8_lossy(&reply)
+                    );
+                });
+            });
+        }
+        again.now = bench.now;
+        for line in [
+            "XINFO STREAM s FULL",
+            "XINFO STREAM e FULL",
+            "XINFO STREAM n FULL",
+            "XINFO STREAM t FULL",
+            "XPENDING s g - + 10",
+            "XPENDING t g - + 10",
+        ] {
+            let times = |text: String| -> String {
+                // When a consumer was seen is not logged.
+                let words: Vec<&str> = text.split(' ').collect();
+                let mut kept = Vec::new();
+                for (index, word) in words.iter().enumerate() {
+                    if index == 0 || !words[index - 1].ends_with("-time") {
+                        kept.push(*word);
+                    }
+                }
+                kept.join(" ")
+            };
+            assert_eq!(times(again.line(line)), times(bench.line(line)), "{line}");
+        }
     }
 }

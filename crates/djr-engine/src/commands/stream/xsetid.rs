@@ -5,6 +5,7 @@ use djr_storage::types::stream::StreamId;
 
 use super::super::prelude::*;
 use super::ids::parse_strict;
+use crate::notify::Notify;
 
 pub(super) static SPEC: CommandSpec = CommandSpec {
     name: "xsetid",
@@ -40,7 +41,8 @@ fn xsetid(
         }
         if args.is(index, "ENTRIESADDED") {
             let number = u64::try_from(args.integer(index + 1)?);
-            added = Some(number.map_err(|_| CommandError::text("ERR entries_added must be positive"))?);
+            added =
+                Some(number.map_err(|_| CommandError::text("ERR entries_added must be positive"))?);
         } else if args.is(index, "MAXDELETEDID") {
             max_deleted_id = parse_strict(args.get(index + 1), 0)?;
             if last_id < max_deleted_id {
@@ -54,7 +56,9 @@ fn xsetid(
         index += 2;
     }
     let key = context.key(args, 1);
-    let stream = context.object::<Stream>(key)?.ok_or(CommandError::NoSuchKey)?;
+    let stream = context
+        .object::<Stream>(key)?
+        .ok_or(CommandError::NoSuchKey)?;
     check(stream, last_id, added)?;
     context.update(key, |stream: &mut Stream| {
         let max_deleted_id = Some(max_deleted_id).filter(|id| !id.is_zero());

@@ -5,6 +5,7 @@ use djr_storage::types::stream::Trimmed;
 
 use super::super::prelude::*;
 use super::trim_options::{self, ExactTrim, REFERENCES, TrimOptions, may_trim};
+use crate::notify::Notify;
 
 pub(super) static SPEC: CommandSpec = CommandSpec {
     name: "xtrim",
@@ -108,7 +109,11 @@ mod tests {
         let lines: Vec<_> = log.split(" | ").skip(before).collect();
         assert_eq!(
             lines,
-            ["XTRIM s MAXLEN = 150", "XTRIM s MINID = 201-0", "XTRIM s MINID = 999-0 ACKED"]
+            [
+                "XTRIM s MAXLEN = 150",
+                "XTRIM s MINID = 201-0",
+                "XTRIM s MINID = 999-0 ACKED"
+            ]
         );
         bench.check_log();
     }
