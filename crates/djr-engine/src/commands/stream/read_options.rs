@@ -83,11 +83,11 @@ impl<'a> ReadOptions<'a> {
         } else if args.is(index, "STREAMS") && more > 0 {
             if more % 2 == 1 {
                 let (name, special) = match of_group {
-                    true => ("xreadgroup", "'>'"),
-                    false => ("xread", "'$'"),
+                    true => ("xreadgroup", "ID or '>'"),
+                    false => ("xread", "ID, '+', or '$'"),
                 };
                 return Err(CommandError::format(format!(
-                    "ERR Unbalanced '{name}' list of streams: for each stream key an ID or {special} must be specified."
+                    "ERR Unbalanced '{name}' list of streams: for each stream key an {special} must be specified."
                 )));
             }
             self.first_key = index + 1;

@@ -183,7 +183,7 @@ mod tests {
         check(
             "XREAD STREAMS s t 0 | XREAD COUNT 1 s 0 | XREAD GROUP g c STREAMS s 0 | XREAD NOACK STREAMS s 0 | XREAD STREAMS s > | XREAD COUNT x STREAMS s 0 | \
              XREAD BLOCK -1 STREAMS s 0 | XREAD BLOCK x STREAMS s 0 | XREAD STREAMS s - | SET t x | XREAD STREAMS n t 0 0",
-            "ERR Unbalanced 'xread' list of streams: for each stream key an ID or '$' must be specified. | ERR syntax error | \
+            "ERR Unbalanced 'xread' list of streams: for each stream key an ID, '+', or '$' must be specified. | ERR syntax error | \
              ERR The GROUP option is only supported by XREADGROUP. You called XREAD instead. | \
              ERR The NOACK option is only supported by XREADGROUP. You called XREAD instead. | \
              ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option. | \

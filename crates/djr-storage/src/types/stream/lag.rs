@@ -41,8 +41,12 @@ impl Group {
     /// How many entries are still to be delivered, if that can be told.
     pub fn lag(&self, entries: &Entries) -> Option<i64> {
         let added = entries.added() as i64;
-        if added == 0 {
+        if added == 0 || entries.is_empty() {
             return Some(0);
+        }
+        if self.last_id < entries.first_id() && entries.max_deleted_id() < entries.first_id() {
+            // All that live, and nothing between them is gone.
+            return Some(entries.len() as i64);
         }
         let read = match self.entries_read {
             Some(read) if !entries.has_deleted_from(self.last_id) => Some(read),
