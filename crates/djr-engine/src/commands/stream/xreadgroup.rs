@@ -124,11 +124,18 @@ fn xreadgroup(
 fn parse_wanted(text: &[u8]) -> Result<Wanted, CommandError> {
     match text {
         b">" => Ok(Wanted::New),
-        b"$" => Err(CommandError::text(
-            "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by specifying a \
-             proper ID, or use the > ID to get new messages. The $ ID would just return an empty result set.",
-        )),
-        text => Ok(Wanted::Behind(parse_strict(text, 0)?)),
+        b"$" | b"+" => {
+            let text = String::from_utf8_lossy(text);
+            Err(CommandError::format(format!(
+                "ERR The {text} ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by specifying a \
+                 proper ID, or use the > ID to get new messages. The {text} ID would just return an empty result set."
+            )))
+        }
+        text => Ok(match parse_strict(text, 0)? {
+            // Nothing is behind it, so Redis takes it for its sign of new ones.
+            StreamId::MAX => Wanted::New,
+            id => Wanted::Behind(id),
+        }),
     }
 }
 
@@ -477,12 +484,14 @@ mod tests {
     fn errors() {
         check(
             "XREADGROUP GROUP g a STREAMS s > | XGROUP CREATE s g 0 MKSTREAM | XREADGROUP GROUP h a STREAMS s > | XREADGROUP GROUP g a STREAMS s t > | \
-             XREADGROUP COUNT 1 NOACK NOACK STREAMS s > | XREADGROUP GROUP g a STREAMS s x | XREADGROUP GROUP g a FOO STREAMS s > | XREADGROUP GROUP g a CLAIM x STREAMS s >",
+             XREADGROUP COUNT 1 NOACK NOACK STREAMS s > | XREADGROUP GROUP g a STREAMS s x | XREADGROUP GROUP g a FOO STREAMS s > | XREADGROUP GROUP g a CLAIM x STREAMS s > | XREADGROUP GROUP g a STREAMS s +",
             "NOGROUP No such key 's' or consumer group 'g' in XREADGROUP with GROUP option | OK | \
              NOGROUP No such key 's' or consumer group 'h' in XREADGROUP with GROUP option | \
              ERR Unbalanced 'xreadgroup' list of streams: for each stream key an ID or '>' must be specified. | \
              ERR Missing GROUP option for XREADGROUP | ERR Invalid stream ID specified as stream command argument | ERR syntax error | \
-             ERR value is not an integer or out of range",
+             ERR value is not an integer or out of range | \
+             ERR The + ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by specifying a proper ID, or use the > ID \
+             to get new messages. The + ID would just return an empty result set.",
         );
     }
 
