@@ -21,6 +21,8 @@ pub struct Generator<'r> {
     tokens: BTreeMap<String, BTreeSet<String>>,
     /// Where the number is that says how many of the next argument there are.
     number_at: Option<usize>,
+    /// About the greatest id of the streams so far.
+    stream_ms: u64,
 }
 
 const KEYS: &[&str] = &["a", "b", "c", "d", "key:5", "key:6", "", "k\0\r\n\u{e9}"];
@@ -212,6 +214,7 @@ impl<'r> Generator<'r> {
             commands,
             tokens,
             number_at: None,
+            stream_ms: 1,
         }
     }
 
@@ -273,6 +276,13 @@ impl<'r> Generator<'r> {
 
     fn arg(&mut self, command: &Command, arg: &Arg, words: &mut Words) {
         if let Some(token) = arg.token {
+            // Nobody is there who would end the wait; and an id of the clock is another one on each side.
+            if token == "BLOCK" || token == "*" {
+                if token == "*" {
+                    words.push(self.stream_id(command));
+                }
+                return;
+            }
             if !self.tokens[&command.full_name].contains(token) {
                 return;
             }
@@ -297,6 +307,9 @@ impl<'r> Generator<'r> {
     fn value(&mut self, command: &Command, arg: &Arg, words: &mut Words) {
         let word = match arg.kind {
             ArgKind::Token => return,
+            ArgKind::Block(args) if arg.name == "streams" => {
+                return self.streams(command, args, words);
+            }
             ArgKind::Block(args) => {
                 return args.iter().for_each(|arg| self.arg(command, arg, words));
             }
@@ -305,6 +318,11 @@ impl<'r> Generator<'r> {
                 return self.arg(command, &args[at], words);
             }
             ArgKind::Key(_) => self.key(command.spec.group),
+            ArgKind::String | ArgKind::Integer | ArgKind::UnixTime
+                if command.spec.group == Group::Stream =>
+            {
+                self.stream_word(command, arg.name)
+            }
             ArgKind::String if command.spec.group == Group::List => self.element(),
             ArgKind::String => self.string(arg.name),
             ArgKind::Double => self.named_double(arg.name),
@@ -342,6 +360,16 @@ impl<'r> Generator<'r> {
             "start" | "stop" | "min" | "max" if self.below(8) > 0 => self.bound(),
             _ if self.below(4) == 0 => self.below(2000).to_string().into_bytes(),
             _ => self.one_of(STRINGS),
+        }
+    }
+
+    /// As many keys as ids.
+    fn streams(&mut self, command: &Command, args: &[Arg], words: &mut Words) {
+        let count = 1 + self.below(3);
+        for arg in args {
+            for _ in 0..count {
+                self.value(command, arg, words);
+            }
         }
     }
 
@@ -403,6 +431,85 @@ impl<'r> Generator<'r> {
             10.0 + part * 3.0
         };
         format!("{degrees:.5}").into_bytes()
+    }
+
+    fn stream_word(&mut self, command: &Command, name: &str) -> Vec<u8> {
+        let any = self.below(30) == 0;
+        match name {
+            "id" if command.full_name == "xreadgroup" && self.below(3) > 0 => b">".to_vec(),
+            "id" | "start" | "end" | "last-id" | "lastid" | "max-deleted-id" => {
+                self.stream_id(command)
+            }
+            "threshold" if self.below(2) == 0 => self.stream_id(command),
+            "threshold" | "count" | "entriesread" | "entries-added" if !any => {
+                (self.below(16) as i64 - 1).to_string().into_bytes()
+            }
+            "group" => self.one_of(&["g", "g", "h", "", "i"]),
+            "consumer" => self.one_of(&["c", "c", "d", "e", ""]),
+            // Long ago or never, so that timing does not matter.
+            "min-idle-time" if !any => self.one_of(&["0", "0", "0", "-1", "100000000000"]),
+            "ms" if !any => self.one_of(&["0", "1000000", "-5", "99999999999999"]),
+            "unix-time-milliseconds" if !any => {
+                self.one_of(&["0", "1000000", "-5", "1600000000000"])
+            }
+            "min-idle-time" | "ms" | "unix-time-milliseconds" => self.one_of(&["x", "", "1.5"]),
+            "field" => self.one_of(&["a", "a", "a", "b", "12", ""]),
+            _ => self.string(name),
+        }
+    }
+
+    /// The id of a stream's entry: of a new one for XADD, mostly, else of one that may be there.
+    fn stream_id(&mut self, command: &Command) -> Vec<u8> {
+        const ODD: &[&str] = &[
+            "",
+            "-",
+            "+",
+            "$",
+            ">",
+            "(",
+            "(5",
+            "(5-1",
+            "5-",
+            "-5",
+            "x",
+            "5-x",
+            "5-5-5",
+            "007",
+            "5-007",
+            " 5",
+            "+5",
+            "5--0",
+            "5-*",
+            "0-0",
+            "0",
+            "5-18446744073709551615",
+            "18446744073709551616",
+            "5\05",
+        ];
+        let (new, odd) = (command.full_name == "xadd", self.below(12));
+        if odd == 0 && self.below(300) == 0 {
+            return b"18446744073709551615-18446744073709551615".to_vec();
+        }
+        if odd == 0 {
+            return self.one_of(ODD);
+        }
+        let seq = self.below(4);
+        if new {
+            self.stream_ms += self.rng.below(2);
+            return match odd {
+                1 => format!("{}", self.stream_ms),
+                2 => format!("{}-*", self.stream_ms),
+                _ => format!("{}-{seq}", self.stream_ms),
+            }
+            .into_bytes();
+        }
+        let ms = self.stream_ms.saturating_sub(self.rng.below(20));
+        match odd {
+            1 => format!("{ms}"),
+            2 => format!("({ms}-{seq}"),
+            _ => format!("{ms}-{seq}"),
+        }
+        .into_bytes()
     }
 
     /// A decimal number, or nearly one.

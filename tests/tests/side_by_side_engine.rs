@@ -3,6 +3,7 @@
 //! `DJR_SEED` repeats a run, `DJR_COMMANDS` sets its length, `DJR_ONLY=z,geo,del` draws only commands that begin so. With `DJR_PEERS=dir` the servers in that directory are compared too.
 
 use djr_engine::Rng;
+use djr_engine::spec::Group;
 use djr_engine::testkit::{Bench, registry};
 use djr_protocol::RespVersion;
 use djr_tests::comparison::{equal, is_different_on_purpose, known_tokens, line, number, seed};
@@ -23,6 +24,32 @@ fn the_engine_answers_as_real_servers_do() {
             let reference = Reference::start(&binary);
             println!("{}: seed {seed}, {version:?}", reference.version);
             Comparison::new(reference, version).run(seed, commands / 2);
+        }
+    }
+}
+
+/// Nothing but streams, so that they live long, and small blocks, so that they have many.
+#[test]
+fn streams_are_as_in_real_servers() {
+    let seed = seed();
+    let commands = number("DJR_COMMANDS").map_or(COMMANDS, |count| count as usize);
+    for binary in binaries() {
+        for version in [RespVersion::V2, RespVersion::V3] {
+            let reference = Reference::start(&binary);
+            println!("{}: seed {seed}, {version:?}", reference.version);
+            let mut comparison = Comparison::new(reference, version);
+            let limit =
+                comparison
+                    .connection
+                    .call(&[b"CONFIG", b"SET", b"stream-node-max-entries", b"4"]);
+            assert!(!limit.is_error());
+            comparison
+                .bench
+                .engine
+                .settings
+                .stream_node_max_entries
+                .set(4);
+            comparison.run_streams(seed, commands / 2);
         }
     }
 }
@@ -152,6 +179,48 @@ impl Comparison {
         );
         assert!(errors * 2 < all, "most commands do something");
         assert!(errors * 20 > all, "and some are wrong");
+    }
+
+    fn run_streams(&mut self, seed: u64, commands: usize) {
+        let mut known = known_tokens(&mut self.connection);
+        known.retain(|name, _| {
+            let command = registry().by_full_name(name.as_bytes());
+            command.is_some_and(|command| command.spec.group == Group::Stream)
+        });
+        let mut generator = Generator::new(registry(), seed, known);
+        for index in 0..commands {
+            let (name, mut words) = generator.draw();
+            if generator.below(400) == 0 {
+                words = vec![
+                    b"DEL".to_vec(),
+                    Generator::keys()
+                        .nth(generator.below(3))
+                        .unwrap_or_default()
+                        .to_vec(),
+                ];
+            }
+            if is_different_on_purpose(&self.reference, &name, &words) {
+                continue;
+            }
+            self.step(&name, &words, seed);
+            if index % 50 == 49 {
+                for key in Generator::keys() {
+                    let words = ["XINFO", "STREAM", "", "FULL", "COUNT", "0"];
+                    let mut words: Words = words.map(|word| word.as_bytes().to_vec()).to_vec();
+                    words[2] = key.to_vec();
+                    if is_different_on_purpose(&self.reference, "xinfo|stream", &words) {
+                        words.truncate(3);
+                    }
+                    self.step("xinfo|stream", &words, seed);
+                }
+            }
+        }
+        let (all, errors) = (self.history.len(), self.errors);
+        println!(
+            "{}: {all} commands, {errors} refused",
+            self.reference.version
+        );
+        assert!(errors * 2 < all, "most commands do something");
     }
 
     /// Runs one command on both sides.

@@ -1,9 +1,9 @@
 //! All data commands, a directory a family, a file a command or tight group.
 
 pub mod generic;
-pub mod list;
-pub mod hash;
 pub mod geo;
+pub mod hash;
+pub mod list;
 pub mod scripting;
 pub mod sorted_set;
 pub mod string;
