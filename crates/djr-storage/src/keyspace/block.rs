@@ -34,7 +34,7 @@ use crate::value::{
     EMBSTR_SIZE_MAX, Encoding, INTEGER_TEXT_SIZE_MAX, Kind, StringRef, StringValue, Value, ValueRef,
 };
 
-pub(super) use change::{create, free, modify_heap, rewrite, set_expire_at, take};
+pub(super) use change::{create, free, modify_bytes, modify_heap, rewrite, set_expire_at, take};
 
 /// The longest string kept inside the block, in bytes.
 pub(super) const INLINE_SIZE_MAX: usize = 960;
@@ -302,6 +302,11 @@ impl<'a> Block<'a> {
 
     pub(super) fn kind(self) -> Kind {
         Kind::String
+    }
+
+    /// Whether the value is a string in an allocation of its own.
+    pub(super) fn is_heap(self) -> bool {
+        self.meta().load(Relaxed) & FORM_MASK == FORM_HEAP
     }
 
     pub(super) fn is_raw(self) -> bool {
