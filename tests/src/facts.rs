@@ -10,7 +10,7 @@ use djr_engine::spec::{Arg, ArgKind, BeginSearch, FindKeys, KeySpec};
 use serde_json::{Value, json};
 
 /// Where our syntax is wider than what the servers that the facts come from document.
-const WIDER_SYNTAX: &[&str] = &["set", "debug"];
+const WIDER_SYNTAX: &[&str] = &["set", "debug", "bitop"];
 
 /// Every difference between the declarations and the facts, one line each.
 pub fn differences(registry: &Registry) -> Vec<String> {

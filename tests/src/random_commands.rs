@@ -273,6 +273,11 @@ impl<'r> Generator<'r> {
 
     fn string(&mut self, name: &str) -> Vec<u8> {
         match name {
+            "encoding" if self.below(10) > 0 => {
+                let signed = self.below(2);
+                let bits = 1 + self.below(63 + signed);
+                format!("{}{bits}", ["u", "i"][signed]).into_bytes()
+            }
             "type" => self.one_of(&["string", "STRING", "list", "hash"]),
             _ if self.below(4) == 0 => self.below(2000).to_string().into_bytes(),
             _ => self.one_of(STRINGS),
@@ -306,6 +311,8 @@ impl<'r> Generator<'r> {
             "offset" if self.below(10) == 0 => {
                 self.one_of(&["536870912", "9223372036854775807", "-1", "x"])
             }
+            // Of a field, in its own width.
+            "offset" if self.below(4) == 0 => format!("#{}", self.below(9)).into_bytes(),
             "offset" => self.below(60).to_string().into_bytes(),
             "db" | "destination-db" | "index1" | "index2" => self.one_of(&[
                 "0",
@@ -328,6 +335,7 @@ impl<'r> Generator<'r> {
                 self.one_of(TIMES)
             }
             _ if any => self.one_of(INTEGERS),
+            "bit" | "value" if self.below(4) > 0 => self.below(2).to_string().into_bytes(),
             // So many possible deadlines that none is drawn twice.
             "seconds" => self.between(1_000_000, 1 << 40),
             "milliseconds" => self.between(1_000_000_000, 1 << 50),

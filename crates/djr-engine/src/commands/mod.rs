@@ -1,5 +1,6 @@
 //! All data commands, a directory a family, a file a command or tight group.
 
+pub mod bitmap;
 pub mod generic;
 pub mod scripting;
 pub mod string;
@@ -12,5 +13,9 @@ pub(crate) use generic::scan_footprint;
 use crate::spec::CommandSpec;
 
 /// The families of this crate. The server adds its own to make the registry.
-pub static FAMILIES: &[&[&CommandSpec]] =
-    &[string::COMMANDS, generic::COMMANDS, scripting::COMMANDS];
+pub static FAMILIES: &[&[&CommandSpec]] = &[
+    string::COMMANDS,
+    bitmap::COMMANDS,
+    generic::COMMANDS,
+    scripting::COMMANDS,
+];

@@ -3,8 +3,10 @@
 pub(super) use crate::context::{ReadContext, WriteContext, string_of};
 pub(super) use crate::spec::{Access, Arg, CommandSpec, Flags, Group, Reach, Run};
 pub(super) use crate::{Args, CommandError, Effect, Reply};
-pub(super) use djr_storage::keyspace::{Expire, Key, StringForm, UnixMillis};
-pub(super) use djr_storage::value::{INTEGER_TEXT_SIZE_MAX, StringRef, format_integer};
+pub(super) use djr_storage::keyspace::{Expire, Key, OwnedEntry, StringForm, UnixMillis};
+pub(super) use djr_storage::value::{
+    INTEGER_TEXT_SIZE_MAX, StringRef, StringValue, Value, format_integer,
+};
 
 /// Answers with a string out of the keyspace.
 #[inline]
