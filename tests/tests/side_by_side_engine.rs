@@ -91,6 +91,54 @@ fn sums_equal_those_of_real_servers() {
     }
 }
 
+/// The same elements make the same bytes and the same counts, from the first element to the dense form.
+#[test]
+fn hyperloglogs_equal_those_of_real_servers() {
+    let seed = seed();
+    for binary in binaries() {
+        let reference = Reference::start(&binary);
+        let mut connection = reference.connect();
+        println!("{}: seed {seed}", reference.version);
+        let mut bench = Bench::new();
+        let mut rng = Rng::new(seed);
+        let mut call = |words: &[&[u8]]| {
+            let ours = decode(&bench.run(words));
+            let theirs = connection.call(words);
+            let command = line(&words.iter().map(|word| word.to_vec()).collect());
+            assert_eq!(
+                ours, theirs,
+                "{}, seed {seed}: {command}",
+                reference.version
+            );
+        };
+        for round in 0..8 {
+            call(&[b"FLUSHALL"]);
+            // Elements are drawn from more and more, so that some repeat.
+            for step in 0..1500_u64 {
+                let key = format!("key:{}", rng.below(3));
+                let elements: Vec<Vec<u8>> = (0..rng.below(1 + round))
+                    .map(|_| rng.below(5000 << round).to_string().into_bytes())
+                    .collect();
+                let mut words: Vec<&[u8]> = vec![b"PFADD", key.as_bytes()];
+                words.extend(elements.iter().map(Vec::as_slice));
+                call(&words);
+                match step % 10 {
+                    0 => call(&[b"PFCOUNT", key.as_bytes()]),
+                    1 => call(&[b"PFCOUNT", b"key:0", b"key:1", b"key:2"]),
+                    2 if step % 150 == 2 => {
+                        call(&[b"PFMERGE", b"merged", b"key:0", b"key:1", b"key:2"]);
+                        call(&[b"PFMERGE", key.as_bytes(), b"merged"]);
+                        call(&[b"GET", b"merged"]);
+                    }
+                    3 if step % 350 == 3 => call(&[b"DEL", key.as_bytes()]),
+                    _ => {}
+                }
+                call(&[b"GET", key.as_bytes()]);
+            }
+        }
+    }
+}
+
 fn decode(bytes: &[u8]) -> Reply {
     let (reply, length) = Reply::parse(bytes).expect("a whole reply");
     assert_eq!(length, bytes.len(), "one reply");

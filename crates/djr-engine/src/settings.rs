@@ -30,6 +30,8 @@ pub struct Settings {
     pub string_len_max: Setting,
     /// `busy-reply-threshold`: how long a script may keep others waiting before they are told, in milliseconds; 0: for ever.
     pub busy_reply_threshold_ms: Setting,
+    /// `hll-sparse-max-bytes`: the longest sparse HyperLogLog, in bytes.
+    pub hll_sparse_max_bytes: Setting,
     /// Whether OBJECT FREQ is meaningful: the eviction policy is an LFU one.
     pub lfu: Setting,
 }
@@ -39,6 +41,7 @@ impl Default for Settings {
         Self {
             string_len_max: Setting::new(512 << 20),
             busy_reply_threshold_ms: Setting::new(5000),
+            hll_sparse_max_bytes: Setting::new(3000),
             lfu: Setting::new(0),
         }
     }

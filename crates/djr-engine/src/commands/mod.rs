@@ -2,6 +2,7 @@
 
 pub mod bitmap;
 pub mod generic;
+pub mod hyperloglog;
 pub mod scripting;
 pub mod string;
 
@@ -16,6 +17,7 @@ use crate::spec::CommandSpec;
 pub static FAMILIES: &[&[&CommandSpec]] = &[
     string::COMMANDS,
     bitmap::COMMANDS,
+    hyperloglog::COMMANDS,
     generic::COMMANDS,
     scripting::COMMANDS,
 ];

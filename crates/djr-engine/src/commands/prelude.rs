@@ -1,7 +1,9 @@
 //! What every command file needs.
 
 pub(super) use crate::context::{ReadContext, WriteContext, string_of};
-pub(super) use crate::spec::{Access, Arg, CommandSpec, Flags, Group, Reach, Run};
+pub(super) use crate::spec::{
+    Access, Arg, BeginSearch, CommandSpec, FindKeys, Flags, Group, KeySpec, Keys, Reach, Run,
+};
 pub(super) use crate::{Args, CommandError, Effect, Reply};
 pub(super) use djr_storage::keyspace::{Expire, Key, OwnedEntry, StringForm, UnixMillis};
 pub(super) use djr_storage::value::{

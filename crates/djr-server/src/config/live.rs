@@ -146,6 +146,7 @@ pub(crate) fn apply_all(shared: &Shared) {
 const MAXMEMORY_POLICY: Number = Number::of("maxmemory-policy");
 const LFU_LOG_FACTOR: Number = Number::of("lfu-log-factor");
 const LFU_DECAY_TIME: Number = Number::of("lfu-decay-time");
+const HLL_SPARSE_MAX_BYTES: Number = Number::of("hll-sparse-max-bytes");
 const BULK_LEN_MAX: Number = Number::of("proto-max-bulk-len");
 const BUSY_REPLY_THRESHOLD: Number = Number::of("busy-reply-threshold");
 
@@ -205,6 +206,15 @@ pub(super) fn string_len_max(shared: &Shared) -> Result<(), Refusal> {
         .settings
         .string_len_max
         .set(shared.config.number(BULK_LEN_MAX) as u64);
+    Ok(())
+}
+
+pub(super) fn hll_sparse_max_bytes(shared: &Shared) -> Result<(), Refusal> {
+    shared
+        .engine
+        .settings
+        .hll_sparse_max_bytes
+        .set(shared.config.number(HLL_SPARSE_MAX_BYTES) as u64);
     Ok(())
 }
 

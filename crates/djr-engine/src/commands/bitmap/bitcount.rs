@@ -120,8 +120,8 @@ mod tests {
     fn counts() {
         check(
             "SET k foobar | BITCOUNT k | BITCOUNT k 0 0 | BITCOUNT k 1 1 | BITCOUNT k 1 1 BYTE | BITCOUNT k 5 30 BIT | BITCOUNT k -1 -2 | \
-             BITCOUNT k -3 -1 | BITCOUNT k 4 | BITCOUNT k 9 10 | BITCOUNT k 0 -49 BIT | BITCOUNT none | SET n 7 | BITCOUNT n",
-            "OK | 26 | 4 | 6 | 6 | 17 | 0 | 10 | 7 | 0 | 0 | 0 | OK | 5",
+             BITCOUNT k -3 -1 | BITCOUNT k 4 | BITCOUNT k 9 10 | BITCOUNT k 9223372036854775807 9223372036854775807 | BITCOUNT k 0 -49 BIT | BITCOUNT none | SET n 7 | BITCOUNT n",
+            "OK | 26 | 4 | 6 | 6 | 17 | 0 | 10 | 7 | 0 | 0 | 0 | 0 | OK | 5",
         );
     }
 

@@ -69,6 +69,9 @@ impl BitRange {
         // A position before the first means the first, as in Redis.
         let (start, end) = (from_end(self.start).max(0), from_end(end).max(0));
         let end = end.min(len - 1);
-        (start <= end).then_some(((start * unit) as u64, ((end + 1) * unit) as u64))
+        if start > end {
+            return None;
+        }
+        Some(((start * unit) as u64, ((end + 1) * unit) as u64))
     }
 }

@@ -96,6 +96,6 @@ pub(super) const ENCODINGS: Section = Section {
         "stream-node-max-entries" = "100", integer(0, LONG), Live,
             "The number of entries in a stream's block; 0 for any.", .later(STREAM);
         "hll-sparse-max-bytes" = "3000", LONG_MEMORY, Live,
-            "HyperLogLogs of at most so many bytes are kept sparse.", .later("HyperLogLog");
+            "HyperLogLogs of at most so many bytes are kept sparse.", .apply(live::hll_sparse_max_bytes);
     },
 };
