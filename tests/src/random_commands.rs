@@ -309,7 +309,7 @@ impl<'r> Generator<'r> {
             "count" if !any => b"1000".to_vec(),
             // Not past the largest string, which would be made.
             "offset" if self.below(10) == 0 => {
-                self.one_of(&["536870912", "9223372036854775807", "-1", "x"])
+                self.one_of(&["4294967296", "9223372036854775807", "-1", "x"])
             }
             // Of a field, in its own width.
             "offset" if self.below(4) == 0 => format!("#{}", self.below(9)).into_bytes(),

@@ -28,6 +28,7 @@ fn bitcount(
     };
     let count = range
         .bits_of(bytes.len())
+        .filter(|_| !range.is_backward())
         .map_or(0, |(start, end)| count_between(bytes, start, end));
     reply.integer(count as i64);
     Ok(())
@@ -119,9 +120,9 @@ mod tests {
     #[test]
     fn counts() {
         check(
-            "SET k foobar | BITCOUNT k | BITCOUNT k 0 0 | BITCOUNT k 1 1 | BITCOUNT k 1 1 BYTE | BITCOUNT k 5 30 BIT | BITCOUNT k -1 -2 | \
+            "SET k foobar | BITCOUNT k | BITCOUNT k 0 0 | BITCOUNT k 1 1 | BITCOUNT k 1 1 BYTE | BITCOUNT k 5 30 BIT | BITCOUNT k -1 -2 | BITCOUNT k -7 -8 | \
              BITCOUNT k -3 -1 | BITCOUNT k 4 | BITCOUNT k 9 10 | BITCOUNT k 9223372036854775807 9223372036854775807 | BITCOUNT k 0 -49 BIT | BITCOUNT none | SET n 7 | BITCOUNT n",
-            "OK | 26 | 4 | 6 | 6 | 17 | 0 | 10 | 7 | 0 | 0 | 0 | 0 | OK | 5",
+            "OK | 26 | 4 | 6 | 6 | 17 | 0 | 0 | 10 | 7 | 0 | 0 | 0 | 0 | OK | 5",
         );
     }
 

@@ -147,7 +147,7 @@ fn bitfield(
         return Ok(Effect::None);
     };
     let len = (last_written / 8 + 1) as usize;
-    let Grown { grown, result } = change_bits(&mut context.db(), key, len, |bytes| {
+    let Grown { grown, result } = change_bits(context, key, len, |bytes| {
         reply.array(operations.len());
         let mut changed = false;
         for operation in &operations {
@@ -161,11 +161,11 @@ fn bitfield(
         }
         changed
     })?;
-    Ok(if grown || result {
-        Effect::Verbatim
-    } else {
-        Effect::None
-    })
+    if !grown && !result {
+        return Ok(Effect::None);
+    }
+    context.notify(Notify::STRING, "setbit", key.bytes);
+    Ok(Effect::Verbatim)
 }
 
 fn bitfield_ro(

@@ -93,20 +93,18 @@ fn bitop(
     };
     let len = bytes.len();
     let key = context.key(args, 2);
-    let mut db = context.db();
-    let changed = if bytes.is_empty() {
-        db.remove(key)
+    reply.integer(len as i64);
+    if bytes.is_empty() {
+        if !context.db().remove(key) {
+            return Ok(Effect::None);
+        }
+        context.notify(Notify::GENERIC, "del", key.bytes);
     } else {
         let value = Value::String(StringValue::Bytes { bytes, raw: true });
-        db.put(key, OwnedEntry::new(value, None));
-        true
-    };
-    reply.integer(len as i64);
-    Ok(if changed {
-        Effect::Verbatim
-    } else {
-        Effect::None
-    })
+        context.set_value(key, value, Expire::Clear);
+        context.notify(Notify::STRING, "set", key.bytes);
+    }
+    Ok(Effect::Verbatim)
 }
 
 /// How much of the result is made at a time, so that it stays in the processor's nearest memory until all strings are in it.

@@ -87,8 +87,8 @@ mod tests {
     fn finds_bits() {
         check(
             "SET k \"\\xff\\xf0\\x00\" | BITPOS k 0 | BITPOS k 1 2 | BITPOS k 0 0 0 | BITPOS k 1 -2 -1 BYTE | BITPOS k 0 3 11 BIT | \
-             BITPOS k 0 3 12 BIT | BITPOS k 1 9 | BITPOS k 1 2 1 | BITPOS k 0 2",
-            "OK | 12 | -1 | -1 | 8 | -1 | 12 | -1 | -1 | 16",
+             BITPOS k 0 3 12 BIT | BITPOS k 1 9 | BITPOS k 1 2 1 | BITPOS k 0 2 | BITPOS k 0 -7 -12",
+            "OK | 12 | -1 | -1 | 8 | -1 | 12 | -1 | -1 | 16 | -1",
         );
     }
 

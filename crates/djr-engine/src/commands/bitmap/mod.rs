@@ -9,8 +9,6 @@ mod getbit;
 mod range;
 mod setbit;
 
-use djr_storage::keyspace::DbMut;
-
 use super::prelude::*;
 
 /// The commands of this family.
@@ -49,12 +47,12 @@ struct Grown<R> {
 
 /// Changes the string of a key, made `len` bytes long first where it is missing or shorter.
 fn change_bits<R>(
-    db: &mut DbMut<'_>,
+    context: &mut WriteContext<'_, '_>,
     key: Key<'_>,
     len: usize,
     change: impl FnOnce(&mut [u8]) -> R,
 ) -> Result<Grown<R>, CommandError> {
-    if let Some(mut entry) = db.get_mut(key) {
+    if let Some(mut entry) = context.db().get_mut(key) {
         let before = string_of(entry.entry().value())?.len();
         let encoding = entry.entry().encoding();
         let result = entry.overwrite(len, change);
@@ -64,7 +62,7 @@ fn change_bits<R>(
     let mut bytes = vec![0; len];
     let result = change(&mut bytes);
     let value = Value::String(StringValue::Bytes { bytes, raw: true });
-    db.put(key, OwnedEntry::new(value, None));
+    context.set_value(key, value, Expire::Clear);
     Ok(Grown {
         grown: true,
         result,

@@ -57,14 +57,17 @@ impl BitRange {
         Ok(range)
     }
 
+    /// Whether it ends before it begins, both counted from the end. That means nothing to BITCOUNT, whatever the length.
+    pub(super) fn is_backward(&self) -> bool {
+        self.end
+            .is_some_and(|end| self.start < 0 && end < 0 && self.start > end)
+    }
+
     /// The bits of a string of `len` bytes that it means: from the first up to, not including, the last; `None` if there is none.
     pub(super) fn bits_of(&self, len: usize) -> Option<(u64, u64)> {
         let unit = if self.in_bits { 1 } else { 8 };
         let len = len as i64 * 8 / unit;
         let end = self.end.unwrap_or(-1);
-        if self.start < 0 && end < 0 && self.start > end {
-            return None;
-        }
         let from_end = |at: i64| if at < 0 { len.saturating_add(at) } else { at };
         // A position before the first means the first, as in Redis.
         let (start, end) = (from_end(self.start).max(0), from_end(end).max(0));

@@ -35,17 +35,17 @@ fn setbit(
     };
     let key = context.key(args, 1);
     let (byte, shift) = ((offset / 8) as usize, 7 - offset % 8);
-    let Grown { grown, result: old } = change_bits(&mut context.db(), key, byte + 1, |bytes| {
+    let Grown { grown, result: old } = change_bits(context, key, byte + 1, |bytes| {
         let old = bytes[byte] >> shift & 1;
         bytes[byte] = bytes[byte] & !(1 << shift) | bit << shift;
         old
     })?;
     reply.integer(i64::from(old));
-    Ok(if grown || old != bit {
-        Effect::Verbatim
-    } else {
-        Effect::None
-    })
+    if !grown && old == bit {
+        return Ok(Effect::None);
+    }
+    context.notify(Notify::STRING, "setbit", key.bytes);
+    Ok(Effect::Verbatim)
 }
 
 #[cfg(test)]

@@ -139,7 +139,7 @@ fn sparse_max(engine: &crate::Engine) -> usize {
 }
 
 /// Puts a HyperLogLog in where there was none.
-fn store_new(db: &mut djr_storage::keyspace::DbMut<'_>, key: Key<'_>, bytes: Vec<u8>) {
+fn store_new(context: &mut WriteContext<'_, '_>, key: Key<'_>, bytes: Vec<u8>) {
     let value = Value::String(StringValue::Bytes { bytes, raw: true });
-    db.put(key, OwnedEntry::new(value, None));
+    context.set_value(key, value, Expire::Clear);
 }

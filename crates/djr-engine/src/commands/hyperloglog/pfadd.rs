@@ -28,7 +28,8 @@ fn pfadd(
     let Some(mut entry) = db.get_mut(key) else {
         let mut bytes = super::empty();
         raise_all(&mut bytes, args, 2, sparse_max)?;
-        super::store_new(&mut db, key, bytes);
+        super::store_new(context, key, bytes);
+        context.notify(Notify::STRING, "pfadd", key.bytes);
         reply.integer(1);
         return Ok(Effect::Verbatim);
     };
@@ -55,6 +56,7 @@ fn pfadd(
         raise_all(&mut copy, args, first, sparse_max)?;
         entry.edit(|bytes| *bytes = copy);
     }
+    context.notify(Notify::STRING, "pfadd", key.bytes);
     reply.integer(1);
     Ok(Effect::Verbatim)
 }

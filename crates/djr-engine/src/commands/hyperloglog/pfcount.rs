@@ -23,8 +23,9 @@ fn pfcount(
     if args.len() > 2 {
         let mut registers = [0; REGISTERS];
         for index in 1..args.len() {
-            let entry = context.db_read().get(context.key(args, index));
-            context.count_lookup(entry.is_some());
+            let key = context.key(args, index);
+            let entry = context.db_read().get(key);
+            context.count_lookup(key, entry.is_some());
             if let Some(entry) = entry {
                 super::merge(super::hll_of(entry.value())?, &mut registers)?;
             }
@@ -34,7 +35,7 @@ fn pfcount(
     }
     let key = context.key(args, 1);
     let entry = context.db_read().get(key);
-    context.count_lookup(entry.is_some());
+    context.count_lookup(key, entry.is_some());
     let Some(entry) = entry else {
         reply.integer(0);
         return Ok(Effect::None);

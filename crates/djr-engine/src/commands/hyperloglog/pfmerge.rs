@@ -58,17 +58,18 @@ fn pfmerge(
     }
     let key = context.key(args, 1);
     let sparse_max = super::sparse_max(context.engine);
-    let mut db = context.db();
-    match db.get_mut(key) {
+    match context.db().get_mut(key) {
         Some(mut entry) => {
             entry.edit(|bytes| raise_all(bytes, &registers, any_dense, sparse_max))?
         }
         None => {
             let mut bytes = super::empty();
             raise_all(&mut bytes, &registers, any_dense, sparse_max)?;
-            super::store_new(&mut db, key, bytes);
+            super::store_new(context, key, bytes);
         }
     }
+    // Redis has no event of its own for it.
+    context.notify(Notify::STRING, "pfadd", key.bytes);
     reply.ok();
     Ok(Effect::Verbatim)
 }
