@@ -38,6 +38,8 @@ pub(crate) struct Session {
     pub(crate) close: bool,
     /// It ends at once, without them.
     pub(crate) dropped: bool,
+    /// The same, because there are more of them than `client-output-buffer-limit` allows.
+    pub(crate) overfull: bool,
     /// The request must wait: it and all behind it stay in the connection's input.
     pub(crate) postponed: bool,
 }
@@ -81,6 +83,7 @@ impl Session {
             no_touch: false,
             close: false,
             dropped: false,
+            overfull: false,
             postponed: false,
         }
     }

@@ -59,6 +59,8 @@ pub(crate) struct Worker {
     core: Core,
     executor: Executor,
     requests: Requests,
+    /// While requests are executed: keeps what prefetches look at.
+    turn: Option<Turn>,
     read_buffer: Box<[u8]>,
     ready: Vec<Ready>,
 }
@@ -75,8 +77,8 @@ pub(crate) struct Core {
     clock: Instant,
     /// The reasons for looking twice ([`Gate`]) at the beginning of this turn.
     pub(crate) gate: u32,
-    /// While requests are executed: keeps what prefetches look at.
-    pub(crate) turn: Option<Turn>,
+    /// As long may the buffer of replies get whose connection's requests are executed.
+    pub(crate) output_len_max: usize,
     driver: Driver,
     listeners: Vec<Listener>,
     connections: Vec<Option<Box<Connection>>>,
@@ -149,7 +151,7 @@ impl Worker {
                 now: clock::unix_millis(),
                 clock: clock::monotonic(),
                 gate: 0,
-                turn: None,
+                output_len_max: usize::MAX,
                 driver,
                 listeners,
                 connections: Vec::new(),
@@ -167,6 +169,7 @@ impl Worker {
             },
             executor,
             requests: Requests::default(),
+            turn: None,
             read_buffer: vec![0; READ_SIZE].into_boxed_slice(),
             ready: Vec::new(),
         })
@@ -195,6 +198,7 @@ impl Worker {
         };
         self.core.driver.wait(Some(timeout), &mut ready)?;
         self.core.begin_turn();
+        self.turn = Some(self.shared.engine.keyspace.pin());
         for mail in self.core.mails() {
             match mail {
                 Mail::Connection(accepted) => self.core.add(accepted),
@@ -226,6 +230,7 @@ impl Worker {
         if self.core.clock >= self.core.next_tick {
             self.tick();
         }
+        self.turn = None;
         self.core.end_turn();
         Ok(())
     }
@@ -309,8 +314,11 @@ impl Worker {
             decoder,
             input,
             out,
+            out_written,
             ..
         } = connection;
+        let limit = self.core.shared.config.output_limit();
+        self.core.output_len_max = limit.hard_or_none().saturating_add(*out_written);
         let mut kept = std::mem::take(input);
         let bytes: &[u8] = if kept.is_empty() {
             &self.read_buffer[..fresh]
@@ -341,6 +349,7 @@ impl Worker {
             let done = self.requests.execute(
                 rest,
                 &self.shared.engine,
+                self.turn.as_ref(),
                 &mut self.core,
                 &mut self.executor,
                 session,
@@ -448,14 +457,12 @@ impl Core {
         if self.log.log.is_none() {
             self.log.log = self.shared.log();
         }
-        self.turn = Some(self.shared.engine.keyspace.pin());
         self.stats.turns.add(1);
         self.free.append(&mut self.freed);
     }
 
     /// Hands the log to the operating system, then writes the replies.
     fn end_turn(&mut self) {
-        self.turn = None;
         if std::mem::take(&mut self.log.dirty)
             && let Some(log) = &self.log.log
             && log.flush().is_err()
@@ -587,8 +594,11 @@ impl Core {
             self.paused.push(id);
         }
         let open = open && !connection.session.dropped;
+        let overfull = connection.session.overfull;
         self.connections[id] = Some(connection);
-        if !open {
+        if overfull {
+            self.close_overfull(id);
+        } else if !open {
             self.close(id);
         }
     }

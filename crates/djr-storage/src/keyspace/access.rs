@@ -94,6 +94,16 @@ impl<'k> Access<'k> {
         Some(Self::locked(keyspace, footprint, now))
     }
 
+    /// One shard, which must exist, if it is free at this moment.
+    #[inline]
+    pub(super) fn try_one(keyspace: &'k Keyspace, shard: u32, now: UnixMillis) -> Option<Self> {
+        keyspace
+            .shard(shard)
+            .try_lock()
+            .then(|| Self::locked(keyspace, Footprint::of(shard), now))
+    }
+
+    #[inline]
     fn locked(keyspace: &'k Keyspace, footprint: Footprint, now: UnixMillis) -> Self {
         Self {
             keyspace,
@@ -306,6 +316,7 @@ impl<'k> Access<'k> {
 }
 
 impl Drop for Access<'_> {
+    #[inline]
     fn drop(&mut self) {
         debug_assert!(
             std::thread::panicking()

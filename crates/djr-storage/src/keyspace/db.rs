@@ -682,6 +682,22 @@ impl EntryMut<'_> {
         self.rewrite(form.of(bytes));
     }
 
+    /// Says when the entry was last accessed, in seconds before now. Nothing under an LFU policy.
+    pub fn set_idle_seconds(&mut self, seconds: u64) {
+        let clocks = self.access.keyspace.clock();
+        if let Some(clock) = clocks.idle_for(seconds, self.part.now) {
+            self.part.block(self.slot).set_clock(clock);
+        }
+    }
+
+    /// Sets the logarithmic access counter. Nothing unless the policy is LFU.
+    pub fn set_frequency(&mut self, counter: u8) {
+        let clocks = self.access.keyspace.clock();
+        if let Some(clock) = clocks.with_frequency(counter, self.part.now) {
+            self.part.block(self.slot).set_clock(clock);
+        }
+    }
+
     /// Sets or clears the deadline.
     pub fn set_expire(&mut self, expire_at: Option<UnixMillis>) {
         let raw = self.part.set_expire_at(self.hash, self.slot, expire_at);

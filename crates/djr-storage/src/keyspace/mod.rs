@@ -47,3 +47,5 @@ pub use hash::{Footprint, Key, KeyHash, UnixMillis};
 pub use keyspace::{ExpireProgress, Keyspace, Turn};
 pub use options::{AccessClock, KeyspaceOptions};
 pub use watch::WatchFlag;
+
+pub use crate::table::Home;

@@ -121,6 +121,12 @@ impl<'a> Part<'a> {
         value: NewValue<'_>,
     ) -> Raw {
         self.before_change_of(slot);
+        if let (None, NewValue::Inline { bytes, raw }) = (expire_at, &value)
+            // SAFETY: as below.
+            && unsafe { block::overwrite(base_of(slot.raw()), clock, bytes, *raw) }
+        {
+            return slot.raw();
+        }
         let next_expire = value.next_expire();
         // SAFETY: a live block of this arena, to which `&mut self` excludes references; the value comes from outside.
         let changed = unsafe {
