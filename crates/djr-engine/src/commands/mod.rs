@@ -1,8 +1,10 @@
 //! All data commands, a directory a family, a file a command or tight group.
 
+pub mod bitmap;
 pub mod generic;
 pub mod geo;
 pub mod hash;
+pub mod hyperloglog;
 pub mod list;
 pub mod scripting;
 pub mod sorted_set;
@@ -24,6 +26,8 @@ pub static FAMILIES: &[&[&CommandSpec]] = &[
     hash::COMMANDS,
     sorted_set::COMMANDS,
     geo::COMMANDS,
+    bitmap::COMMANDS,
+    hyperloglog::COMMANDS,
     generic::COMMANDS,
     scripting::COMMANDS,
 ];
