@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use djr_engine::Rng;
 use djr_engine::command::Command;
 use djr_engine::registry::Registry;
-use djr_engine::spec::{Arg, ArgKind, Group};
+use djr_engine::spec::{Arg, ArgKind, Flags, Group};
 
 /// A command line.
 pub type Words = Vec<Vec<u8>>;
@@ -23,7 +23,30 @@ pub struct Generator<'r> {
     stream_ms: u64,
 }
 
-const KEYS: &[&str] = &["a", "b", "c", "d", "key:5", "key:6", "", "k\0\r\n\u{e9}"];
+const KEYS: &[&str] = &[
+    "a",
+    "b",
+    "c",
+    "d",
+    "key:5",
+    "key:6",
+    "",
+    "k\0\r\n\u{e9}",
+    "list:1",
+    "list:2",
+    "stream:1",
+    "stream:2",
+    "stream:3",
+];
+
+/// Where the commands of a type find what they want, most of the time.
+fn homes(group: Group) -> &'static [&'static str] {
+    match group {
+        Group::List => &["list:1", "list:2"],
+        Group::Stream => &["stream:1", "stream:2", "stream:3"],
+        _ => KEYS,
+    }
+}
 
 const STRINGS: &[&str] = &[
     "",
@@ -165,7 +188,12 @@ impl<'r> Generator<'r> {
                 }
             }
         }
-        commands.retain(|(command, _)| tokens.contains_key(&command.full_name));
+        commands.retain(|(command, _)| {
+            // Those of streams wait only if they are told to.
+            let waits = command.spec.flags.has(Flags::BLOCKING);
+            tokens.contains_key(&command.full_name)
+                && (!waits || command.spec.group == Group::Stream)
+        });
         assert!(!commands.is_empty(), "there is nothing to draw from");
         Self {
             rng: Rng::new(seed),
@@ -269,10 +297,9 @@ impl<'r> Generator<'r> {
                 let at = self.below(args.len());
                 return self.arg(command, &args[at], words);
             }
-            ArgKind::Key(_) if command.spec.group == Group::Stream && self.below(10) > 0 => {
-                self.one_of(&KEYS[..3])
-            }
+            ArgKind::Key(_) if self.below(6) > 0 => self.one_of(homes(command.spec.group)),
             ArgKind::Key(_) => self.one_of(KEYS),
+            ArgKind::String if command.spec.group == Group::List => self.element(),
             ArgKind::String | ArgKind::Integer | ArgKind::UnixTime
                 if command.spec.group == Group::Stream =>
             {
@@ -281,6 +308,7 @@ impl<'r> Generator<'r> {
             ArgKind::String => self.string(arg.name),
             ArgKind::Double => self.double(),
             ArgKind::Pattern => self.one_of(PATTERNS),
+            ArgKind::Integer if command.spec.group == Group::List => self.integer(""),
             ArgKind::Integer | ArgKind::UnixTime => self.integer(arg.name),
         };
         words.push(word);
@@ -381,6 +409,19 @@ impl<'r> Generator<'r> {
             _ => format!("{ms}-{seq}"),
         }
         .into_bytes()
+    }
+
+    /// An element of a list: few different ones, so that they are found, and some long ones, so that lists are kept in all ways.
+    fn element(&mut self) -> Vec<u8> {
+        match self.below(24) {
+            0 => self.string("element"),
+            1 => vec![b'x'; 100 + self.below(3000)],
+            2 => vec![b'y'; 4000 + self.below(5000)],
+            3 => (self.rng.next() as i64 >> self.below(64))
+                .to_string()
+                .into_bytes(),
+            _ => self.one_of(&["1", "2", "a", "b", "abc"]),
+        }
     }
 
     /// A decimal number, or nearly one.

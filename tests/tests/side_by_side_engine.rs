@@ -245,12 +245,16 @@ impl Comparison {
     /// Looks at every key on both sides.
     fn compare_keys(&mut self, seed: u64) {
         for key in Generator::keys() {
-            for command in ["get", "pexpiretime", "object|encoding"] {
-                let mut words: Words = command
-                    .split('|')
-                    .map(|word| word.as_bytes().to_vec())
-                    .collect();
+            for (command, rest) in [
+                ("get", ""),
+                ("lrange", "0 -1"),
+                ("pexpiretime", ""),
+                ("object|encoding", ""),
+            ] {
+                let word = |word: &str| word.as_bytes().to_vec();
+                let mut words: Words = command.split('|').map(word).collect();
                 words.push(key.to_vec());
+                words.extend(rest.split_whitespace().map(word));
                 if !is_different_on_purpose(&self.reference, command, &words) {
                     self.step(command, &words, seed);
                 }

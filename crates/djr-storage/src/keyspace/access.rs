@@ -8,6 +8,7 @@ use super::db::{Db, DbMut};
 use super::hash::{Footprint, KeyHash, UnixMillis};
 use super::keyspace::Keyspace;
 use super::shard::ShardState;
+use super::wait::ReadyKey;
 
 /// Shards opened (locked) until this is dropped. Made by [`Keyspace::open`].
 ///
@@ -18,7 +19,7 @@ pub struct Access<'k> {
     now: UnixMillis,
     touch: Cell<bool>,
     expired: RefCell<Option<Box<Notes>>>,
-    /// Watched keys whose value was lent for changing.
+    /// Watched or awaited keys whose value was lent for changing.
     lent: RefCell<Vec<KeptKey>>,
     // Locks belong to the thread that took them.
     _not_send: PhantomData<*const ()>,
@@ -191,22 +192,25 @@ impl<'k> Access<'k> {
         }
     }
 
-    /// Whether a watched key's value was lent for changing ([`DbMut::update`]) and it has not been said yet whether it was changed.
+    /// Whether a watched or awaited key's value was lent for changing ([`DbMut::update`]) and it has not been said yet whether it was changed.
     #[inline]
     pub fn has_lent(&self) -> bool {
         !self.lent.borrow().is_empty()
     }
 
-    /// Says of what was lent whether it was changed. If it was, those who watch it are told. Dropping the access says yes.
+    /// Says of what was lent whether it was changed. If it was, those who watch it or wait for it are told. Dropping the access says yes.
     pub fn settle_lent(&mut self, changed: bool) {
         let lent = std::mem::take(self.lent.get_mut());
         for (db, hash, key) in lent.iter().filter(|_| changed) {
             let shard = self.keyspace.shard_of(*hash);
-            self.state(shard).watchers.mark(*db, key);
+            let waits = self.keyspace.waits();
+            let state = self.state_mut(shard);
+            state.watchers.mark(*db, key);
+            state.waiters.mark(waits, *db, key);
         }
     }
 
-    /// A watched key's value is lent for changing.
+    /// A watched or awaited key's value is lent for changing.
     #[cold]
     pub(super) fn note_lent(&self, db: u32, key: super::Key<'_>) {
         self.lent
@@ -250,6 +254,7 @@ impl<'k> Access<'k> {
         for shard in self.footprint.shards() {
             let (state, keyspace) = (self.state(shard), self.keyspace);
             state.mark_watchers_of_existing(keyspace, &[a, b], &[a, b]);
+            self.mark_waiters(shard, &[a, b]);
         }
         self.keyspace.swap_places(a, b);
     }
@@ -272,9 +277,25 @@ impl<'k> Access<'k> {
                 let state = self.state_mut(shard);
                 state.mark_watchers_of_existing(keyspace, &[db], &[db]);
                 removed += state.flush(keyspace.shard(shard), place);
+                self.mark_waiters(shard, &[db]);
             }
         }
         removed
+    }
+
+    /// Makes every awaited key of these dbs ready: any of them may have changed.
+    fn mark_waiters(&mut self, shard: u32, dbs: &[u32]) {
+        let waits = self.keyspace.waits();
+        let waiters = &mut self.state_mut(shard).waiters;
+        dbs.iter().for_each(|db| waiters.mark_all(waits, *db));
+    }
+
+    /// The key in the open shards that became ready first.
+    pub fn first_ready(&self) -> Option<ReadyKey> {
+        let shards = self.footprint.shards();
+        shards
+            .filter_map(|shard| self.state(shard).waiters.first_ready())
+            .min_by_key(|ready| ready.order)
     }
 
     fn assert_all(&self) {
