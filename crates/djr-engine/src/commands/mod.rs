@@ -1,11 +1,16 @@
 //! All data commands, a directory a family, a file a command or tight group.
 
 pub mod generic;
+pub mod geo;
+pub mod hash;
 pub mod list;
 pub mod scripting;
+pub mod sorted_set;
 pub mod stream;
 pub mod string;
 
+#[cfg(test)]
+mod events_tests;
 mod expiration;
 mod prelude;
 
@@ -17,6 +22,9 @@ use crate::spec::CommandSpec;
 pub static FAMILIES: &[&[&CommandSpec]] = &[
     string::COMMANDS,
     list::COMMANDS,
+    hash::COMMANDS,
+    sorted_set::COMMANDS,
+    geo::COMMANDS,
     stream::COMMANDS,
     generic::COMMANDS,
     scripting::COMMANDS,
