@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use djr_engine::Rng;
 use djr_engine::command::Command;
 use djr_engine::registry::Registry;
-use djr_engine::spec::{Arg, ArgKind};
+use djr_engine::spec::{Arg, ArgKind, Flags, Group};
 
 /// A command line.
 pub type Words = Vec<Vec<u8>>;
@@ -19,9 +19,39 @@ pub struct Generator<'r> {
     commands: Vec<(&'r Command, Words)>,
     /// The words that announce options, by full name of the command: no other is used.
     tokens: BTreeMap<String, BTreeSet<String>>,
+    /// Where the number is that says how many of the next argument there are.
+    number_at: Option<usize>,
 }
 
 const KEYS: &[&str] = &["a", "b", "c", "d", "key:5", "key:6", "", "k\0\r\n\u{e9}"];
+
+/// Keys that mostly hold values of the type of one family, so that its commands find some.
+const TYPED_KEYS: &[(Group, &[&str])] = &[
+    (Group::List, &["list:1", "list:2", "list:3"]),
+    (Group::Set, &["set:1", "set:2", "set:3"]),
+    (Group::Hash, &["hash:1", "hash:2", "hash:3"]),
+    (Group::SortedSet, &["zset:1", "zset:2", "zset:3"]),
+    (Group::Geo, &["zset:1", "zset:2", "zset:3"]),
+    (Group::Stream, &["stream:1", "stream:2"]),
+];
+
+/// Fields of hashes: few, so that commands meet.
+const FIELDS: &[&str] = &[
+    "a",
+    "b",
+    "c",
+    "f1",
+    "f2",
+    "f3",
+    "1",
+    "2",
+    "-7",
+    "01",
+    "",
+    "x y",
+    "\0\r\n\u{ff}",
+    "a field of more than sixty-four bytes, which a packed hash does not hold",
+];
 
 const STRINGS: &[&str] = &[
     "",
@@ -163,18 +193,28 @@ impl<'r> Generator<'r> {
                 }
             }
         }
-        commands.retain(|(command, _)| tokens.contains_key(&command.full_name));
+        commands.retain(|(command, _)| {
+            tokens.contains_key(&command.full_name) && !command.spec.flags.has(Flags::BLOCKING)
+        });
         assert!(!commands.is_empty(), "there is nothing to draw from");
         Self {
             rng: Rng::new(seed),
             commands,
             tokens,
+            number_at: None,
         }
     }
 
     /// All keys that commands may name.
     pub fn keys() -> impl Iterator<Item = &'static [u8]> {
-        KEYS.iter().map(|key| key.as_bytes())
+        let typed = TYPED_KEYS.iter().flat_map(|(_, keys)| *keys);
+        let all: BTreeSet<_> = KEYS.iter().chain(typed).collect();
+        all.into_iter().map(|key| key.as_bytes())
+    }
+
+    /// Fields that hashes may have.
+    pub fn fields() -> impl Iterator<Item = &'static [u8]> {
+        FIELDS.iter().map(|field| field.as_bytes())
     }
 
     /// A number below `bound`.
@@ -197,6 +237,7 @@ impl<'r> Generator<'r> {
                     word.make_ascii_uppercase();
                 }
             }
+            self.number_at = None;
             self.args(command, command.spec.syntax, &mut words);
             if self.below(10) == 0 {
                 self.spoil(names, &mut words);
@@ -206,20 +247,16 @@ impl<'r> Generator<'r> {
     }
 
     fn args(&mut self, command: &Command, args: &[Arg], words: &mut Words) {
-        // Options may come in any order.
-        let first_option = args
-            .iter()
-            .position(|arg| arg.optional)
-            .unwrap_or(args.len());
-        let (fixed, options) = args.split_at(first_option);
-        for arg in fixed {
-            self.arg(command, arg, words);
-        }
-        let mut options: Vec<_> = options.to_vec();
-        while !options.is_empty() {
-            let option = options.remove(self.below(options.len()));
-            if self.below(3) == 0 {
-                self.arg(command, &option, words);
+        for run in args.chunk_by(|one, next| one.optional == next.optional) {
+            // Options may come in any order.
+            let mut run = run.to_vec();
+            while !run.is_empty() {
+                let is_option = run[0].optional;
+                let at = if is_option { self.below(run.len()) } else { 0 };
+                let arg = run.remove(at);
+                if !is_option || self.below(3) == 0 {
+                    self.arg(command, &arg, words);
+                }
             }
         }
     }
@@ -237,15 +274,10 @@ impl<'r> Generator<'r> {
         }
         let times = if arg.multiple { 1 + self.below(3) } else { 1 };
         if arg.multiple
-            && let Some(last) = words.last_mut()
-            && command
-                .spec
-                .syntax
-                .first()
-                .is_some_and(|first| first.name == "numkeys")
+            && let Some(at) = self.number_at.take()
             && self.below(10) > 0
         {
-            *last = times.to_string().into_bytes();
+            words[at] = times.to_string().into_bytes();
         }
         for _ in 0..times {
             self.value(command, arg, words);
@@ -262,20 +294,50 @@ impl<'r> Generator<'r> {
                 let at = self.below(args.len());
                 return self.arg(command, &args[at], words);
             }
-            ArgKind::Key(_) => self.one_of(KEYS),
+            ArgKind::Key(_) => self.key(command.spec.group),
+            ArgKind::String if command.spec.group == Group::List => self.element(),
             ArgKind::String => self.string(arg.name),
             ArgKind::Double => self.double(),
             ArgKind::Pattern => self.one_of(PATTERNS),
-            ArgKind::Integer | ArgKind::UnixTime => self.integer(arg.name),
+            ArgKind::Integer | ArgKind::UnixTime => self.integer(command, arg.name),
         };
+        if matches!(arg.name, "numkeys" | "numfields") {
+            self.number_at = Some(words.len());
+        }
         words.push(word);
+    }
+
+    fn key(&mut self, group: Group) -> Vec<u8> {
+        let typed = TYPED_KEYS.iter().find(|(it, _)| *it == group);
+        match typed {
+            Some((_, keys)) if self.below(8) > 0 => self.one_of(keys),
+            None if group == Group::Generic && self.below(2) == 0 => {
+                let at = self.below(TYPED_KEYS.len());
+                self.one_of(TYPED_KEYS[at].1)
+            }
+            _ => self.one_of(KEYS),
+        }
     }
 
     fn string(&mut self, name: &str) -> Vec<u8> {
         match name {
             "type" => self.one_of(&["string", "STRING", "list", "hash"]),
+            "field" if self.below(10) > 0 => self.one_of(FIELDS),
             _ if self.below(4) == 0 => self.below(2000).to_string().into_bytes(),
             _ => self.one_of(STRINGS),
+        }
+    }
+
+    /// An element of a list: few different ones, so that they are found, and some long ones, so that lists are kept in all ways.
+    fn element(&mut self) -> Vec<u8> {
+        match self.below(24) {
+            0 => self.string("element"),
+            1 => vec![b'x'; 100 + self.below(3000)],
+            2 => vec![b'y'; 4000 + self.below(5000)],
+            3 => (self.rng.next() as i64 >> self.below(64))
+                .to_string()
+                .into_bytes(),
+            _ => self.one_of(&["1", "2", "a", "b", "abc"]),
         }
     }
 
@@ -297,11 +359,27 @@ impl<'r> Generator<'r> {
         }
     }
 
-    fn integer(&mut self, name: &str) -> Vec<u8> {
+    fn integer(&mut self, command: &Command, name: &str) -> Vec<u8> {
         let any = self.below(8) == 0;
+        let of_fields = command.spec.group == Group::Hash;
         match name {
+            // So many are drawn if it is negative.
+            "count" if command.spec.name.contains("rand") => self.one_of(&[
+                "0",
+                "1",
+                "2",
+                "3",
+                "10",
+                "100",
+                "-1",
+                "-2",
+                "-5",
+                "-50",
+                "x",
+                "9223372036854775807",
+            ]),
             "cursor" if !any => b"0".to_vec(),
-            "count" if !any => b"1000".to_vec(),
+            "count" if !any && command.spec.group != Group::List => b"1000".to_vec(),
             // Not past the largest string, which would be made.
             "offset" if self.below(10) == 0 => {
                 self.one_of(&["536870912", "9223372036854775807", "-1", "x"])
@@ -328,6 +406,13 @@ impl<'r> Generator<'r> {
                 self.one_of(TIMES)
             }
             _ if any => self.one_of(INTEGERS),
+            // Fields live up to 2^46 milliseconds.
+            "seconds" if of_fields => self.between(1_000_000, 60_000_000_000),
+            "milliseconds" if of_fields => self.between(1_000_000_000, 60_000_000_000_000),
+            "unix-time-seconds" if of_fields => self.between(5_000_000_000, 75_000_000_000),
+            "unix-time-milliseconds" if of_fields => {
+                self.between(5_000_000_000_000, 75_000_000_000_000)
+            }
             // So many possible deadlines that none is drawn twice.
             "seconds" => self.between(1_000_000, 1 << 40),
             "milliseconds" => self.between(1_000_000_000, 1 << 50),

@@ -177,12 +177,31 @@ impl Comparison {
     /// Looks at every key on both sides.
     fn compare_keys(&mut self, seed: u64) {
         for key in Generator::keys() {
-            for command in ["get", "pexpiretime", "object|encoding"] {
+            for command in [
+                "type",
+                "get",
+                "lrange",
+                "hgetall",
+                "pexpiretime",
+                "object|encoding",
+                "hpexpiretime",
+            ] {
                 let mut words: Words = command
                     .split('|')
                     .map(|word| word.as_bytes().to_vec())
                     .collect();
                 words.push(key.to_vec());
+                if command == "lrange" {
+                    words.extend([b"0".to_vec(), b"-1".to_vec()]);
+                }
+                if command == "hpexpiretime" {
+                    if self.reference.major() < 8 {
+                        continue;
+                    }
+                    let fields: Words = Generator::fields().map(<[u8]>::to_vec).collect();
+                    words.extend([b"FIELDS".to_vec(), fields.len().to_string().into_bytes()]);
+                    words.extend(fields);
+                }
                 if !is_different_on_purpose(&self.reference, command, &words) {
                     self.step(command, &words, seed);
                 }
@@ -191,8 +210,16 @@ impl Comparison {
     }
 
     fn report(&self, words: &Words, ours: &Reply, theirs: &Reply, seed: u64) -> ! {
-        let start = self.history.len().saturating_sub(40);
-        for (db, words) in &self.history[start..] {
+        // Those that name its key, whichever of its words that is; looking tells nothing.
+        let is_about_it = |past: &Words| past[1..].iter().any(|word| words[1..].contains(word));
+        let looks = |past: &Words| past[0] == b"get" || past[0] == b"type";
+        let related: Vec<_> = self
+            .history
+            .iter()
+            .filter(|(_, past)| is_about_it(past) && !looks(past))
+            .collect();
+        let start = related.len().saturating_sub(40);
+        for (db, words) in &related[start..] {
             println!("db {db}: {}", line(words));
         }
         panic!(

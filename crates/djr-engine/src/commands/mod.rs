@@ -1,6 +1,8 @@
 //! All data commands, a directory a family, a file a command or tight group.
 
 pub mod generic;
+pub mod list;
+pub mod hash;
 pub mod scripting;
 pub mod string;
 
@@ -14,5 +16,10 @@ pub(crate) use generic::scan_footprint;
 use crate::spec::CommandSpec;
 
 /// The families of this crate. The server adds its own to make the registry.
-pub static FAMILIES: &[&[&CommandSpec]] =
-    &[string::COMMANDS, generic::COMMANDS, scripting::COMMANDS];
+pub static FAMILIES: &[&[&CommandSpec]] = &[
+    string::COMMANDS,
+    list::COMMANDS,
+    hash::COMMANDS,
+    generic::COMMANDS,
+    scripting::COMMANDS,
+];
