@@ -1,8 +1,8 @@
 //! All data commands, a directory a family, a file a command or tight group.
 
 pub mod generic;
-pub mod list;
 pub mod hash;
+pub mod list;
 pub mod scripting;
 pub mod string;
 
