@@ -345,6 +345,7 @@ impl Comparison {
         }
         self.compare_keys(seed);
         self.bench.check_log();
+        self.bench.check_rewrite();
         let (all, errors) = (self.history.len(), self.errors);
         println!(
             "{}: {all} commands, {errors} refused",

@@ -5,6 +5,7 @@ pub mod generic;
 pub mod geo;
 pub mod hash;
 pub mod hyperloglog;
+pub mod hash;
 pub mod list;
 pub mod scripting;
 pub mod sorted_set;

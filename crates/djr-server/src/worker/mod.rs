@@ -987,6 +987,8 @@ impl Core {
                         events.push_expired(wanted, db, expired);
                     });
                 self.stats.expired_active.add(progress.expired as u64);
+                let fields = progress.expired_fields as u64;
+                self.stats.expired_fields_active.add(fields);
                 if !progress.more {
                     break;
                 }
