@@ -1,10 +1,15 @@
 //! All data commands, a directory a family, a file a command or tight group.
 
 pub mod generic;
+pub mod geo;
+pub mod hash;
 pub mod list;
 pub mod scripting;
+pub mod sorted_set;
 pub mod string;
 
+#[cfg(test)]
+mod events_tests;
 mod expiration;
 mod prelude;
 
@@ -16,6 +21,9 @@ use crate::spec::CommandSpec;
 pub static FAMILIES: &[&[&CommandSpec]] = &[
     string::COMMANDS,
     list::COMMANDS,
+    hash::COMMANDS,
+    sorted_set::COMMANDS,
+    geo::COMMANDS,
     generic::COMMANDS,
     scripting::COMMANDS,
 ];

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
+use std::sync::atomic::Ordering::Relaxed;
 
 use djr_protocol::RequestDecoder;
 use djr_storage::aof::Offset;
@@ -82,6 +83,13 @@ impl Connection {
                 Err(_) => return ReadOutcome::Closed,
             }
         }
+    }
+
+    /// Counts what was read.
+    pub(crate) fn count_in(&self, count: usize) {
+        let info = &self.session.info;
+        info.bytes_in
+            .store(info.bytes_in.load(Relaxed) + count as u64, Relaxed);
     }
 
     /// Bytes of replies that wait for the socket.

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use djr_engine::blocking::{Served, Undo, Waiter};
 use djr_engine::{CommandError, Engine, Executor, Reply};
 use djr_storage::aof::Offset;
-use djr_storage::keyspace::{Footprint, UnixMillis};
+use djr_storage::keyspace::{Footprint, Turn, UnixMillis};
 
 use super::{Connection, Core, Mail, Worker, WorkerLog};
 use crate::clock;
@@ -212,12 +212,12 @@ impl Core {
 impl Worker {
     /// Answers the waits that have ended, goes on with the requests behind them, and gives back what could not be delivered, until
     /// there is nothing left of that. Whether there was something.
-    pub(super) fn settle_waits(&mut self) -> bool {
+    pub(super) fn settle_waits(&mut self, turn: &Turn) -> bool {
         let mut any = false;
         self.core.end_overdue_waits();
         loop {
             if let Some(ended) = self.core.waits.ended.pop_front() {
-                self.answer(ended);
+                self.answer(ended, turn);
                 any = true;
             } else if !self.core.waits.to_give_back.is_empty() {
                 if !self.give_back() {
@@ -234,14 +234,14 @@ impl Worker {
         any
     }
 
-    fn answer(&mut self, ended: Ended) {
+    fn answer(&mut self, ended: Ended, turn: &Turn) {
         let Some(mut connection) = self.put_reply(ended) else {
             return;
         };
         let id = connection.session.slot;
         self.core.queue(id, &mut connection);
         self.core.put_back(id, connection, true);
-        self.resume(id);
+        self.resume(id, turn);
     }
 
     /// Puts the reply of a wait into its connection's buffer. `None`: there is no such connection.

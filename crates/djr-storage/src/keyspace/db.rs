@@ -63,6 +63,9 @@ pub struct Db<'a> {
     place: usize,
 }
 
+/// How many parts past their deadline are removed from a structure before it is changed: a change must not pay for a million.
+/// The active expiry takes the others.
+const PARTS_MAX: usize = 128;
 /// How often [`Db::random`] tries again when it meets an expired entry.
 const RANDOM_ATTEMPTS: u64 = 100;
 
@@ -434,7 +437,7 @@ impl<'a> DbMut<'a> {
     /// Changes the structure at a key in place. `None` if there is no such key. If nothing is left in the structure, the key
     /// is removed; [`was_removed`](Self::was_removed) says so. Counts as an access to the key.
     ///
-    /// Parts of it that are past their deadline are removed before, and noted for [`Access::take_expired`]. Those who watch the key
+    /// Parts of it that are past their deadline (the first of them) are removed before, and noted for [`Access::take_expired`]. Those who watch the key
     /// are told once [`Access::settle_lent`] has said that `change` did change something.
     pub fn update<T: Object, R>(
         &mut self,
@@ -501,7 +504,7 @@ impl<'a> DbMut<'a> {
         touch(access, &part, block);
         if block.next_expire().is_some_and(|at| at < part.now) {
             let db = part.db;
-            let (_, removed) = part.expire_parts(slot, usize::MAX, &mut |expired| {
+            let (_, removed) = part.expire_parts(slot, PARTS_MAX, &mut |expired| {
                 access.note_removed(db, expired)
             });
             if removed {

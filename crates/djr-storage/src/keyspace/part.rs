@@ -109,7 +109,7 @@ impl<'a> Part<'a> {
         self.file(key.hash, None, expire_at);
         self.count(1, isize::from(expire_at.is_some()), memory as isize);
         if next_expire.is_some() {
-            self.file(key.hash, None, next_expire);
+            self.file_parts(key.hash, next_expire);
             self.count_sub_expires(1);
         }
         self.count_index();
@@ -144,7 +144,7 @@ impl<'a> Part<'a> {
             )
         };
         if next_expire.is_some() {
-            self.file(hash, None, next_expire);
+            self.file_parts(hash, next_expire);
         }
         self.changed(hash, slot, changed)
     }
@@ -337,6 +337,12 @@ impl<'a> Part<'a> {
         }
     }
 
+    /// Has the index look at a new value's parts.
+    #[cold]
+    fn file_parts(&mut self, hash: KeyHash, next_expire: Option<UnixMillis>) {
+        self.file(hash, None, next_expire);
+    }
+
     #[inline]
     fn count(&self, len: isize, expires: isize, bytes: isize) {
         let DbCounters {
@@ -351,6 +357,7 @@ impl<'a> Part<'a> {
         }
     }
 
+    #[cold]
     fn count_sub_expires(&self, by: isize) {
         let counter = &self.shard.counters(self.place).sub_expires;
         counter.store(counter.load(Relaxed).wrapping_add_signed(by), Relaxed);
