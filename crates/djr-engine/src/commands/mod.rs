@@ -5,7 +5,6 @@ pub mod generic;
 pub mod geo;
 pub mod hash;
 pub mod hyperloglog;
-pub mod hash;
 pub mod list;
 pub mod scripting;
 pub mod sorted_set;
