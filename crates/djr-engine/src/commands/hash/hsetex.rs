@@ -209,6 +209,10 @@ fn remove_fields(
         let fields = args.from(first).step_by(2);
         removed.extend(fields.filter(|field| hash.remove(field, now)));
     })?;
+    // As if they had been set first.
+    if there.is_none() {
+        context.notify_new(key);
+    }
     context.notify(Notify::HASH, "hset", key.bytes);
     if !removed.is_empty() {
         return Ok(fields::log_removal(context, key, &removed));
