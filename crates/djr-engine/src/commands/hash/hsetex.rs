@@ -161,7 +161,7 @@ fn hsetex(
     context.update_or_insert::<Hash, _>(key, |hash| {
         hash.prepare((args.len() - first) / 2, longest, limits);
         for at in (first..args.len()).step_by(2) {
-            hash.set(args.get(at), args.get(at + 1), expire, now, limits);
+            hash.put(args.get(at), args.get(at + 1), expire, now, limits);
         }
     })?;
     context.notify(Notify::HASH, "hset", key.bytes);
