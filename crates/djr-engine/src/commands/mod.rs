@@ -2,6 +2,8 @@
 
 pub mod generic;
 pub mod geo;
+pub mod hash;
+pub mod list;
 pub mod scripting;
 pub mod sorted_set;
 pub mod string;
@@ -18,6 +20,8 @@ use crate::spec::CommandSpec;
 /// The families of this crate. The server adds its own to make the registry.
 pub static FAMILIES: &[&[&CommandSpec]] = &[
     string::COMMANDS,
+    list::COMMANDS,
+    hash::COMMANDS,
     sorted_set::COMMANDS,
     geo::COMMANDS,
     generic::COMMANDS,
