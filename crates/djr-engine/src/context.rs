@@ -210,11 +210,26 @@ impl WriteContext<'_, '_> {
         self.notify(Notify::NEW, "new", key.bytes);
     }
 
+    /// Tells that a key was set to a string, and whether it was there before.
+    #[inline]
+    pub(crate) fn notify_set(&self, key: Key<'_>, was_there: bool) {
+        if !was_there {
+            self.notify_new(key);
+        }
+        self.notify(Notify::STRING, "set", key.bytes);
+    }
+
+    /// Tells that a key was removed.
+    #[inline]
+    pub(crate) fn notify_del(&self, key: Key<'_>) {
+        self.notify(Notify::GENERIC, "del", key.bytes);
+    }
+
     /// Tells what happened to a key in the last [`update`](Self::update), and `del` if that removed it.
     pub fn notify_update(&self, class: Notify, name: &'static str, key: Key<'_>) {
         self.notify(class, name, key.bytes);
         if self.removed {
-            self.notify(Notify::GENERIC, "del", key.bytes);
+            self.notify_del(key);
         }
     }
 

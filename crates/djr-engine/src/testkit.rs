@@ -345,6 +345,45 @@ impl Bench {
         bench
     }
 
+    /// A fresh engine with the same keys, made by the commands that a rewrite of the log would write.
+    pub fn rewritten(&self) -> Self {
+        let mut bench = Self::new();
+        bench.now = 0;
+        let access = self.engine.keyspace.open(Footprint::ALL, self.now);
+        for db in 0..self.engine.keyspace.dbs() {
+            bench.shell.db = db;
+            access.db(db).for_each(|entry| {
+                entry.rewrite(&mut |words| {
+                    let reply = bench.run(words);
+                    let line = || words.iter().map(|word| word.escape_ascii().to_string());
+                    assert!(
+                        !reply.starts_with(b"-"),
+                        "rewritten: {:?}: {}",
+                        line().collect::<Vec<_>>(),
+                        show(&decode(&reply))
+                    );
+                });
+            });
+        }
+        bench
+    }
+
+    /// Panics if a rewrite of the log would not keep the keyspace as it is. How values are kept may differ.
+    #[track_caller]
+    pub fn check_rewrite(&self) {
+        let contents = |bench: &Self| {
+            let mut keys = bench.contents(self.now);
+            keys.iter_mut().for_each(|key| key.encoding = None);
+            keys
+        };
+        assert_eq!(
+            contents(&self.rewritten()),
+            contents(self),
+            "rewritten and original keyspace after: {}",
+            self.log_text()
+        );
+    }
+
     /// Panics if the log, applied to an empty engine, does not make the same keyspace.
     #[track_caller]
     pub fn check_log(&self) {
@@ -492,6 +531,7 @@ fn check_on(mut bench: Bench, script: &str, replies: &str) {
     let got: Vec<_> = script.split(" | ").map(|line| bench.line(line)).collect();
     assert_eq!(got.join(" | "), replies, "after: {script}");
     bench.check_log();
+    bench.check_rewrite();
 }
 
 /// Runs the commands and compares what the log got. Then replays the log and compares the keyspaces.

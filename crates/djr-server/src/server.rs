@@ -154,8 +154,8 @@ impl Server {
             engine: Engine {
                 keyspace: Keyspace::new(KeyspaceOptions {
                     dbs: config.databases(),
+                    shards: shards_for(threads),
                     hash_seed: (seed(), seed()),
-                    ..KeyspaceOptions::default()
                 }),
                 registry,
                 settings: Default::default(),
@@ -405,6 +405,12 @@ fn control(shared: &Shared) {
             .persistence
             .compact_if_due(shared, percentage, min_size);
     }
+}
+
+/// Shards of the keyspace: so many that workers seldom meet, and no more, so that their heads stay in the cache.
+fn shards_for(threads: usize) -> u32 {
+    let shards = threads.saturating_mul(16).next_power_of_two();
+    shards.clamp(16, 64) as u32
 }
 
 /// 64 random bits of the system.

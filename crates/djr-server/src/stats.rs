@@ -36,6 +36,12 @@ pub(crate) struct CommandStats {
 }
 
 impl WorkerStats {
+    /// Counts a read that brought so many bytes.
+    pub(crate) fn count_read(&self, bytes: usize) {
+        self.reads.add(1);
+        self.bytes_in.add(bytes as u64);
+    }
+
     pub(crate) fn new(commands: usize) -> Self {
         Self {
             commands: (0..commands).map(|_| CommandStats::default()).collect(),

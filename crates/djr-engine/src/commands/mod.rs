@@ -6,10 +6,12 @@ pub mod hyperloglog;
 pub mod scripting;
 pub mod string;
 
+#[cfg(test)]
+mod events_tests;
 mod expiration;
 mod prelude;
 
-pub(crate) use generic::scan_footprint;
+pub(crate) use generic::{scan_footprint, sort_footprint};
 
 use crate::spec::CommandSpec;
 

@@ -12,7 +12,7 @@ use djr_storage::keyspace::{Access, WatchFlag};
 
 use crate::clients::ClientInfo;
 
-pub(crate) use dispatch::{Requests, execute_while_busy};
+pub(crate) use dispatch::{Ahead, Requests, execute_while_busy};
 pub(crate) use shell::SessionShell;
 
 /// The logical state of one client. Its worker's alone; what others may see of it is in [`ClientInfo`].

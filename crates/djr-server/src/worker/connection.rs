@@ -1,6 +1,7 @@
 //! One connection: its socket, what came in and is not a whole request yet, what goes out.
 
 use std::io::{self, Read, Write};
+use std::sync::atomic::Ordering::Relaxed;
 
 use djr_protocol::RequestDecoder;
 use djr_storage::aof::Offset;
@@ -77,6 +78,13 @@ impl Connection {
                 Err(_) => return ReadOutcome::Closed,
             }
         }
+    }
+
+    /// Counts what was read.
+    pub(crate) fn count_in(&self, count: usize) {
+        let info = &self.session.info;
+        info.bytes_in
+            .store(info.bytes_in.load(Relaxed) + count as u64, Relaxed);
     }
 
     /// Bytes of replies that wait for the socket.

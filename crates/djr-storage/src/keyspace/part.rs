@@ -104,7 +104,7 @@ impl<'a> Part<'a> {
         self.file(key.hash, None, expire_at);
         self.count(1, isize::from(expire_at.is_some()), memory as isize);
         if next_expire.is_some() {
-            self.file(key.hash, None, next_expire);
+            self.file_parts(key.hash, next_expire);
             self.count_sub_expires(1);
         }
         self.count_index();
@@ -139,7 +139,7 @@ impl<'a> Part<'a> {
             )
         };
         if next_expire.is_some() {
-            self.file(hash, None, next_expire);
+            self.file_parts(hash, next_expire);
         }
         self.changed(hash, slot, changed)
     }
@@ -343,6 +343,12 @@ impl<'a> Part<'a> {
         }
     }
 
+    /// Has the index look at a new value's parts.
+    #[cold]
+    fn file_parts(&mut self, hash: KeyHash, next_expire: Option<UnixMillis>) {
+        self.file(hash, None, next_expire);
+    }
+
     #[inline]
     fn count(&self, len: isize, expires: isize, bytes: isize) {
         let DbCounters {
@@ -357,6 +363,7 @@ impl<'a> Part<'a> {
         }
     }
 
+    #[cold]
     fn count_sub_expires(&self, by: isize) {
         let counter = &self.shard.counters(self.place).sub_expires;
         counter.store(counter.load(Relaxed).wrapping_add_signed(by), Relaxed);
