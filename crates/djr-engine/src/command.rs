@@ -262,7 +262,7 @@ fn key_range(keys: &[KeySpec]) -> (i32, i32, i32) {
 
 fn key_shape(keys: &[KeySpec], arity: i32) -> KeyShape {
     match keys {
-        [] => KeyShape::None,
+        _ if keys.iter().all(|key| key.access.has(Access::NOT_KEY)) => KeyShape::None,
         [
             KeySpec {
                 begin: BeginSearch::Index(at),

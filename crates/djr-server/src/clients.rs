@@ -34,10 +34,21 @@ pub(crate) struct ClientInfo {
     /// Commands queued by MULTI; -1 outside of it, as CLIENT LIST shows it.
     pub(crate) multi: std::sync::atomic::AtomicI64,
     pub(crate) watching: AtomicUsize,
+    /// Channels, patterns and shard channels that it has subscribed to.
+    pub(crate) subscriptions: [AtomicUsize; 3],
     pub(crate) resp3: AtomicBool,
     pub(crate) no_evict: AtomicBool,
     pub(crate) no_touch: AtomicBool,
     pub(crate) names: Mutex<Names>,
+}
+
+impl ClientInfo {
+    /// Whether it has subscribed to anything.
+    pub(crate) fn is_subscriber(&self) -> bool {
+        self.subscriptions
+            .iter()
+            .any(|count| count.load(Relaxed) > 0)
+    }
 }
 
 /// What a client has said about itself.
@@ -85,6 +96,7 @@ impl Clients {
             output_bytes: AtomicUsize::new(0),
             multi: std::sync::atomic::AtomicI64::new(-1),
             watching: AtomicUsize::new(0),
+            subscriptions: Default::default(),
             resp3: AtomicBool::new(false),
             no_evict: AtomicBool::new(false),
             no_touch: AtomicBool::new(false),

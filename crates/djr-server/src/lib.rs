@@ -5,6 +5,7 @@
 //! - `session`: a client's state, and the checks before its commands run.
 //! - `commands`: the commands that concern sessions and the server.
 //! - [`logging`]: the server's own log, for people.
+//! - `pubsub`: publish and subscribe.
 //! - `persistence`: recovery, the log's thread, compaction.
 
 #![forbid(unsafe_code)]
@@ -16,6 +17,7 @@ pub mod config;
 pub mod logging;
 mod persistence;
 mod process;
+mod pubsub;
 mod server;
 mod session;
 mod shared;

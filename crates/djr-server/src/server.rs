@@ -17,6 +17,7 @@ use crate::clock;
 use crate::commands;
 use crate::config::{self, Config};
 use crate::persistence::Persistence;
+use crate::pubsub::Directory;
 use crate::shared::{Gate, Shared, Shutdown, WorkerHandle};
 use crate::stats::WorkerStats;
 use crate::surroundings::{PidFile, tell_systemd};
@@ -161,6 +162,7 @@ impl Server {
             server_commands: commands::runs(registry),
             persistence: Persistence::default(),
             clients: Clients::default(),
+            pubsub: Directory::new(),
             gate: Gate::default(),
             workers: workers.collect(),
             started: clock::monotonic(),

@@ -13,6 +13,7 @@ use crate::clients::Clients;
 use crate::commands::ServerRun;
 use crate::config::Config;
 use crate::persistence::Persistence;
+use crate::pubsub::Directory;
 use crate::stats::WorkerStats;
 use crate::worker::Mailbox;
 
@@ -26,6 +27,7 @@ pub(crate) struct Shared {
     pub(crate) append_only: bool,
     pub(crate) persistence: Persistence,
     pub(crate) clients: Clients,
+    pub(crate) pubsub: Directory,
     pub(crate) gate: Gate,
     pub(crate) workers: Vec<WorkerHandle>,
     pub(crate) started: Instant,

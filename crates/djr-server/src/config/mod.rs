@@ -564,9 +564,10 @@ impl Config {
         self.is(PROTECTED_MODE) && !self.needs_password()
     }
 
-    /// When the replies that wait for a normal client are too many.
-    pub(crate) fn output_limit(&self) -> OutputLimit {
-        let [hard, soft, seconds] = &self.output_limits[0];
+    /// When the replies that wait for a client are too many: a normal one, or one that has subscribed to something.
+    pub(crate) fn output_limit(&self, is_subscriber: bool) -> OutputLimit {
+        let [normal, _, subscriber] = &self.output_limits;
+        let [hard, soft, seconds] = if is_subscriber { subscriber } else { normal };
         OutputLimit {
             hard: hard.load(Relaxed),
             soft: soft.load(Relaxed),

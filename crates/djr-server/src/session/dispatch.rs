@@ -200,6 +200,9 @@ fn execute_one(
         if let Err(error) = engine.execute(executor, command, &args, now, &mut shell, &mut reply) {
             refuse(core, Some(command), &error, &mut reply, false);
         }
+        if core.holds_pushes() {
+            core.release_pushes(session, out);
+        }
         return;
     }
     let start = out.len();
@@ -215,7 +218,7 @@ fn execute_one(
         out,
     );
     if session.replies != Replies::On && !session.postponed {
-        if quiet {
+        if quiet && !is_confirmed_always(prepared.command) {
             out.truncate(start);
         }
         if let Replies::Skip(left) = session.replies {
@@ -226,6 +229,15 @@ fn execute_one(
             };
         }
     }
+    if core.holds_pushes() {
+        core.release_pushes(session, out);
+    }
+}
+
+/// Whether `CLIENT REPLY` leaves a command's replies alone: they come among the messages.
+fn is_confirmed_always(command: Resolved<'_>) -> bool {
+    matches!(command, Resolved::Command(command)
+        if command.flags.has(Flags::PUBSUB) && command.spec.name.ends_with("subscribe"))
 }
 
 /// The long way: every check that Redis makes, in its order.
@@ -344,16 +356,48 @@ fn check(
             "ERR Command not allowed inside a transaction",
         ));
     }
-    check_state(core, command).map_err(|error| (Some(command), error))?;
+    check_log(core, command).map_err(|error| (Some(command), error))?;
+    if session.is_restricted() && !is_allowed_to_subscribers(command) {
+        return refused(CommandError::format(format!(
+            "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
+            command.full_name
+        )));
+    }
+    check_activity(core, command).map_err(|error| (Some(command), error))?;
     Ok(command)
+}
+
+/// What a RESP2 client may send while it waits for messages.
+fn is_allowed_to_subscribers(command: &Command) -> bool {
+    matches!(
+        command.spec.name,
+        "ping"
+            | "quit"
+            | "reset"
+            | "subscribe"
+            | "unsubscribe"
+            | "psubscribe"
+            | "punsubscribe"
+            | "ssubscribe"
+            | "sunsubscribe"
+    )
 }
 
 /// Whether the state of the server lets a command run.
 pub(crate) fn check_state(core: &Core, command: &Command) -> Result<(), CommandError> {
-    let gate = core.gate;
-    if gate & Gate::MISCONF != 0 && command.flags.has(Flags::WRITE) {
+    check_log(core, command)?;
+    check_activity(core, command)
+}
+
+fn check_log(core: &Core, command: &Command) -> Result<(), CommandError> {
+    if core.gate & Gate::MISCONF != 0 && command.flags.has(Flags::WRITE) {
         return Err(core.shared.persistence.misconf());
     }
+    Ok(())
+}
+
+fn check_activity(core: &Core, command: &Command) -> Result<(), CommandError> {
+    let gate = core.gate;
     if gate & Gate::LOADING != 0 && !command.flags.has(Flags::LOADING) {
         return Err(CommandError::text(
             "LOADING Redis is loading the dataset in memory",

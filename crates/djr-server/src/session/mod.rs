@@ -11,6 +11,7 @@ use djr_protocol::RespVersion;
 use djr_storage::keyspace::{Access, WatchFlag};
 
 use crate::clients::ClientInfo;
+use crate::pubsub::{Kind, Subscriptions};
 
 pub(crate) use dispatch::{Requests, execute_while_busy};
 pub(crate) use shell::SessionShell;
@@ -19,6 +20,8 @@ pub(crate) use shell::SessionShell;
 pub(crate) struct Session {
     /// What the other workers see of this client.
     pub(crate) info: Arc<ClientInfo>,
+    /// The number of its connection in its worker.
+    pub(crate) slot: usize,
     pub(crate) version: RespVersion,
     /// The selected db.
     pub(crate) db: u32,
@@ -34,6 +37,8 @@ pub(crate) struct Session {
     pub(crate) replies: Replies,
     /// `CLIENT NO-TOUCH`.
     pub(crate) no_touch: bool,
+    /// What it has subscribed to; `None` if nothing.
+    pub(crate) subscriptions: Option<Box<Subscriptions>>,
     /// The connection ends once the replies so far are out.
     pub(crate) close: bool,
     /// It ends at once, without them.
@@ -68,9 +73,10 @@ pub(crate) enum Replies {
 }
 
 impl Session {
-    pub(crate) fn new(info: Arc<ClientInfo>, authenticated: bool) -> Self {
+    pub(crate) fn new(info: Arc<ClientInfo>, slot: usize, authenticated: bool) -> Self {
         Self {
             info,
+            slot,
             version: RespVersion::V2,
             db: 0,
             authenticated,
@@ -79,6 +85,7 @@ impl Session {
             watch_flag: WatchFlag::new(),
             replies: Replies::On,
             no_touch: false,
+            subscriptions: None,
             close: false,
             dropped: false,
             postponed: false,
@@ -88,10 +95,33 @@ impl Session {
     /// Whether its data commands need no look at the session before they run.
     #[inline]
     pub(crate) fn is_plain(&self) -> bool {
-        self.authenticated && self.multi.is_none() && self.replies == Replies::On && !self.no_touch
+        self.authenticated
+            && self.multi.is_none()
+            && self.replies == Replies::On
+            && !self.no_touch
+            && self.subscriptions.is_none()
     }
 
-    /// `RESET`: as when the connection was new. The watches have been taken out of the keyspace before.
+    /// Whether it may only subscribe, unsubscribe and the like: in RESP2 a message could not be told from a reply.
+    pub(crate) fn is_restricted(&self) -> bool {
+        self.subscriptions.is_some() && self.version == RespVersion::V2
+    }
+
+    /// To be called when the subscriptions have changed.
+    pub(crate) fn subscriptions_changed(&mut self) {
+        let count = |kind| {
+            let subscriptions = self.subscriptions.as_ref();
+            subscriptions.map_or(0, |subscriptions| subscriptions.len(kind))
+        };
+        for (kind, shown) in Kind::ALL.into_iter().zip(&self.info.subscriptions) {
+            shown.store(count(kind), Relaxed);
+        }
+        self.subscriptions
+            .take_if(|subscriptions| subscriptions.is_empty());
+    }
+
+    /// `RESET`: as when the connection was new. The watches have been taken out of the keyspace before,
+    /// and the subscriptions have ended.
     pub(crate) fn reset(&mut self, authenticated: bool) {
         let info = self.info.clone();
         *info.names.lock() = Default::default();
@@ -100,7 +130,7 @@ impl Session {
         info.resp3.store(false, Relaxed);
         info.no_evict.store(false, Relaxed);
         info.no_touch.store(false, Relaxed);
-        *self = Self::new(info, authenticated);
+        *self = Self::new(info, self.slot, authenticated);
         self.select(0);
     }
 

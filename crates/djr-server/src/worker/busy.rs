@@ -45,6 +45,7 @@ impl Core {
                 Mail::Kill(id) => self.kill(id),
             }
         }
+        self.receive_messages();
         let mut ready = Vec::new();
         self.driver.wait(Some(Duration::ZERO), &mut ready)?;
         for event in ready {

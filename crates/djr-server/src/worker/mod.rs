@@ -13,6 +13,7 @@ mod busy;
 mod connection;
 mod driver;
 mod mailbox;
+mod push;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -29,8 +30,10 @@ use djr_storage::keyspace::{Turn, UnixMillis, WatchFlag};
 pub(crate) use connection::{Connection, ReadOutcome};
 pub(crate) use driver::{Accepted, Driver, Listener, Peer, Ready, Stream};
 pub(crate) use mailbox::{Mail, Mailbox};
+pub(crate) use push::Pushes;
 
 use crate::clock;
+use crate::pubsub::Hub;
 use crate::session::{Requests, Session, Watch};
 use crate::shared::{Gate, Shared};
 use crate::stats::WorkerStats;
@@ -96,6 +99,9 @@ pub(crate) struct Core {
     busy_script: bool,
     /// Watches that have ended and are still in the keyspace.
     unwatch_later: Vec<(Vec<Watch>, WatchFlag)>,
+    /// Who of this worker's clients has subscribed to what.
+    pub(crate) hub: Hub,
+    pushes: Pushes,
 }
 
 /// The worker's way to the log.
@@ -169,6 +175,8 @@ impl Worker {
                 next_tick: clock::monotonic() + TICK,
                 busy_script: false,
                 unwatch_later: Vec::new(),
+                hub: Hub::default(),
+                pushes: Pushes::default(),
             },
             executor,
             requests: Requests::default(),
@@ -206,6 +214,7 @@ impl Worker {
                 Mail::Kill(id) => self.core.kill(id),
             }
         }
+        self.core.receive_messages();
         let unread = std::mem::take(&mut self.core.unread);
         for id in unread {
             self.serve(id);
@@ -461,11 +470,17 @@ impl Core {
     /// Hands the log to the operating system, then writes the replies.
     fn end_turn(&mut self) {
         self.turn = None;
-        if std::mem::take(&mut self.log.dirty)
+        let wrote = std::mem::take(&mut self.log.dirty);
+        if wrote
             && let Some(log) = &self.log.log
             && log.flush().is_err()
         {
             self.shared.persistence.failed(&self.shared);
+        }
+        self.flush_outboxes();
+        self.close_doomed();
+        if wrote {
+            self.delay_pushes();
         }
         for id in std::mem::take(&mut self.queued) {
             self.finish_replies(id);
@@ -475,6 +490,18 @@ impl Core {
             if !self.finish_replies(id) {
                 self.waiting.rotate_right(1);
                 break;
+            }
+        }
+    }
+
+    /// What this turn has published may speak of what it has written: it waits for the log as replies do.
+    fn delay_pushes(&mut self) {
+        let end = self.log.end;
+        for id in &self.queued {
+            if let Some(Some(connection)) = self.connections.get_mut(*id)
+                && std::mem::take(&mut connection.pushed)
+            {
+                connection.wait_for = connection.wait_for.max(end);
             }
         }
     }
@@ -543,10 +570,11 @@ impl Core {
 
     /// `client-output-buffer-limit`: whether too many replies wait for a client.
     fn is_overfull(&mut self, id: usize) -> bool {
-        let limit = self.shared.config.output_limit();
         let now = self.now;
         let connection = self.connections.get_mut(id).and_then(Option::as_mut);
         connection.is_some_and(|connection| {
+            let is_subscriber = connection.session.subscriptions.is_some();
+            let limit = self.shared.config.output_limit(is_subscriber);
             let bytes = connection.out_len() as u64;
             limit.is_exceeded(bytes, &mut connection.above_limit_since, now)
         })
@@ -566,7 +594,8 @@ impl Core {
 
     /// Closes the connections whose replies have been above the soft limit for too long: nothing may ever be written to them.
     fn close_all_overfull(&mut self) {
-        if self.shared.config.output_limit().soft == 0 {
+        let config = &self.shared.config;
+        if config.output_limit(false).soft == 0 && config.output_limit(true).soft == 0 {
             return;
         }
         for id in 0..self.connections.len() {
@@ -578,6 +607,9 @@ impl Core {
 
     /// Notes that a connection has replies for the end of the turn.
     fn queue(&mut self, id: usize, connection: &mut Connection) {
+        if self.holds_pushes() {
+            self.release_pushes(&connection.session, &mut connection.out);
+        }
         if self.log.end > connection.wait_for && self.log.dirty {
             connection.wait_for = self.log.end;
         }
@@ -653,7 +685,7 @@ impl Core {
             .shared
             .clients
             .add(self.index, fd, accepted.peer, self.now);
-        let session = Session::new(info, !self.shared.config.needs_password());
+        let session = Session::new(info, slot, !self.shared.config.needs_password());
         self.connections[slot] = Some(Box::new(Connection::new(accepted.stream, session)));
     }
 
@@ -680,9 +712,10 @@ impl Core {
 
     /// Ends a connection now.
     pub(crate) fn close(&mut self, id: usize) {
-        let Some(connection) = self.connections.get_mut(id).and_then(Option::take) else {
+        let Some(mut connection) = self.connections.get_mut(id).and_then(Option::take) else {
             return;
         };
+        self.unsubscribe_all(&mut connection.session);
         self.count_connection_out();
         self.shared.clients.remove(connection.session.info.id);
         if !connection.session.watches.is_empty() {
@@ -742,10 +775,13 @@ impl Core {
         if self.end_pause_if_due() || shared.gate.bits() & Gate::PAUSED == 0 {
             return false;
         }
-        // Scripts may write, whatever keys they name.
+        // Scripts may write, whatever keys they name. Messages go to the replicas, too.
         let may_write = |command: &Command| {
             command.flags.has(Flags::WRITE)
-                || matches!(command.spec.name, "eval" | "evalsha" | "fcall")
+                || matches!(
+                    command.spec.name,
+                    "eval" | "evalsha" | "fcall" | "publish" | "spublish"
+                )
         };
         !shared.pause_writes_only.load(Relaxed)
             || may_write(command)
@@ -796,9 +832,11 @@ impl Core {
         }
         let limit = (self.now as u64).saturating_sub(timeout_ms);
         for id in 0..self.connections.len() {
-            let idle = self.connections[id]
-                .as_ref()
-                .is_some_and(|connection| connection.session.info.active_ms.load(Relaxed) < limit);
+            let idle = self.connections[id].as_ref().is_some_and(|connection| {
+                // Subscribers have nothing to send.
+                connection.session.subscriptions.is_none()
+                    && connection.session.info.active_ms.load(Relaxed) < limit
+            });
             if idle {
                 self.close(id);
             }

@@ -17,8 +17,8 @@ pub(super) fn write_line(out: &mut String, client: &ClientInfo, registry: &Regis
     let input = client.input_bytes.load(Relaxed);
     let result = write!(
         out,
-        "id={id} addr={addr} laddr={laddr} fd={fd} name={name} age={age} idle={idle} flags={flags} db={db} sub=0 psub=0 \
-         ssub=0 multi={multi} watch={watch} qbuf={input} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={output} \
+        "id={id} addr={addr} laddr={laddr} fd={fd} name={name} age={age} idle={idle} flags={flags} db={db} sub={sub} psub={psub} \
+         ssub={ssub} multi={multi} watch={watch} qbuf={input} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={output} \
          oll=0 omem=0 tot-mem={memory} events=r cmd={command} user={user} redir=-1 resp={resp} lib-name={lib_name} \
          lib-ver={lib_version} io-thread={worker} tot-net-in={bytes_in} tot-net-out={bytes_out} tot-cmds={commands}",
         id = client.id,
@@ -30,6 +30,9 @@ pub(super) fn write_line(out: &mut String, client: &ClientInfo, registry: &Regis
         idle = (now_ms - active_ms).max(0) / 1000,
         flags = flags(client),
         db = client.db.load(Relaxed),
+        sub = client.subscriptions[0].load(Relaxed),
+        psub = client.subscriptions[1].load(Relaxed),
+        ssub = client.subscriptions[2].load(Relaxed),
         multi = client.multi.load(Relaxed),
         watch = client.watching.load(Relaxed),
         memory = size_of::<ClientInfo>() + input + output,
@@ -49,6 +52,9 @@ pub(super) fn write_line(out: &mut String, client: &ClientInfo, registry: &Regis
 /// The flags of a client: `N` if there is nothing to say.
 pub(super) fn flags(client: &ClientInfo) -> String {
     let mut flags = String::new();
+    if client.is_subscriber() {
+        flags.push('P');
+    }
     if client.multi.load(Relaxed) >= 0 {
         flags.push('x');
     }

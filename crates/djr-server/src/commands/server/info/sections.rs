@@ -10,6 +10,7 @@ use djr_storage::aof::FsyncPolicy;
 use crate::clock;
 use crate::commands::Context;
 use crate::process;
+use crate::pubsub::Kind;
 use crate::shared::{Gate, Shared};
 use crate::stats::WorkerStats;
 
@@ -113,7 +114,13 @@ pub(super) fn clients(report: &mut Report<'_>) {
     );
     report.field("blocked_clients", 0);
     report.field("tracking_clients", 0);
-    report.field("pubsub_clients", 0);
+    report.field(
+        "pubsub_clients",
+        clients
+            .iter()
+            .filter(|client| client.is_subscriber())
+            .count(),
+    );
     report.field("watching_clients", watching.clone().count());
     report.field(
         "total_watched_keys",
@@ -222,8 +229,10 @@ pub(super) fn stats(report: &mut Report<'_>) {
     report.field("evicted_keys", 0);
     report.field("keyspace_hits", report.sum(|stats| &stats.lookups.hits));
     report.field("keyspace_misses", report.sum(|stats| &stats.lookups.misses));
-    report.field("pubsub_channels", 0);
-    report.field("pubsub_patterns", 0);
+    let pubsub = &report.shared.pubsub;
+    report.field("pubsub_channels", pubsub.len(Kind::Channel));
+    report.field("pubsub_patterns", pubsub.len(Kind::Pattern));
+    report.field("pubsub_shardchannels", pubsub.len(Kind::Shard));
     report.field("latest_fork_usec", 0);
     report.field("total_forks", 0);
     report.field("total_error_replies", report.sum(|stats| &stats.errors));
