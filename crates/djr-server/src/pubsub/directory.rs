@@ -82,7 +82,7 @@ impl Directory {
         }
         let stripe = names.stripe(name).read();
         if let Some(counts) = stripe.get(name) {
-            each_other(counts, own, |worker, count| found(worker, count));
+            each_other(counts, own, &mut found);
         }
     }
 
