@@ -11,7 +11,7 @@ use crate::keys::each_key;
 use crate::registry::{Registry, Resolved};
 use crate::script::Scripts;
 use crate::settings::Settings;
-use crate::spec::{Reach, Run};
+use crate::spec::{Flags, Reach, Run};
 use crate::stats::Lookups;
 use crate::{Args, CommandError, Reply, Rng, Shell};
 
@@ -35,6 +35,8 @@ pub struct Executor {
     pub lookups: std::sync::Arc<Lookups>,
     /// Whether reading a key counts as an access to it: `false` under `CLIENT NO-TOUCH`.
     pub touch: bool,
+    /// The client that is to be told when a key changes that it reads now (`CLIENT TRACKING`).
+    pub reader: Option<u64>,
     pub(crate) effects: Effects,
     pub(crate) interpreter: crate::script::Interpreter,
 }
@@ -46,6 +48,7 @@ impl Executor {
             rng: Rng::new(seed),
             lookups: Default::default(),
             touch: true,
+            reader: None,
             effects: Effects::default(),
             interpreter: Default::default(),
         }
@@ -138,6 +141,11 @@ impl Engine {
         }
         let db = shell.db();
         let result = self.run(executor, &mut access, command, args, now, shell, reply);
+        if self.keyspace.tracking().is_on() {
+            self.log_expired(executor, &mut access, shell);
+            self.remember_reader(executor, &mut access, command, args);
+            self.tell_invalidations(&mut access, shell);
+        }
         // The usual case: nothing to log but the request itself, if that.
         if !access.has_expired() && executor.effects.is_empty() {
             match (&result, args.raw()) {
@@ -188,6 +196,7 @@ impl Engine {
         let db = shell.db();
         let result = self.run(executor, access, command, args, now, shell, reply);
         shell.count(command, result.is_err());
+        self.remember_reader(executor, access, command, args);
         if matches!(result, Ok(Logged::Verbatim)) {
             executor.effects.push_request(db, args);
         }
@@ -248,6 +257,32 @@ impl Engine {
             reply.truncate(start);
         }
         result
+    }
+
+    /// Notes that the session's client has read the keys of a command, if it wants to know of their changes.
+    fn remember_reader(
+        &self,
+        executor: &Executor,
+        access: &mut Access<'_>,
+        command: &Command,
+        args: &Args<'_>,
+    ) {
+        if let Some(reader) = executor.reader
+            && command.flags.has(Flags::READONLY)
+            && !matches!(command.spec.run, Run::Script(_))
+        {
+            // A request whose keys can't be found has read none.
+            let _ = each_key(command, args, |index, _| {
+                access.track(args.key(index, |bytes| self.keyspace.key(bytes)), reader);
+            });
+        }
+    }
+
+    /// Tells the shell which keys have changed that clients may have in caches of their own.
+    pub(crate) fn tell_invalidations(&self, access: &mut Access<'_>, shell: &mut dyn Shell) {
+        if self.keyspace.tracking().is_on() {
+            access.take_invalidations(&mut |invalidation| shell.invalidate(invalidation));
+        }
     }
 
     /// Logs the `DEL` of every key that was met past its deadline.

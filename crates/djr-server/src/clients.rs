@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering:
 
 use parking_lot::Mutex;
 
+use crate::tracking::Tracker;
 use crate::worker::Peer;
 
 /// What every worker may see of a client. Its own worker writes it, with plain stores.
@@ -14,6 +15,8 @@ pub(crate) struct ClientInfo {
     pub(crate) id: u64,
     /// The worker that serves it.
     pub(crate) worker: usize,
+    /// The number of its connection there.
+    pub(crate) slot: usize,
     pub(crate) fd: i32,
     pub(crate) peer: Peer,
     /// When it came, in milliseconds since 1970.
@@ -37,6 +40,8 @@ pub(crate) struct ClientInfo {
     /// Channels, patterns and shard channels that it has subscribed to.
     pub(crate) subscriptions: [AtomicUsize; 3],
     pub(crate) resp3: AtomicBool,
+    /// `CLIENT TRACKING`.
+    pub(crate) tracker: Mutex<Option<Arc<Tracker>>>,
     pub(crate) no_evict: AtomicBool,
     pub(crate) no_touch: AtomicBool,
     pub(crate) names: Mutex<Names>,
@@ -78,11 +83,18 @@ impl Clients {
     }
 
     /// Adds a client; its id is new.
-    pub(crate) fn add(&self, worker: usize, fd: i32, peer: Peer, now_ms: i64) -> Arc<ClientInfo> {
+    pub(crate) fn add(
+        &self,
+        (worker, slot): (usize, usize),
+        fd: i32,
+        peer: Peer,
+        now_ms: i64,
+    ) -> Arc<ClientInfo> {
         let id = self.next_id.fetch_add(1, Relaxed) + 1;
         let info = Arc::new(ClientInfo {
             id,
             worker,
+            slot,
             fd,
             peer,
             created_ms: now_ms,
@@ -98,6 +110,7 @@ impl Clients {
             watching: AtomicUsize::new(0),
             subscriptions: Default::default(),
             resp3: AtomicBool::new(false),
+            tracker: Mutex::default(),
             no_evict: AtomicBool::new(false),
             no_touch: AtomicBool::new(false),
             names: Mutex::new(Names {
@@ -117,6 +130,11 @@ impl Clients {
             self.count.fetch_sub(1, Relaxed);
         }
         was_there
+    }
+
+    /// The client with this number.
+    pub(crate) fn get(&self, id: u64) -> Option<Arc<ClientInfo>> {
+        self.by_id.lock().get(&id).cloned()
     }
 
     /// All clients, oldest first.

@@ -6,6 +6,7 @@
 //! - `commands`: the commands that concern sessions and the server.
 //! - [`logging`]: the server's own log, for people.
 //! - `pubsub`: publish and subscribe.
+//! - `tracking`: client-side caching.
 //! - `persistence`: recovery, the log's thread, compaction.
 
 #![forbid(unsafe_code)]
@@ -23,6 +24,7 @@ mod session;
 mod shared;
 mod stats;
 mod surroundings;
+mod tracking;
 mod worker;
 
 /// The version of Redis whose commands and behaviour this server has.

@@ -163,6 +163,7 @@ impl Server {
             persistence: Persistence::default(),
             clients: Clients::default(),
             pubsub: Directory::new(),
+            trackers: Default::default(),
             gate: Gate::default(),
             workers: workers.collect(),
             started: clock::monotonic(),

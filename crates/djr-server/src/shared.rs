@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::persistence::Persistence;
 use crate::pubsub::Directory;
 use crate::stats::WorkerStats;
+use crate::tracking::Trackers;
 use crate::worker::Mailbox;
 
 /// Everything that is one per server.
@@ -28,6 +29,7 @@ pub(crate) struct Shared {
     pub(crate) persistence: Persistence,
     pub(crate) clients: Clients,
     pub(crate) pubsub: Directory,
+    pub(crate) trackers: Trackers,
     pub(crate) gate: Gate,
     pub(crate) workers: Vec<WorkerHandle>,
     pub(crate) started: Instant,

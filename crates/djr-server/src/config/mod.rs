@@ -35,11 +35,11 @@ pub use sources::{Action, environment, from_command_line};
 
 pub(crate) use live::{apply_all, change};
 pub(crate) use rewrite::rewrite;
-pub(crate) use table::{Change, Id};
+pub(crate) use table::{Change, Id, Number};
 
 use crate::worker::{Peer, Stream};
 use special::Adds;
-use table::{COUNT, Meaning, Number, Words};
+use table::{COUNT, Meaning, Words};
 use value::{Refusal, Value};
 
 /// The configuration of a server. Made before the start, with [`Config::default`] and its setters or from a command line;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use djr_engine::glob;
 
-use super::{Kind, Message, Subscribers, frame};
+use super::{Kind, Message, Published, Subscribers, frame};
 use crate::session::Session;
 use crate::worker::Core;
 
@@ -64,13 +64,13 @@ impl Core {
                 .others(kind, channel, *index, |worker, subscribers| {
                     let message = message.get_or_insert_with(|| {
                         encode(buffer);
-                        Message {
+                        Published {
                             kind,
                             name: Bytes::copy_from_slice(channel),
                             frame: Bytes::copy_from_slice(buffer),
                         }
                     });
-                    hub.post(worker, message.clone());
+                    hub.post(worker, Message::Published(message.clone()));
                     count += subscribers;
                 });
         }
@@ -97,7 +97,7 @@ impl Core {
             let Self {
                 shared, hub, index, ..
             } = self;
-            let mut last: Option<Message> = None;
+            let mut last: Option<Published> = None;
             shared
                 .pubsub
                 .others_matching(channel, *index, |pattern, worker, subscribers| {
@@ -106,14 +106,14 @@ impl Core {
                         _ => {
                             buffer.clear();
                             frame(buffer, Kind::Pattern, Some(pattern), channel, payload);
-                            Message {
+                            Published {
                                 kind: Kind::Pattern,
                                 name: pattern.clone(),
                                 frame: Bytes::copy_from_slice(buffer),
                             }
                         }
                     };
-                    hub.post(worker, message.clone());
+                    hub.post(worker, Message::Published(message.clone()));
                     last = Some(message);
                     count += subscribers;
                 });
@@ -134,12 +134,22 @@ impl Core {
     pub(crate) fn receive_messages(&mut self) {
         let messages = self.shared.workers[self.index].mailbox.take_messages();
         let (mut outlet, hub) = self.outlet();
-        for Message { kind, name, frame } in &messages {
-            let connections = hub.subscribers.of(*kind, name);
-            for id in connections.into_iter().flatten() {
-                outlet.push(*id, frame);
+        for message in &messages {
+            match message {
+                Message::Published(Published { kind, name, frame }) => {
+                    let connections = hub.subscribers.of(*kind, name);
+                    for id in connections.into_iter().flatten() {
+                        outlet.push(*id, frame);
+                    }
+                }
+                Message::Invalidated { slot, client, told } => outlet.tell(*slot, *client, told),
             }
         }
+    }
+
+    /// Notes something for the connections of another worker.
+    pub(crate) fn post(&mut self, worker: usize, message: Message) {
+        self.hub.post(worker, message);
     }
 
     /// Adds a name to a session's subscriptions.
@@ -150,7 +160,7 @@ impl Core {
         if subscriptions.contains(kind, name) {
             return;
         }
-        let (name, count) = self.hub.subscribers.add(kind, name, session.slot);
+        let (name, count) = self.hub.subscribers.add(kind, name, session.info.slot);
         self.shared.pubsub.set(kind, &name, self.index, count);
         subscriptions.insert(kind, name);
         session.subscriptions_changed();
@@ -166,7 +176,7 @@ impl Core {
         if !subscriptions.remove(kind, name) {
             return;
         }
-        let left = self.hub.subscribers.remove(kind, name, session.slot);
+        let left = self.hub.subscribers.remove(kind, name, session.info.slot);
         let name = Bytes::copy_from_slice(name);
         self.shared.pubsub.set(kind, &name, self.index, left);
         session.subscriptions_changed();

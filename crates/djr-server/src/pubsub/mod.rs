@@ -28,6 +28,8 @@ pub(crate) use directory::Directory;
 pub(crate) use subscribers::Subscribers;
 pub(crate) use subscriptions::Subscriptions;
 
+use crate::tracking::Invalidated;
+
 /// What a name is the name of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -48,9 +50,22 @@ impl Kind {
     }
 }
 
-/// A message on its way to the subscribers of another worker.
+/// Something on its way to the connections of another worker.
 #[derive(Clone, Debug)]
-pub(crate) struct Message {
+pub(crate) enum Message {
+    /// For the subscribers of a name.
+    Published(Published),
+    /// For one client, by its place and its number.
+    Invalidated {
+        slot: usize,
+        client: u64,
+        told: Invalidated,
+    },
+}
+
+/// A message for the subscribers of a name.
+#[derive(Clone, Debug)]
+pub(crate) struct Published {
     kind: Kind,
     /// The channel or, of [`Kind::Pattern`], the pattern whose subscribers get it.
     name: Bytes,

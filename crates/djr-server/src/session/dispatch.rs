@@ -217,6 +217,7 @@ fn execute_one(
         stopwatch,
         out,
     );
+    end_of_tracked(core, session, prepared.command);
     if session.replies != Replies::On && !session.postponed {
         if quiet && !is_confirmed_always(prepared.command) {
             out.truncate(start);
@@ -232,6 +233,20 @@ fn execute_one(
     if core.holds_pushes() {
         core.release_pushes(session, out);
     }
+}
+
+/// After a command of a client that tracks keys.
+fn end_of_tracked(core: &mut Core, session: &mut Session, command: Resolved<'_>) {
+    let Some(tracked) = &mut session.tracked else {
+        return;
+    };
+    // CLIENT CACHING is for one command, or for one transaction.
+    let is_client =
+        matches!(command, Resolved::Command(command) if command.full_name.starts_with("client|"));
+    if session.multi.is_none() && !is_client {
+        tracked.caching = false;
+    }
+    core.limit_tracking();
 }
 
 /// Whether `CLIENT REPLY` leaves a command's replies alone: they come among the messages.
@@ -309,6 +324,10 @@ fn execute_checked(
     // Those that look at clients see themselves running.
     session.info.last_command.store(command.id, Relaxed);
     let now = core.now;
+    executor.reader = session
+        .tracked
+        .as_ref()
+        .and_then(|tracked| tracked.reader());
     let result = match (command.spec.run, core.shared.server_run(command)) {
         (Run::Shell, Some(ServerRun::TopLevel(run))) => {
             run(&mut Context { session, core }, executor, args, &mut reply)
@@ -323,6 +342,7 @@ fn execute_checked(
         }
     };
     core.end_of_busy();
+    executor.reader = None;
     if let Err(error) = result {
         refuse(core, Some(command), &error, &mut reply, false);
     }

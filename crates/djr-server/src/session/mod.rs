@@ -12,6 +12,7 @@ use djr_storage::keyspace::{Access, WatchFlag};
 
 use crate::clients::ClientInfo;
 use crate::pubsub::{Kind, Subscriptions};
+use crate::tracking::Tracked;
 
 pub(crate) use dispatch::{Requests, execute_while_busy};
 pub(crate) use shell::SessionShell;
@@ -20,8 +21,6 @@ pub(crate) use shell::SessionShell;
 pub(crate) struct Session {
     /// What the other workers see of this client.
     pub(crate) info: Arc<ClientInfo>,
-    /// The number of its connection in its worker.
-    pub(crate) slot: usize,
     pub(crate) version: RespVersion,
     /// The selected db.
     pub(crate) db: u32,
@@ -39,6 +38,8 @@ pub(crate) struct Session {
     pub(crate) no_touch: bool,
     /// What it has subscribed to; `None` if nothing.
     pub(crate) subscriptions: Option<Box<Subscriptions>>,
+    /// `CLIENT TRACKING`; `None` if it is off.
+    pub(crate) tracked: Option<Box<Tracked>>,
     /// The connection ends once the replies so far are out.
     pub(crate) close: bool,
     /// It ends at once, without them.
@@ -73,10 +74,9 @@ pub(crate) enum Replies {
 }
 
 impl Session {
-    pub(crate) fn new(info: Arc<ClientInfo>, slot: usize, authenticated: bool) -> Self {
+    pub(crate) fn new(info: Arc<ClientInfo>, authenticated: bool) -> Self {
         Self {
             info,
-            slot,
             version: RespVersion::V2,
             db: 0,
             authenticated,
@@ -86,6 +86,7 @@ impl Session {
             replies: Replies::On,
             no_touch: false,
             subscriptions: None,
+            tracked: None,
             close: false,
             dropped: false,
             postponed: false,
@@ -100,6 +101,7 @@ impl Session {
             && self.replies == Replies::On
             && !self.no_touch
             && self.subscriptions.is_none()
+            && self.tracked.is_none()
     }
 
     /// Whether it may only subscribe, unsubscribe and the like: in RESP2 a message could not be told from a reply.
@@ -121,7 +123,7 @@ impl Session {
     }
 
     /// `RESET`: as when the connection was new. The watches have been taken out of the keyspace before,
-    /// and the subscriptions have ended.
+    /// and subscriptions and tracking have ended.
     pub(crate) fn reset(&mut self, authenticated: bool) {
         let info = self.info.clone();
         *info.names.lock() = Default::default();
@@ -130,7 +132,7 @@ impl Session {
         info.resp3.store(false, Relaxed);
         info.no_evict.store(false, Relaxed);
         info.no_touch.store(false, Relaxed);
-        *self = Self::new(info, self.slot, authenticated);
+        *self = Self::new(info, authenticated);
         self.select(0);
     }
 

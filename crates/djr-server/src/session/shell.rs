@@ -3,6 +3,8 @@
 use djr_engine::command::Command;
 use djr_engine::{Args, CommandError, EffectLog, Reply, ScriptFate, Shell};
 
+use djr_storage::keyspace::Invalidation;
+
 use super::Session;
 use crate::clock;
 use crate::commands::{Context, ServerRun};
@@ -63,6 +65,11 @@ impl Shell for SessionShell<'_> {
 
     fn script_is_busy(&mut self) -> ScriptFate {
         self.core.serve_while_busy()
+    }
+
+    fn invalidate(&mut self, invalidation: Invalidation) {
+        let by = self.session.info.id;
+        self.core.invalidate(invalidation, Some(by));
     }
 
     fn count(&mut self, command: &'static Command, failed: bool) {

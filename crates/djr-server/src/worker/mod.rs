@@ -37,6 +37,7 @@ use crate::pubsub::Hub;
 use crate::session::{Requests, Session, Watch};
 use crate::shared::{Gate, Shared};
 use crate::stats::WorkerStats;
+use crate::tracking::Broadcast;
 
 /// One read takes at most so many bytes: what a socket usually holds.
 const READ_SIZE: usize = 128 << 10;
@@ -102,6 +103,7 @@ pub(crate) struct Core {
     /// Who of this worker's clients has subscribed to what.
     pub(crate) hub: Hub,
     pushes: Pushes,
+    pub(crate) broadcast: Broadcast,
 }
 
 /// The worker's way to the log.
@@ -177,6 +179,7 @@ impl Worker {
                 unwatch_later: Vec::new(),
                 hub: Hub::default(),
                 pushes: Pushes::default(),
+                broadcast: Broadcast::default(),
             },
             executor,
             requests: Requests::default(),
@@ -430,6 +433,8 @@ impl Worker {
         core.end_pause_if_due();
         core.close_all_overfull();
         core.unwatch();
+        core.tell_expired();
+        core.limit_tracking();
         if core.shared.gate.bits() & Gate::PAUSED == 0 {
             for id in std::mem::take(&mut core.paused) {
                 self.resume(id);
@@ -477,6 +482,7 @@ impl Core {
         {
             self.shared.persistence.failed(&self.shared);
         }
+        self.flush_broadcast();
         self.flush_outboxes();
         self.close_doomed();
         if wrote {
@@ -684,8 +690,8 @@ impl Core {
         let info = self
             .shared
             .clients
-            .add(self.index, fd, accepted.peer, self.now);
-        let session = Session::new(info, slot, !self.shared.config.needs_password());
+            .add((self.index, slot), fd, accepted.peer, self.now);
+        let session = Session::new(info, !self.shared.config.needs_password());
         self.connections[slot] = Some(Box::new(Connection::new(accepted.stream, session)));
     }
 
@@ -716,6 +722,7 @@ impl Core {
             return;
         };
         self.unsubscribe_all(&mut connection.session);
+        self.untrack(&mut connection.session);
         self.count_connection_out();
         self.shared.clients.remove(connection.session.info.id);
         if !connection.session.watches.is_empty() {

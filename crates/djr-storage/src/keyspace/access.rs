@@ -185,6 +185,7 @@ impl<'k> Access<'k> {
             Some(db) => db..db + 1,
             None => 0..self.keyspace.dbs(),
         };
+        self.invalidate_all();
         let mut removed = 0;
         for shard in self.footprint.shards() {
             for db in dbs.clone() {
@@ -219,7 +220,7 @@ impl<'k> Access<'k> {
 
     #[inline]
     #[allow(unsafe_code)]
-    fn state_mut(&mut self, shard: u32) -> &mut ShardState {
+    pub(super) fn state_mut(&mut self, shard: u32) -> &mut ShardState {
         // SAFETY: `&mut self` excludes every other reference derived from this access.
         unsafe { &mut *self.state_ptr(shard) }
     }

@@ -34,6 +34,7 @@ mod part;
 mod shard;
 #[cfg(test)]
 mod tests;
+mod tracking;
 mod watch;
 mod wheel;
 
@@ -43,4 +44,5 @@ pub use entry::{EntryRef, OwnedEntry};
 pub use hash::{Footprint, Key, KeyHash, UnixMillis};
 pub use keyspace::{ExpireProgress, Keyspace, Turn};
 pub use options::{AccessClock, KeyspaceOptions};
+pub use tracking::{Invalidation, Readers, Tracking};
 pub use watch::WatchFlag;

@@ -60,11 +60,14 @@ impl<'a> Part<'a> {
         if !self.state.watchers.is_empty() {
             self.state.watchers.mark(self.db, key);
         }
+        if self.keyspace.tracking().is_on() {
+            self.state.tracked.changed(self.keyspace.tracking(), key);
+        }
     }
 
     #[inline]
     fn before_change_of(&mut self, slot: Slot) {
-        if !self.state.watchers.is_empty() {
+        if !self.state.watchers.is_empty() || self.keyspace.tracking().is_on() {
             let key = self.block(slot).key().to_vec();
             self.before_change(&key);
         }

@@ -7,6 +7,7 @@ mod list;
 mod names;
 mod pause;
 mod switches;
+mod tracking;
 
 use djr_engine::spec::{CommandSpec, Flags, Group, Run};
 use djr_engine::{Args, Reply};
@@ -20,7 +21,9 @@ pub(super) static SPEC: CommandSpec = CommandSpec {
     summary: "About connections.",
     flags: Flags::NONE,
     subcommands: &[
+        &tracking::CACHING,
         &names::GETNAME,
+        &tracking::GETREDIR,
         &HELP,
         &ID,
         &list::INFO,
@@ -32,6 +35,8 @@ pub(super) static SPEC: CommandSpec = CommandSpec {
         &switches::REPLY,
         &names::SETINFO,
         &names::SETNAME,
+        &tracking::TRACKING,
+        &tracking::TRACKINGINFO,
         &pause::UNPAUSE,
     ],
     ..CommandSpec::DEFAULT
@@ -73,6 +78,13 @@ pub(super) static RUNS: &[Entry] = &[
     (&switches::REPLY, ServerRun::Plain(switches::reply)),
     (&names::SETINFO, ServerRun::Plain(names::setinfo)),
     (&names::SETNAME, ServerRun::Plain(names::setname)),
+    (&tracking::CACHING, ServerRun::Plain(tracking::caching)),
+    (&tracking::GETREDIR, ServerRun::Plain(tracking::getredir)),
+    (&tracking::TRACKING, ServerRun::Plain(tracking::tracking)),
+    (
+        &tracking::TRACKINGINFO,
+        ServerRun::Plain(tracking::trackinginfo),
+    ),
     (&pause::UNPAUSE, ServerRun::Plain(pause::unpause)),
 ];
 

@@ -113,7 +113,7 @@ pub(super) fn clients(report: &mut Report<'_>) {
             .unwrap_or(0),
     );
     report.field("blocked_clients", 0);
-    report.field("tracking_clients", 0);
+    report.field("tracking_clients", shared.trackers.len());
     report.field(
         "pubsub_clients",
         clients
@@ -233,6 +233,10 @@ pub(super) fn stats(report: &mut Report<'_>) {
     report.field("pubsub_channels", pubsub.len(Kind::Channel));
     report.field("pubsub_patterns", pubsub.len(Kind::Pattern));
     report.field("pubsub_shardchannels", pubsub.len(Kind::Shard));
+    let tracking = report.shared.engine.keyspace.tracking();
+    report.field("tracking_total_keys", tracking.keys());
+    report.field("tracking_total_items", tracking.readings());
+    report.field("tracking_total_prefixes", report.shared.trackers.prefixes());
     report.field("latest_fork_usec", 0);
     report.field("total_forks", 0);
     report.field("total_error_replies", report.sum(|stats| &stats.errors));
