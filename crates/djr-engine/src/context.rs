@@ -1,10 +1,12 @@
 //! What a command gets to work with.
 
-use djr_storage::keyspace::{Access, Db, DbMut, EntryRef, Key, UnixMillis};
-use djr_storage::value::{StringRef, ValueRef};
+use djr_storage::keyspace::{Access, Db, DbMut, EntryRef, Expire, Key, UnixMillis, WrongKind};
+use djr_storage::types::Object;
+use djr_storage::value::{StringRef, Value, ValueRef};
 
 use crate::effect::{Effects, Rewritten};
 use crate::engine::Engine;
+use crate::notify::{Events, Notify};
 use crate::stats::Lookups;
 use crate::{Args, CommandError, Rng};
 
@@ -21,6 +23,7 @@ pub struct ReadContext<'a> {
     /// The random numbers of this worker.
     pub rng: &'a mut Rng,
     pub(crate) lookups: &'a Lookups,
+    pub(crate) events: &'a Events,
 }
 
 impl<'a> ReadContext<'a> {
@@ -34,7 +37,7 @@ impl<'a> ReadContext<'a> {
     #[inline]
     pub fn get(&self, key: Key<'_>) -> Option<EntryRef<'a>> {
         let entry = self.db.get(key);
-        self.lookups.count(entry.is_some());
+        self.count(key, entry.is_some());
         entry
     }
 
@@ -42,14 +45,36 @@ impl<'a> ReadContext<'a> {
     #[inline]
     pub fn peek(&self, key: Key<'_>) -> Option<EntryRef<'a>> {
         let entry = self.db.peek(key);
-        self.lookups.count(entry.is_some());
+        self.count(key, entry.is_some());
         entry
+    }
+
+    #[inline]
+    fn count(&self, key: Key<'_>, hit: bool) {
+        self.lookups.count(hit);
+        if !hit {
+            self.notify(Notify::KEY_MISS, "keymiss", key.bytes);
+        }
     }
 
     /// The string of a key, counted as a hit or a miss.
     #[inline]
     pub fn string(&self, key: Key<'_>) -> Result<Option<StringRef<'a>>, CommandError> {
         self.get(key).map(as_string).transpose()
+    }
+
+    /// The structure of a key, counted as a hit or a miss.
+    #[inline]
+    pub fn object<T: Object>(&self, key: Key<'_>) -> Result<Option<&'a T>, CommandError> {
+        self.get(key).map(as_object).transpose()
+    }
+
+    /// Tells what happened to a key of the session's db, if such events are wanted. `name` is Redis's.
+    #[inline]
+    pub fn notify(&self, class: Notify, name: &'static str, key: &[u8]) {
+        if self.engine.settings.notify().wants(class) {
+            self.events.push(self.db.index(), class, name, key);
+        }
     }
 }
 
@@ -67,6 +92,8 @@ pub struct WriteContext<'a, 'k> {
     pub rng: &'a mut Rng,
     pub(crate) lookups: &'a Lookups,
     pub(crate) effects: &'a mut Effects,
+    pub(crate) events: &'a Events,
+    pub(crate) removed: bool,
 }
 
 impl WriteContext<'_, '_> {
@@ -90,16 +117,105 @@ impl WriteContext<'_, '_> {
 
     /// Counts a look-up as a hit or a miss, for the commands that Redis counts (`GETEX`, `GETDEL`, …).
     #[inline]
-    pub fn count_lookup(&self, hit: bool) {
+    pub fn count_lookup(&self, key: Key<'_>, hit: bool) {
         self.lookups.count(hit);
+        if !hit {
+            self.notify(Notify::KEY_MISS, "keymiss", key.bytes);
+        }
     }
 
     /// The string of a key, counted as a hit or a miss.
     #[inline]
     pub fn counted_string(&self, key: Key<'_>) -> Result<Option<StringRef<'_>>, CommandError> {
         let entry = self.db_read().get(key);
-        self.lookups.count(entry.is_some());
+        self.count_lookup(key, entry.is_some());
         entry.map(as_string).transpose()
+    }
+
+    /// The structure of a key, for looking only.
+    #[inline]
+    pub fn object<T: Object>(&self, key: Key<'_>) -> Result<Option<&T>, CommandError> {
+        self.db_read().get(key).map(as_object).transpose()
+    }
+
+    /// Changes the structure of a key in place. `None` if there is no such key. If `change` leaves nothing in it, the key
+    /// is removed: see [`removed`](Self::removed).
+    ///
+    /// If the command then returns [`Effect::None`](crate::Effect::None) or an error, nothing counts as changed (for WATCH): so
+    /// it must be so.
+    #[inline]
+    pub fn update<T: Object, R>(
+        &mut self,
+        key: Key<'_>,
+        change: impl FnOnce(&mut T) -> R,
+    ) -> Result<Option<R>, CommandError> {
+        let mut db = self.access.db_mut(self.db_index);
+        let result = db.update(key, change)?;
+        self.removed = db.was_removed();
+        Ok(result)
+    }
+
+    /// As [`update`](Self::update), but makes the key where there is none. It stays away if `change` puts nothing in. Tells the
+    /// event `new`.
+    #[inline]
+    pub fn update_or_insert<T: Object + Default, R>(
+        &mut self,
+        key: Key<'_>,
+        change: impl FnOnce(&mut T) -> R,
+    ) -> Result<R, CommandError> {
+        let mut db = self.access.db_mut(self.db_index);
+        let result = db.update_or_insert(key, T::default, change)?;
+        self.removed = db.was_removed();
+        if db.was_inserted() {
+            self.notify_new(key);
+        }
+        Ok(result)
+    }
+
+    /// Whether the last [`update`](Self::update) left nothing in the structure, so that its key was removed. The command has to
+    /// tell the event `del` then; [`notify_update`](Self::notify_update) does that too.
+    pub fn removed(&self) -> bool {
+        self.removed
+    }
+
+    /// Sets a key to a value of any kind, whatever was there. Returns whether something was. A structure with nothing in it
+    /// removes the key. Tells the event `new`.
+    pub fn set_value(&mut self, key: Key<'_>, value: impl Into<Value>, expire: Expire) -> bool {
+        let value = value.into();
+        let is_vacant = value.is_vacant();
+        let was_there = self.db().set_value(key, value, expire);
+        if !was_there && !is_vacant {
+            self.notify_new(key);
+        }
+        was_there
+    }
+
+    /// Tells what happened to a key of the session's db, if such events are wanted. `name` is Redis's.
+    #[inline]
+    pub fn notify(&self, class: Notify, name: &'static str, key: &[u8]) {
+        self.notify_in(self.db_index, class, name, key);
+    }
+
+    /// The same for a key of another db.
+    #[inline]
+    pub fn notify_in(&self, db: u32, class: Notify, name: &'static str, key: &[u8]) {
+        if self.engine.settings.notify().wants(class) {
+            self.events.push(db, class, name, key);
+        }
+    }
+
+    /// Tells that a key is there that was not: what Redis tells before the event of the command itself.
+    #[inline]
+    pub fn notify_new(&self, key: Key<'_>) {
+        self.notify(Notify::NEW, "new", key.bytes);
+    }
+
+    /// Tells what happened to a key in the last [`update`](Self::update), and `del` if that removed it.
+    pub fn notify_update(&self, class: Notify, name: &'static str, key: Key<'_>) {
+        self.notify(class, name, key.bytes);
+        if self.removed {
+            self.notify(Notify::GENERIC, "del", key.bytes);
+        }
     }
 
     /// Says what to log instead of the request: one command, in its deterministic form. May be
@@ -119,11 +235,23 @@ impl WriteContext<'_, '_> {
 /// The string of an entry, or the error that it is of another type.
 #[inline]
 pub(crate) fn as_string(entry: EntryRef<'_>) -> Result<StringRef<'_>, CommandError> {
-    string_of(entry.value())
+    entry.as_string().ok_or(CommandError::WrongType)
+}
+
+/// The structure of an entry, or the error that it is of another type.
+#[inline]
+pub(crate) fn as_object<T: Object>(entry: EntryRef<'_>) -> Result<&T, CommandError> {
+    entry.object().ok_or(CommandError::WrongType)
 }
 
 /// The string in a value, or the error that it is of another type.
 #[inline]
 pub(crate) fn string_of(value: ValueRef<'_>) -> Result<StringRef<'_>, CommandError> {
     value.as_string().ok_or(CommandError::WrongType)
+}
+
+impl From<WrongKind> for CommandError {
+    fn from(_: WrongKind) -> Self {
+        Self::WrongType
+    }
 }

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use djr_storage::keyspace::{Access, Footprint, KeyHash, Keyspace, UnixMillis};
+use djr_storage::keyspace::{Access, Expired, Footprint, KeyHash, Keyspace, UnixMillis};
 
 use crate::command::{Command, KeyShape};
 use crate::context::{ReadContext, WriteContext};
-use crate::effect::{Effect, Effects};
+use crate::effect::{Effect, EffectLog, Effects};
 use crate::keys::each_key;
+use crate::notify::Events;
 use crate::registry::{Registry, Resolved};
 use crate::script::Scripts;
 use crate::settings::Settings;
@@ -37,6 +38,8 @@ pub struct Executor {
     pub touch: bool,
     /// The client that is to be told when a key changes that it reads now (`CLIENT TRACKING`).
     pub reader: Option<u64>,
+    /// The keyspace events of the command, transaction or script under way.
+    pub events: Events,
     pub(crate) effects: Effects,
     pub(crate) interpreter: crate::script::Interpreter,
 }
@@ -49,6 +52,7 @@ impl Executor {
             lookups: Default::default(),
             touch: true,
             reader: None,
+            events: Events::default(),
             effects: Effects::default(),
             interpreter: Default::default(),
         }
@@ -131,6 +135,23 @@ impl Engine {
         if matches!(command.spec.run, Run::Shell) {
             return shell.run(command, args, reply);
         }
+        let result = self.execute_locked(executor, command, args, now, shell, reply);
+        if !executor.events.is_empty() {
+            executor.events.deliver(|event| shell.notify(event));
+        }
+        result
+    }
+
+    #[inline]
+    fn execute_locked(
+        &self,
+        executor: &mut Executor,
+        command: &'static Command,
+        args: &Args<'_>,
+        now: UnixMillis,
+        shell: &mut dyn Shell,
+        reply: &mut Reply<'_>,
+    ) -> Result<(), CommandError> {
         let footprint = match (command.key_shape, args.hashed_key()) {
             (KeyShape::One(_), Some(hash)) => self.keyspace.footprint(hash),
             _ => self.footprint(command, shell.db(), args)?,
@@ -228,6 +249,7 @@ impl Engine {
                     engine: self,
                     rng: &mut executor.rng,
                     lookups: &executor.lookups,
+                    events: &executor.events,
                 };
                 read(&mut context, args, reply).map(|()| Logged::Nothing)
             }
@@ -240,12 +262,18 @@ impl Engine {
                     rng: &mut executor.rng,
                     lookups: &executor.lookups,
                     effects: &mut executor.effects,
+                    events: &executor.events,
+                    removed: false,
                 };
-                write(&mut context, args, reply).map(|effect| match effect {
+                let result = write(&mut context, args, reply).map(|effect| match effect {
                     Effect::None => Logged::Nothing,
                     Effect::Verbatim => Logged::Verbatim,
                     Effect::Rewritten(_) => Logged::Written,
-                })
+                });
+                if access.has_lent() {
+                    access.settle_lent(!matches!(result, Ok(Logged::Nothing) | Err(_)));
+                }
+                result
             }
             Run::Script(script) => {
                 script(self, executor, access, args, now, shell, reply).map(|()| Logged::Written)
@@ -285,7 +313,7 @@ impl Engine {
         }
     }
 
-    /// Logs the `DEL` of every key that was met past its deadline.
+    /// Logs what was removed because it was met past its deadline, and notes its events before those of what met it.
     pub(crate) fn log_expired(
         &self,
         executor: &mut Executor,
@@ -296,13 +324,28 @@ impl Engine {
             return;
         }
         access.purge_expired();
-        let log = shell.log();
-        let mut encoded = Vec::new();
-        access.take_expired(&mut |db, key| {
-            encoded.clear();
-            djr_protocol::encode_command(&mut encoded, &[b"DEL", key]);
-            log.append(db, &[&encoded]);
-            executor.lookups.expired.add(1);
+        let (log, events) = (shell.log(), &executor.events);
+        let (wanted, before) = (self.settings.notify(), events.len());
+        access.take_expired(&mut |db, expired| {
+            log_expiry(log, db, expired);
+            events.push_expired(wanted, db, expired);
+            if let Expired::Key(_) = expired {
+                executor.lookups.expired.add(1);
+            }
         });
+        events.move_to_front(before);
     }
+}
+
+/// Logs one thing that has expired, as a batch of its own.
+pub fn log_expiry(log: &mut dyn EffectLog, db: u32, expired: Expired<'_>) {
+    let mut encoded = Vec::new();
+    match expired {
+        Expired::Key(key) => djr_protocol::encode_command(&mut encoded, &[b"DEL", key]),
+        Expired::Field { key, field } => {
+            djr_protocol::encode_command(&mut encoded, &[b"HDEL", key, field]);
+        }
+        Expired::Fields { .. } => return,
+    }
+    log.append(db, &[&encoded]);
 }

@@ -17,6 +17,7 @@ pub mod commands;
 pub mod engine;
 pub mod glob;
 pub mod keys;
+pub mod notify;
 pub mod registry;
 pub mod script;
 pub mod settings;
@@ -39,6 +40,7 @@ pub use context::{ReadContext, WriteContext};
 pub use effect::{Effect, EffectLog, Effects, Rewritten};
 pub use engine::{Engine, Executor, Prepared};
 pub use error::CommandError;
+pub use notify::Notify;
 pub use rng::Rng;
 pub use shell::{ScriptFate, Shell};
 

@@ -2,6 +2,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use djr_storage::types::{HashLimits, ListLimits, SetLimits, SortedSetLimits, StreamLimits};
+
+use crate::notify::Notify;
+
 /// One setting. Reading it is a plain load.
 #[derive(Debug)]
 pub struct Setting(AtomicU64);
@@ -15,6 +19,12 @@ impl Setting {
     #[inline]
     pub fn get(&self) -> u64 {
         self.0.load(Relaxed)
+    }
+
+    /// Its value as a size.
+    #[inline]
+    fn size(&self) -> usize {
+        usize::try_from(self.get()).unwrap_or(usize::MAX)
     }
 
     /// Changes it for everyone.
@@ -32,14 +42,109 @@ pub struct Settings {
     pub busy_reply_threshold_ms: Setting,
     /// Whether OBJECT FREQ is meaningful: the eviction policy is an LFU one.
     pub lfu: Setting,
+    /// `notify-keyspace-events`, as [`Notify::bits`].
+    pub notify_keyspace_events: Setting,
+    /// `list-max-listpack-size`, an `i64`.
+    pub list_max_listpack_size: Setting,
+    /// `list-compress-depth`.
+    pub list_compress_depth: Setting,
+    /// `hash-max-listpack-entries`.
+    pub hash_max_listpack_entries: Setting,
+    /// `hash-max-listpack-value`.
+    pub hash_max_listpack_value: Setting,
+    /// `set-max-intset-entries`.
+    pub set_max_intset_entries: Setting,
+    /// `set-max-listpack-entries`.
+    pub set_max_listpack_entries: Setting,
+    /// `set-max-listpack-value`.
+    pub set_max_listpack_value: Setting,
+    /// `zset-max-listpack-entries`.
+    pub zset_max_listpack_entries: Setting,
+    /// `zset-max-listpack-value`.
+    pub zset_max_listpack_value: Setting,
+    /// `stream-node-max-bytes`.
+    pub stream_node_max_bytes: Setting,
+    /// `stream-node-max-entries`.
+    pub stream_node_max_entries: Setting,
+    /// `hll-sparse-max-bytes`: up to how many bytes a HyperLogLog is kept in its sparse form.
+    pub hll_sparse_max_bytes: Setting,
 }
 
 impl Default for Settings {
     fn default() -> Self {
+        let (list, hash, set) = (
+            ListLimits::default(),
+            HashLimits::default(),
+            SetLimits::default(),
+        );
+        let (sorted_set, stream) = (SortedSetLimits::default(), StreamLimits::default());
+        let size = |size: usize| Setting::new(size as u64);
         Self {
             string_len_max: Setting::new(512 << 20),
             busy_reply_threshold_ms: Setting::new(5000),
             lfu: Setting::new(0),
+            notify_keyspace_events: Setting::new(0),
+            list_max_listpack_size: Setting::new(list.max_listpack_size as u64),
+            list_compress_depth: Setting::new(list.compress_depth.into()),
+            hash_max_listpack_entries: size(hash.max_listpack_entries),
+            hash_max_listpack_value: size(hash.max_listpack_value),
+            set_max_intset_entries: size(set.max_intset_entries),
+            set_max_listpack_entries: size(set.max_listpack_entries),
+            set_max_listpack_value: size(set.max_listpack_value),
+            zset_max_listpack_entries: size(sorted_set.max_listpack_entries),
+            zset_max_listpack_value: size(sorted_set.max_listpack_value),
+            stream_node_max_bytes: size(stream.node_max_bytes),
+            stream_node_max_entries: size(stream.node_max_entries),
+            hll_sparse_max_bytes: Setting::new(3000),
+        }
+    }
+}
+
+impl Settings {
+    /// The events that are wanted.
+    #[inline]
+    pub fn notify(&self) -> Notify {
+        Notify::from_bits(self.notify_keyspace_events.get())
+    }
+
+    /// The limits of lists now.
+    pub fn list_limits(&self) -> ListLimits {
+        ListLimits {
+            max_listpack_size: self.list_max_listpack_size.get() as i64,
+            compress_depth: u32::try_from(self.list_compress_depth.get()).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// The limits of hashes now.
+    pub fn hash_limits(&self) -> HashLimits {
+        HashLimits {
+            max_listpack_entries: self.hash_max_listpack_entries.size(),
+            max_listpack_value: self.hash_max_listpack_value.size(),
+        }
+    }
+
+    /// The limits of sets now.
+    pub fn set_limits(&self) -> SetLimits {
+        SetLimits {
+            max_intset_entries: self.set_max_intset_entries.size(),
+            max_listpack_entries: self.set_max_listpack_entries.size(),
+            max_listpack_value: self.set_max_listpack_value.size(),
+        }
+    }
+
+    /// The limits of sorted sets now.
+    pub fn sorted_set_limits(&self) -> SortedSetLimits {
+        SortedSetLimits {
+            max_listpack_entries: self.zset_max_listpack_entries.size(),
+            max_listpack_value: self.zset_max_listpack_value.size(),
+        }
+    }
+
+    /// The limits of streams now.
+    pub fn stream_limits(&self) -> StreamLimits {
+        StreamLimits {
+            node_max_bytes: self.stream_node_max_bytes.size(),
+            node_max_entries: self.stream_node_max_entries.size(),
         }
     }
 }

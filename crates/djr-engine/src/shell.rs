@@ -4,6 +4,7 @@ use djr_storage::keyspace::Invalidation;
 
 use crate::command::Command;
 use crate::effect::EffectLog;
+use crate::notify::Event;
 use crate::script::ScriptFlags;
 use crate::{Args, CommandError, Reply};
 
@@ -57,6 +58,10 @@ pub trait Shell {
 
     /// Counts a command that a script or a transaction ran, for `INFO commandstats`.
     fn count(&mut self, _command: &'static Command, _failed: bool) {}
+
+    /// Takes a keyspace event that the setting wants. Called after the locks of its command, transaction or script are released,
+    /// once for each event, in their order. See [`Settings::notify`](crate::settings::Settings::notify) for the channels.
+    fn notify(&mut self, _event: Event<'_>) {}
 
     /// Writes a line of a script (`redis.log`) to the server's log. Levels as in Redis: 0 debug, 1 verbose, 2 notice, 3 warning.
     fn script_log(&mut self, _level: u8, _line: &[u8]) {}

@@ -7,9 +7,10 @@ use std::sync::{Arc, OnceLock};
 use bytes::BytesMut;
 use djr_protocol::{Limits, ReplyDecoder, RespVersion, Value};
 use djr_storage::keyspace::{Footprint, Keyspace, KeyspaceOptions, UnixMillis};
-use djr_storage::value::StringRef;
+use djr_storage::value::{Kind, StringRef, ValueRef};
 
 use crate::command::Command;
+use crate::notify::{Event, Notify};
 use crate::registry::{Registry, Resolved};
 use crate::transaction::Queue;
 use crate::{
@@ -44,6 +45,8 @@ pub struct TestShell {
     pub db: u32,
     /// What was logged.
     pub log: MemoryLog,
+    /// The keyspace events so far, as `db class event key`; only those that `notify-keyspace-events` wants.
+    pub events: Vec<String>,
     /// The lines of `redis.log`.
     pub script_lines: Vec<(u8, String)>,
     /// What becomes of a busy script, by how often it has asked; without it the clock stands still.
@@ -85,6 +88,15 @@ impl Shell for TestShell {
     }
     fn log(&mut self) -> &mut dyn EffectLog {
         &mut self.log
+    }
+    fn notify(&mut self, event: Event<'_>) {
+        self.events.push(format!(
+            "{} {} {} {}",
+            event.db,
+            event.class,
+            event.name,
+            event.key.escape_ascii()
+        ));
     }
     fn script_log(&mut self, level: u8, line: &[u8]) {
         self.script_lines
@@ -290,14 +302,11 @@ impl Bench {
         let mut keys = Vec::new();
         for db in 0..self.engine.keyspace.dbs() {
             access.db(db).for_each(|entry| {
-                let string = entry.value().as_string();
+                let string = entry.as_string();
                 keys.push(KeyState {
                     db,
                     key: entry.key().escape_ascii().to_string(),
-                    value: match string {
-                        Some(string) => string.to_vec().escape_ascii().to_string(),
-                        None => format!("{:?}", entry.value()),
-                    },
+                    value: shown_value(entry.value()),
                     expire_at: entry.expire_at(),
                     encoding: match string.and_then(StringRef::as_integer) {
                         Some(_) => None,
@@ -349,6 +358,41 @@ impl Bench {
             self.log_text()
         );
     }
+}
+
+/// A value in the form in which the log would be rewritten: the same for equal values, so the elements of sets and hashes, which
+/// are in no order, are sorted.
+fn shown_value(value: ValueRef<'_>) -> String {
+    let (mut elements, mut others) = (Vec::new(), Vec::new());
+    let elements_len = match value.kind() {
+        Kind::Set => 1,
+        Kind::Hash => 2,
+        _ => 0,
+    };
+    value.rewrite(b"", &mut |words| {
+        let words: Vec<_> = words
+            .iter()
+            .map(|word| word.escape_ascii().to_string())
+            .collect();
+        match words[0].as_str() {
+            "SADD" | "HSET" => {
+                let chunks = words[2..].chunks(elements_len);
+                elements.extend(chunks.map(|chunk| chunk.join(" ")));
+            }
+            // The deadline of fields: each for itself.
+            "HPEXPIREAT" => {
+                let fields = words[5..].iter();
+                others.extend(fields.map(|field| format!("{field} until {}", words[2])));
+            }
+            _ => others.push(words.join(" ")),
+        }
+    });
+    elements.sort();
+    if elements_len > 0 {
+        others.sort();
+    }
+    elements.extend(others);
+    elements.join(", ")
 }
 
 /// A reply of [`Bench::run`] as a value.
@@ -462,4 +506,31 @@ pub fn check_effects(script: &str, log: &str) {
     });
     assert_eq!(bench.log_text(), log, "after: {script}");
     bench.check_log();
+}
+
+/// Runs the commands with all keyspace events wanted, and compares the events: `set a, del b`; `1:` before those of another db
+/// than 0.
+#[track_caller]
+pub fn check_events(script: &str, events: &str) {
+    let mut bench = Bench::new();
+    let all = Notify::parse(b"KEAnm").expect("known letters");
+    bench.engine.settings.notify_keyspace_events.set(all.bits());
+    script.split(" | ").for_each(|line| {
+        bench.line(line);
+    });
+    let shown: Vec<_> = bench
+        .shell
+        .events
+        .iter()
+        .map(|event| {
+            let mut words = event.splitn(4, ' ');
+            let (db, _class) = (words.next().unwrap_or_default(), words.next());
+            let rest: Vec<_> = words.collect();
+            match db {
+                "0" => rest.join(" "),
+                db => format!("{db}:{}", rest.join(" ")),
+            }
+        })
+        .collect();
+    assert_eq!(shown.join(", "), events, "after: {script}");
 }

@@ -90,6 +90,8 @@ impl Engine {
         self.log_expired(executor, &mut access, shell);
         self.tell_invalidations(&mut access, shell);
         executor.effects.append_to(shell.log());
+        drop(access);
+        executor.events.deliver(|event| shell.notify(event));
         Ok(())
     }
 

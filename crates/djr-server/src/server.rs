@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 use djr_engine::{Engine, Executor};
 use djr_storage::aof::{AofConfig, FsyncPolicy};
 use djr_storage::keyspace::{Keyspace, KeyspaceOptions};
+use djr_storage::types::seed_member_hashes;
 use mio::net::{TcpListener, UnixListener};
 
 use crate::clients::Clients;
@@ -148,6 +149,8 @@ impl Server {
             stats: Arc::new(WorkerStats::new(registry.id_count())),
             connections: AtomicU32::new(0),
         });
+        // Once per process: a second server in it (tests, embedders) goes on with the first one's seed.
+        seed_member_hashes((seed(), seed()));
         let shared = Arc::new(Shared {
             engine: Engine {
                 keyspace: Keyspace::new(KeyspaceOptions {

@@ -2,25 +2,45 @@
 //!
 //! How an entry keeps a value in memory is the keyspace's own affair; commands, log and snapshot see only these.
 
+use std::any::Any;
+use std::fmt;
+
+#[cfg(test)]
+use crate::types::Probe;
+use crate::types::{Hash, List, Object, Set, SortedSet, Stream};
+
 /// What kind of value a key holds: the word that `TYPE` answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
+#[repr(u8)]
 pub enum Kind {
     /// Bytes or an integer.
-    String,
+    String = 0,
     /// Elements in order of insertion, taken and put at both ends.
-    List,
+    List = 1,
     /// Members, each once.
-    Set,
+    Set = 2,
     /// Members with a score, in its order.
-    SortedSet,
+    SortedSet = 3,
     /// Fields with a value each.
-    Hash,
+    Hash = 4,
     /// Entries with ascending ids, and groups of consumers.
-    Stream,
+    Stream = 5,
+    #[cfg(test)]
+    #[doc(hidden)]
+    Probe = 15,
 }
 
 impl Kind {
+    /// All kinds.
+    pub const ALL: [Self; 6] = [
+        Self::String,
+        Self::List,
+        Self::Set,
+        Self::SortedSet,
+        Self::Hash,
+        Self::Stream,
+    ];
+
     /// The name that `TYPE` and `SCAN … TYPE` use.
     pub fn name(self) -> &'static str {
         match self {
@@ -30,6 +50,8 @@ impl Kind {
             Self::SortedSet => "zset",
             Self::Hash => "hash",
             Self::Stream => "stream",
+            #[cfg(test)]
+            Self::Probe => "probe",
         }
     }
 }
@@ -85,27 +107,95 @@ pub const EMBSTR_SIZE_MAX: usize = 44;
 pub const INTEGER_TEXT_SIZE_MAX: usize = 20;
 
 /// A value inside an entry, borrowed while the access is open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
+#[derive(Clone, Copy)]
+#[expect(missing_docs, reason = "each is a structure of its own documentation")]
 pub enum ValueRef<'a> {
-    /// A string.
     String(StringRef<'a>),
+    List(&'a List),
+    Set(&'a Set),
+    SortedSet(&'a SortedSet),
+    Hash(&'a Hash),
+    Stream(&'a Stream),
+    #[cfg(test)]
+    Probe(&'a Probe),
 }
+
+/// Runs `$body` with the structure of a [`ValueRef`] or [`Value`], `$string` with a string.
+macro_rules! with_structure {
+    ($value:expr, $enum:ident, $object:ident => $body:expr, $text:ident => $string:expr) => {
+        match $value {
+            $enum::String($text) => $string,
+            $enum::List($object) => $body,
+            $enum::Set($object) => $body,
+            $enum::SortedSet($object) => $body,
+            $enum::Hash($object) => $body,
+            $enum::Stream($object) => $body,
+            #[cfg(test)]
+            $enum::Probe($object) => $body,
+        }
+    };
+}
+pub(crate) use with_structure;
 
 impl<'a> ValueRef<'a> {
     /// The kind of this value.
     pub fn kind(&self) -> Kind {
-        match self {
-            Self::String(_) => Kind::String,
+        fn kind_of<T: Object>(_: &T) -> Kind {
+            T::KIND
         }
+        with_structure!(self, Self, object => kind_of(*object), _string => Kind::String)
     }
 
     /// The string, or `None` where Redis says `WRONGTYPE`.
+    #[inline]
     pub fn as_string(&self) -> Option<StringRef<'a>> {
         match self {
             Self::String(string) => Some(*string),
+            _ => None,
         }
     }
+
+    /// The structure of this type, or `None` where Redis says `WRONGTYPE`.
+    pub fn as_object<T: Object>(&self) -> Option<&'a T> {
+        with_structure!(self, Self, object => (*object as &dyn Any).downcast_ref(), _string => None)
+    }
+
+    /// A copy of the value; a string is [`raw`](StringValue::Bytes) or not.
+    pub(crate) fn to_value(self, raw: bool) -> Value {
+        with_structure!(self, Self, object => Value::from(object.clone()), string => Value::String(match string {
+            StringRef::Int(integer) => StringValue::Int(integer),
+            StringRef::Bytes(bytes) => StringValue::Bytes { bytes: bytes.to_vec(), raw },
+        }))
+    }
+
+    /// Tells the commands that make an equal value where `key` does not exist. See [`Object::rewrite`].
+    pub fn rewrite(&self, key: &[u8], emit: &mut dyn FnMut(&[&[u8]])) {
+        with_structure!(self, Self, object => object.rewrite(key, emit), string => {
+            emit(&[b"SET", key, string.to_bytes(&mut [0; INTEGER_TEXT_SIZE_MAX])])
+        })
+    }
+}
+
+impl fmt::Debug for ValueRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::String(string) => f.debug_tuple("String").field(string).finish(),
+            other => debug_rewritten(other, f),
+        }
+    }
+}
+
+/// A structure as the commands that make it.
+fn debug_rewritten(value: &ValueRef<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut commands = f.debug_list();
+    value.rewrite(value.kind().name().as_bytes(), &mut |words| {
+        let words: Vec<_> = words
+            .iter()
+            .map(|word| word.escape_ascii().to_string())
+            .collect();
+        commands.entry(&words.join(" "));
+    });
+    commands.finish()
 }
 
 /// A string inside an entry: an integer where the text was exactly that, bytes otherwise.
@@ -157,11 +247,17 @@ impl<'a> StringRef<'a> {
 }
 
 /// A value outside the keyspace: taken out, copied, or to be put in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
+#[derive(Clone)]
+#[expect(missing_docs, reason = "each is a structure of its own documentation")]
 pub enum Value {
-    /// A string.
     String(StringValue),
+    List(List),
+    Set(Set),
+    SortedSet(SortedSet),
+    Hash(Hash),
+    Stream(Stream),
+    #[cfg(test)]
+    Probe(Probe),
 }
 
 impl Value {
@@ -180,9 +276,42 @@ impl Value {
             Self::String(StringValue::Bytes { bytes, .. }) => {
                 ValueRef::String(StringRef::Bytes(bytes))
             }
+            Self::List(list) => ValueRef::List(list),
+            Self::Set(set) => ValueRef::Set(set),
+            Self::SortedSet(sorted_set) => ValueRef::SortedSet(sorted_set),
+            Self::Hash(hash) => ValueRef::Hash(hash),
+            Self::Stream(stream) => ValueRef::Stream(stream),
+            #[cfg(test)]
+            Self::Probe(probe) => ValueRef::Probe(probe),
         }
     }
 }
+
+impl Value {
+    /// Whether it is a structure with nothing in it, which no key holds.
+    pub fn is_vacant(&self) -> bool {
+        with_structure!(self, Self, object => object.is_vacant(), _string => false)
+    }
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_ref().fmt(f)
+    }
+}
+
+macro_rules! value_from {
+    ($($structure:ident)*) => {$(
+        impl From<$structure> for Value {
+            fn from(structure: $structure) -> Self {
+                Self::$structure(structure)
+            }
+        }
+    )*};
+}
+value_from!(List Set SortedSet Hash Stream);
+#[cfg(test)]
+value_from!(Probe);
 
 /// A string outside the keyspace.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -91,6 +91,7 @@ pub(super) const RULES: &[Rule] = &[
             "crates/djr-storage/src/table/",
             "crates/djr-storage/src/arena/",
             "crates/djr-storage/src/keyspace/",
+            "crates/djr-storage/src/types/dictionary/",
             "crates/djr-storage/benches/",
         ],
         or_reason: false,

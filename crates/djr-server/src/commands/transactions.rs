@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
+use djr_engine::engine::log_expiry;
 use djr_engine::spec::{Access, Arg, CommandSpec, Flags, Group, Run};
 use djr_engine::{Args, CommandError, Engine, Executor, Reply};
 use djr_storage::keyspace::{Footprint, UnixMillis, WatchFlag};
@@ -151,7 +152,7 @@ pub(crate) fn discard_all(context: &mut Context<'_>) {
 
 fn watch(
     context: &mut Context<'_>,
-    _: &mut Executor,
+    executor: &mut Executor,
     args: &Args<'_>,
     reply: &mut Reply<'_>,
 ) -> Result {
@@ -160,6 +161,7 @@ fn watch(
     }
     let shared = context.core.shared.clone();
     let keyspace = &shared.engine.keyspace;
+    let wanted = shared.engine.settings.notify();
     let session = &mut *context.session;
     for bytes in args.from(1) {
         let known = |watch: &Watch| watch.db == session.db && *watch.key == *bytes;
@@ -171,7 +173,10 @@ fn watch(
         let mut access = shared.engine.open(footprint, context.core.now)?;
         let was_expired = access.db(session.db).is_expired(key);
         access.db_mut(session.db).watch(key, &session.watch_flag);
-        access.take_expired(&mut |db, key| context.core.log.append_del(db, key));
+        access.take_expired(&mut |db, expired| {
+            log_expiry(&mut context.core.log, db, expired);
+            executor.events.push_expired(wanted, db, expired);
+        });
         session.watches.push(Watch {
             db: session.db,
             key: bytes.into(),
@@ -179,6 +184,7 @@ fn watch(
         });
     }
     session.info.watching.store(session.watches.len(), Relaxed);
+    executor.events.deliver(|event| context.core.notify(event));
     reply.ok();
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The session as the engine sees it.
 
 use djr_engine::command::Command;
+use djr_engine::notify::Event;
 use djr_engine::{Args, CommandError, EffectLog, Reply, ScriptFate, Shell};
 
 use djr_storage::keyspace::Invalidation;
@@ -78,6 +79,10 @@ impl Shell for SessionShell<'_> {
         if failed {
             stats.failed.add(1);
         }
+    }
+
+    fn notify(&mut self, event: Event<'_>) {
+        self.core.notify(event);
     }
 
     fn script_log(&mut self, level: u8, line: &[u8]) {

@@ -21,6 +21,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use djr_engine::command::Command;
+use djr_engine::engine::log_expiry;
+use djr_engine::notify::{Event, Events};
 use djr_engine::spec::Flags;
 use djr_engine::{EffectLog, Executor};
 use djr_protocol::Limits;
@@ -104,6 +106,8 @@ pub(crate) struct Core {
     pub(crate) hub: Hub,
     pushes: Pushes,
     pub(crate) broadcast: Broadcast,
+    /// Keyspace events of what has expired.
+    events: Events,
 }
 
 /// The worker's way to the log.
@@ -116,15 +120,6 @@ pub(crate) struct WorkerLog {
     dirty: bool,
     /// Changes of the data set so far, for `rdb_changes_since_last_save`.
     pub(crate) changes: u64,
-}
-
-impl WorkerLog {
-    /// Appends the `DEL` of a key that has expired.
-    pub(crate) fn append_del(&mut self, db: u32, key: &[u8]) {
-        let mut encoded = Vec::new();
-        djr_protocol::encode_command(&mut encoded, &[b"DEL", key]);
-        self.append(db, &[&encoded]);
-    }
 }
 
 impl EffectLog for WorkerLog {
@@ -180,6 +175,7 @@ impl Worker {
                 hub: Hub::default(),
                 pushes: Pushes::default(),
                 broadcast: Broadcast::default(),
+                events: Events::default(),
             },
             executor,
             requests: Requests::default(),
@@ -803,7 +799,22 @@ impl Core {
 
     /// The active expiry: each worker has its share of the shards.
     fn expire(&mut self) {
+        self.expire_some();
+        if !self.events.is_empty() {
+            let events = std::mem::take(&mut self.events);
+            events.deliver(|event| self.notify(event));
+            self.events = events;
+        }
+    }
+
+    /// Publishes a keyspace event, which the setting wants.
+    pub(crate) fn notify(&mut self, _event: Event<'_>) {
+        // There are no subscribers yet.
+    }
+
+    fn expire_some(&mut self) {
         let keyspace = &self.shared.engine.keyspace;
+        let wanted = self.shared.engine.settings.notify();
         let workers = self.shared.workers.len() as u32;
         let active = self.shared.active_expire.load(Relaxed);
         let began = clock::monotonic();
@@ -813,10 +824,11 @@ impl Core {
                 continue;
             }
             loop {
-                let log = &mut self.log;
+                let (log, events) = (&mut self.log, &self.events);
                 let progress =
-                    keyspace.expire_step(shard, self.now, EXPIRE_STEPS, &mut |db, key| {
-                        log.append_del(db, key);
+                    keyspace.expire_step(shard, self.now, EXPIRE_STEPS, &mut |db, expired| {
+                        log_expiry(log, db, expired);
+                        events.push_expired(wanted, db, expired);
                     });
                 self.stats.expired_active.add(progress.expired as u64);
                 if !progress.more {

@@ -9,10 +9,12 @@
 //! - Size classes are 8 bytes apart up to 256 bytes, 16 up to 512, 32 up to [`SLAB_BLOCK_MAX`]. Larger blocks come from the global allocator.
 //! - A slab's header is found by masking a block's address. Waste per full slab: the header and the rest after the last block.
 //! - An empty slab goes back to its chunk, an empty chunk back to the system (one slab per arena and one chunk are kept).
+//! - The members of a dictionary come from a [`region`] of its own instead, which costs little while it is small.
 //! - Nothing but the table points at an entry, so entries can be moved out of sparse slabs ([`Arena::is_sparse`]).
 #![allow(unsafe_code)]
 
 mod chunk;
+pub(crate) mod region;
 
 use std::alloc::{self, Layout};
 use std::ptr::{self, NonNull};

@@ -17,18 +17,51 @@ pub struct Access<'k> {
     footprint: Footprint,
     now: UnixMillis,
     touch: Cell<bool>,
-    expired: RefCell<Option<Box<ExpiredKeys>>>,
+    expired: RefCell<Option<Box<Notes>>>,
+    /// Watched keys whose value was lent for changing.
+    lent: RefCell<Vec<KeptKey>>,
     // Locks belong to the thread that took them.
     _not_send: PhantomData<*const ()>,
 }
 
-/// Keys met past their deadline.
+/// Something removed because its deadline has passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expired<'a> {
+    /// A key: log `DEL key`.
+    Key(&'a [u8]),
+    /// A field of the hash at a key: log `HDEL key field`.
+    Field {
+        /// The hash.
+        key: &'a [u8],
+        /// Its former field.
+        field: &'a [u8],
+    },
+    /// Told once after the fields of a hash: nothing to log, but who wants events is told of it.
+    Fields {
+        /// The hash.
+        key: &'a [u8],
+        /// It was left without fields, and is gone too: the last `HDEL` says so.
+        removed: bool,
+    },
+}
+
+/// Db, hash and bytes of a key.
+type KeptKey = (u32, KeyHash, Box<[u8]>);
+
+/// What was met past its deadline.
 #[derive(Default)]
-struct ExpiredKeys {
-    /// Found by reading: still in the keyspace.
-    noted: Vec<(u32, KeyHash, Box<[u8]>)>,
+struct Notes {
+    /// Keys found by reading: still in the keyspace.
+    noted: Vec<KeptKey>,
     /// Removed, and not yet told.
-    removed: Vec<(u32, Box<[u8]>)>,
+    removed: Vec<(u32, Removed)>,
+}
+
+/// An [`Expired`] that is kept.
+enum Removed {
+    Key(Box<[u8]>),
+    Field(Box<[u8]>, Box<[u8]>),
+    Fields(Box<[u8]>, bool),
 }
 
 impl<'k> Access<'k> {
@@ -68,6 +101,7 @@ impl<'k> Access<'k> {
             now,
             touch: Cell::new(true),
             expired: RefCell::default(),
+            lent: RefCell::default(),
             _not_send: PhantomData,
         }
     }
@@ -128,15 +162,46 @@ impl<'k> Access<'k> {
         }
     }
 
-    /// Tells every key (db, key) removed since the last call because it had expired, in order of removal, so that its `DEL` is logged.
+    /// Tells everything (db, what) removed since the last call because it had expired, in order of removal, so that it is logged.
     /// Keys noted but not purged are forgotten: they are met again.
-    pub fn take_expired(&mut self, told: &mut dyn FnMut(u32, &[u8])) {
+    pub fn take_expired(&mut self, told: &mut dyn FnMut(u32, Expired<'_>)) {
         let Some(expired) = self.expired.get_mut().take() else {
             return;
         };
-        for (db, key) in &expired.removed {
-            told(*db, key);
+        for (db, removed) in &expired.removed {
+            let removed = match removed {
+                Removed::Key(key) => Expired::Key(key),
+                Removed::Field(key, field) => Expired::Field { key, field },
+                Removed::Fields(key, removed) => Expired::Fields {
+                    key,
+                    removed: *removed,
+                },
+            };
+            told(*db, removed);
         }
+    }
+
+    /// Whether a watched key's value was lent for changing ([`DbMut::update`]) and it has not been said yet whether it was changed.
+    #[inline]
+    pub fn has_lent(&self) -> bool {
+        !self.lent.borrow().is_empty()
+    }
+
+    /// Says of what was lent whether it was changed. If it was, those who watch it are told. Dropping the access says yes.
+    pub fn settle_lent(&mut self, changed: bool) {
+        let lent = std::mem::take(self.lent.get_mut());
+        for (db, hash, key) in lent.iter().filter(|_| changed) {
+            let shard = self.keyspace.shard_of(*hash);
+            self.state(shard).watchers.mark(*db, key);
+        }
+    }
+
+    /// A watched key's value is lent for changing.
+    #[cold]
+    pub(super) fn note_lent(&self, db: u32, key: super::Key<'_>) {
+        self.lent
+            .borrow_mut()
+            .push((db, key.hash, key.bytes.into()));
     }
 
     #[cold]
@@ -149,12 +214,17 @@ impl<'k> Access<'k> {
     }
 
     #[cold]
-    pub(super) fn note_removed(&self, db: u32, key: &[u8]) {
+    pub(super) fn note_removed(&self, db: u32, expired: Expired<'_>) {
+        let removed = match expired {
+            Expired::Key(key) => Removed::Key(key.into()),
+            Expired::Field { key, field } => Removed::Field(key.into(), field.into()),
+            Expired::Fields { key, removed } => Removed::Fields(key.into(), removed),
+        };
         self.expired
             .borrow_mut()
             .get_or_insert_default()
             .removed
-            .push((db, key.into()));
+            .push((db, removed));
     }
 
     /// Exchanges two dbs. Needs every shard ([`Footprint::ALL`]).
@@ -247,6 +317,7 @@ impl Drop for Access<'_> {
                     .is_none_or(|expired| expired.removed.is_empty()),
             "expired keys were removed and nobody asked which: their DEL is not in the log"
         );
+        self.settle_lent(true);
         for shard in self.footprint.shards() {
             self.keyspace.shard(shard).unlock();
         }

@@ -17,12 +17,14 @@
 //! | inline | the bytes of a string of at most [`INLINE_SIZE_MAX`] bytes |
 //! | int | an `i64` |
 //! | heap | pointer, length and capacity of a `Vec<u8>`: longer strings, so that `APPEND` is amortized |
+//! | object | a structure (list, set, …: see [`crate::types`]) of the kind that `meta` names, in place |
 //!
-//! Nothing after `meta` is aligned. The block's size follows from its contents; see [`block_size`] for what is really taken.
+//! Nothing after `meta` is aligned but an object: it is at the next multiple of 8 after the key. The block's size follows from its contents; see [`block_size`] for what is really taken.
 //! Varints: seven bits per byte, low ones first, the top bit says that more follow.
 #![allow(unsafe_code)]
 
 mod change;
+mod object;
 
 use std::marker::PhantomData;
 use std::ptr::NonNull;
@@ -30,11 +32,10 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use super::hash::UnixMillis;
 use crate::arena::block_size;
-use crate::value::{
-    EMBSTR_SIZE_MAX, Encoding, INTEGER_TEXT_SIZE_MAX, Kind, StringRef, StringValue, Value, ValueRef,
-};
+use crate::value::{EMBSTR_SIZE_MAX, Encoding, Kind, StringRef, StringValue, Value, ValueRef};
 
 pub(super) use change::{create, free, modify_heap, rewrite, set_expire_at, take};
+pub(super) use object::{NewObject, expire_parts, object_mut};
 
 /// The longest string kept inside the block, in bytes.
 pub(super) const INLINE_SIZE_MAX: usize = 960;
@@ -45,8 +46,13 @@ const FORM_MASK: u32 = 3 << 25;
 const FORM_INLINE: u32 = 0 << 25;
 const FORM_INT: u32 = 1 << 25;
 const FORM_HEAP: u32 = 2 << 25;
+const FORM_OBJECT: u32 = 3 << 25;
+/// The bit of the forms with something behind the block that must be dropped and counted.
+const BEHIND: u32 = FORM_HEAP & FORM_OBJECT;
 /// Modified in place: `OBJECT ENCODING` says `raw` however short it is.
 const RAW: u32 = 1 << 27;
+const KIND_SHIFT: u32 = 28;
+const KIND_MASK: u32 = 15 << KIND_SHIFT;
 const LENGTHS_AT: usize = size_of::<u32>();
 const DEADLINE_SIZE: usize = size_of::<UnixMillis>();
 
@@ -55,6 +61,16 @@ const DEADLINE_SIZE: usize = size_of::<UnixMillis>();
 pub(super) struct Block<'a> {
     base: NonNull<u8>,
     _lives: PhantomData<&'a [u8]>,
+}
+
+/// Where the key is in a block: offsets and lengths in bytes.
+#[derive(Clone, Copy)]
+struct Head {
+    meta: u32,
+    key_at: usize,
+    key_len: usize,
+    /// Of the value in inline form.
+    inline_len: usize,
 }
 
 /// Where things are in a block: offsets and lengths in bytes.
@@ -73,8 +89,8 @@ impl Shape {
     }
 }
 
-/// A string on its way into a block.
-pub(super) enum NewString<'a> {
+/// A value on its way into a block.
+pub(super) enum NewValue<'a> {
     Int(i64),
     /// At most [`INLINE_SIZE_MAX`] bytes.
     Inline {
@@ -85,9 +101,10 @@ pub(super) enum NewString<'a> {
         bytes: Vec<u8>,
         raw: bool,
     },
+    Object(NewObject<'a>),
 }
 
-impl<'a> NewString<'a> {
+impl<'a> NewValue<'a> {
     #[inline]
     pub(super) fn bytes(bytes: &'a [u8], raw: bool) -> Self {
         if bytes.len() <= INLINE_SIZE_MAX {
@@ -100,8 +117,7 @@ impl<'a> NewString<'a> {
         }
     }
 
-    pub(super) fn of(value: &'a mut Value) -> Self {
-        let Value::String(string) = value;
+    pub(super) fn string(string: &'a mut StringValue) -> Self {
         match string {
             StringValue::Int(integer) => Self::Int(*integer),
             StringValue::Bytes { bytes, raw } if bytes.len() > INLINE_SIZE_MAX => Self::Heap {
@@ -120,14 +136,15 @@ impl<'a> NewString<'a> {
             Self::Int(_) => (FORM_INT, size_of::<i64>()),
             Self::Inline { bytes, raw } => (FORM_INLINE | flag(*raw), bytes.len()),
             Self::Heap { raw, .. } => (FORM_HEAP | flag(*raw), size_of::<VecParts>()),
+            Self::Object(object) => object.form(),
         }
     }
 
     fn heap_bytes(&self) -> usize {
-        if let Self::Heap { bytes, .. } = self {
-            bytes.capacity()
-        } else {
-            0
+        match self {
+            Self::Int(_) | Self::Inline { .. } => 0,
+            Self::Heap { bytes, .. } => bytes.capacity(),
+            Self::Object(object) => object.memory(),
         }
     }
 }
@@ -136,6 +153,8 @@ impl<'a> NewString<'a> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Facts {
     pub(super) expire_at: Option<UnixMillis>,
+    /// Parts of the value have deadlines of their own.
+    pub(super) parts_expire: bool,
     /// Bytes taken, rounding and heap included.
     pub(super) memory: usize,
 }
@@ -216,24 +235,59 @@ impl<'a> Block<'a> {
         value
     }
 
+    /// All of `meta` but the clock.
     #[inline]
-    fn shape(self) -> Shape {
+    fn flags(self) -> u32 {
+        self.meta().load(Relaxed) & !CLOCK_MASK
+    }
+
+    /// As much of the shape as it takes to find the key, and a value in inline form.
+    #[inline]
+    fn head(self) -> Head {
         let meta = self.meta().load(Relaxed);
         let mut at = LENGTHS_AT;
         let key_len = self.varint(&mut at);
-        let value_len = match meta & FORM_MASK {
-            FORM_INLINE => self.varint(&mut at),
-            FORM_INT => size_of::<i64>(),
-            _ => size_of::<VecParts>(),
+        let inline_len = if meta & FORM_MASK == FORM_INLINE {
+            self.varint(&mut at)
+        } else {
+            0
         };
         if meta & DEADLINE != 0 {
             at += DEADLINE_SIZE;
         }
-        Shape {
+        Head {
             meta,
             key_at: at,
             key_len,
-            value_at: at + key_len,
+            inline_len,
+        }
+    }
+
+    #[inline]
+    fn shape(self) -> Shape {
+        self.shape_of(self.head())
+    }
+
+    #[inline]
+    fn shape_of(self, head: Head) -> Shape {
+        let Head {
+            meta,
+            key_at,
+            key_len,
+            inline_len,
+        } = head;
+        let key_end = key_at + key_len;
+        let (value_at, value_len) = match meta & FORM_MASK {
+            FORM_INLINE => (key_end, inline_len),
+            FORM_INT => (key_end, size_of::<i64>()),
+            FORM_HEAP => (key_end, size_of::<VecParts>()),
+            _ => object::place(meta, key_end),
+        };
+        Shape {
+            meta,
+            key_at,
+            key_len,
+            value_at,
             value_len,
         }
     }
@@ -252,33 +306,52 @@ impl<'a> Block<'a> {
 
     #[inline]
     pub(super) fn key(self) -> &'a [u8] {
-        let shape = self.shape();
-        self.bytes(shape.key_at, shape.key_len)
+        let head = self.head();
+        self.bytes(head.key_at, head.key_len)
     }
 
     #[inline]
     pub(super) fn key_is(self, bytes: &[u8]) -> bool {
-        let shape = self.shape();
-        shape.key_len == bytes.len() && self.bytes(shape.key_at, shape.key_len) == bytes
+        let head = self.head();
+        head.key_len == bytes.len() && self.bytes(head.key_at, head.key_len) == bytes
     }
 
     #[inline]
     pub(super) fn value(self) -> ValueRef<'a> {
-        let shape = self.shape();
-        ValueRef::String(match shape.meta & FORM_MASK {
-            FORM_INLINE => StringRef::Bytes(self.bytes(shape.value_at, shape.value_len)),
+        match self.string() {
+            Some(string) => ValueRef::String(string),
+            None => self.structure(&self.shape()),
+        }
+    }
+
+    /// The value if it is a string.
+    #[inline]
+    pub(super) fn string(self) -> Option<StringRef<'a>> {
+        let head = self.head();
+        let value_at = head.key_at + head.key_len;
+        match head.meta & FORM_MASK {
+            FORM_INLINE => Some(StringRef::Bytes(self.bytes(value_at, head.inline_len))),
             FORM_INT => {
                 // SAFETY: the form says that an integer is there, unaligned.
-                StringRef::Int(unsafe {
-                    self.base.add(shape.value_at).cast::<i64>().read_unaligned()
-                })
+                Some(StringRef::Int(unsafe {
+                    self.base.add(value_at).cast::<i64>().read_unaligned()
+                }))
             }
-            _ => {
-                let parts = self.vec_parts(&shape);
-                // SAFETY: the vector belongs to the block and is alive and unchanged with it.
-                StringRef::Bytes(unsafe { std::slice::from_raw_parts(parts.start, parts.len) })
-            }
-        })
+            _ => self.long_string(head.meta, value_at),
+        }
+    }
+
+    /// The value if it is a string in heap form. A function of its own, so that the others are short where they are inlined.
+    #[inline(never)]
+    fn long_string(self, meta: u32, value_at: usize) -> Option<StringRef<'a>> {
+        if meta & FORM_MASK != FORM_HEAP {
+            return None;
+        }
+        let parts = self.vec_parts(value_at);
+        // SAFETY: the vector belongs to the block and is alive and unchanged with it.
+        Some(StringRef::Bytes(unsafe {
+            std::slice::from_raw_parts(parts.start, parts.len)
+        }))
     }
 
     #[inline]
@@ -286,22 +359,22 @@ impl<'a> Block<'a> {
         if self.meta().load(Relaxed) & DEADLINE == 0 {
             return None;
         }
-        Some(self.deadline(&self.shape()))
+        Some(self.deadline(self.head().key_at))
     }
 
     #[inline]
-    fn deadline(self, shape: &Shape) -> UnixMillis {
+    fn deadline(self, key_at: usize) -> UnixMillis {
         // SAFETY: the deadline is right before the key, unaligned.
         unsafe {
             self.base
-                .add(shape.key_at - DEADLINE_SIZE)
+                .add(key_at - DEADLINE_SIZE)
                 .cast::<UnixMillis>()
                 .read_unaligned()
         }
     }
 
     pub(super) fn kind(self) -> Kind {
-        Kind::String
+        object::kind_of(self.flags())
     }
 
     pub(super) fn is_raw(self) -> bool {
@@ -311,6 +384,7 @@ impl<'a> Block<'a> {
     pub(super) fn encoding(self) -> Encoding {
         let shape = self.shape();
         match shape.meta & FORM_MASK {
+            FORM_OBJECT => self.structure_encoding(&shape),
             FORM_INT => Encoding::Int,
             FORM_INLINE if shape.meta & RAW == 0 && shape.value_len <= EMBSTR_SIZE_MAX => {
                 Encoding::Embstr
@@ -328,50 +402,35 @@ impl<'a> Block<'a> {
     fn facts(self, shape: &Shape) -> Facts {
         Facts {
             expire_at: if shape.meta & DEADLINE != 0 {
-                Some(self.deadline(shape))
+                Some(self.deadline(shape.key_at))
             } else {
                 None
             },
+            parts_expire: shape.meta & FORM_MASK == FORM_OBJECT
+                && self.structure_next_expire(shape).is_some(),
             memory: block_size(shape.size()) + self.heap_bytes(shape),
         }
     }
 
+    #[inline]
     fn heap_bytes(self, shape: &Shape) -> usize {
-        if shape.meta & FORM_MASK == FORM_HEAP {
-            self.vec_parts(shape).capacity
-        } else {
+        if shape.meta & BEHIND == 0 {
             0
+        } else if shape.meta & FORM_MASK == FORM_HEAP {
+            self.vec_parts(shape.value_at).capacity
+        } else {
+            self.structure_memory(shape)
         }
     }
 
-    fn vec_parts(self, shape: &Shape) -> VecParts {
-        debug_assert_eq!(shape.meta & FORM_MASK, FORM_HEAP);
+    fn vec_parts(self, value_at: usize) -> VecParts {
+        debug_assert_eq!(self.flags() & FORM_MASK, FORM_HEAP);
         // SAFETY: callers know that the form is heap.
-        unsafe {
-            self.base
-                .add(shape.value_at)
-                .cast::<VecParts>()
-                .read_unaligned()
-        }
+        unsafe { self.base.add(value_at).cast::<VecParts>().read_unaligned() }
     }
 
     /// A copy of the value.
     pub(super) fn to_value(self) -> Value {
-        Value::String(match self.value() {
-            ValueRef::String(StringRef::Int(integer)) => StringValue::Int(integer),
-            ValueRef::String(StringRef::Bytes(bytes)) => StringValue::Bytes {
-                bytes: bytes.to_vec(),
-                raw: self.is_raw(),
-            },
-        })
+        self.value().to_value(self.is_raw())
     }
-}
-
-/// The text of a value that is about to be modified, as bytes.
-pub(super) fn text_of<'b>(
-    value: ValueRef<'b>,
-    buffer: &'b mut [u8; INTEGER_TEXT_SIZE_MAX],
-) -> &'b [u8] {
-    let ValueRef::String(string) = value;
-    string.to_bytes(buffer)
 }

@@ -1,16 +1,18 @@
 //! One db as a command sees it: [`Db`] reads, [`DbMut`] also writes.
 
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 
-use super::access::Access;
-use super::block::{Block, INLINE_SIZE_MAX, NewString, text_of};
+use super::access::{Access, Expired};
+use super::block::{Block, INLINE_SIZE_MAX, NewObject, NewValue};
 use super::entry::{EntryRef, OwnedEntry};
 use super::hash::{Key, KeyHash, UnixMillis};
 use super::part::Part;
 use super::shard::ShardState;
 use super::watch::WatchFlag;
 use crate::table::Slot;
-use crate::value::{INTEGER_TEXT_SIZE_MAX, parse_integer};
+use crate::types::Object;
+use crate::value::{Kind, Value, parse_integer};
 
 /// What becomes of a key's deadline when its value is replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,17 +38,21 @@ pub enum StringForm {
 
 impl StringForm {
     #[inline]
-    fn of(self, bytes: &[u8]) -> NewString<'_> {
+    fn of(self, bytes: &[u8]) -> NewValue<'_> {
         match self {
             Self::Auto => match parse_integer(bytes) {
-                Some(integer) => NewString::Int(integer),
-                None => NewString::bytes(bytes, false),
+                Some(integer) => NewValue::Int(integer),
+                None => NewValue::bytes(bytes, false),
             },
-            Self::Text => NewString::bytes(bytes, false),
-            Self::Raw => NewString::bytes(bytes, true),
+            Self::Text => NewValue::bytes(bytes, false),
+            Self::Raw => NewValue::bytes(bytes, true),
         }
     }
 }
+
+/// The key holds a value of another kind: `WRONGTYPE`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WrongKind;
 
 /// A db for reading. Only keys of the open shards may be asked for; asking for another one is a panic.
 #[derive(Clone, Copy)]
@@ -242,6 +248,8 @@ fn is_past(expire_at: Option<UnixMillis>, now: UnixMillis) -> bool {
 /// that meets an expired entry removes it at once.
 pub struct DbMut<'a> {
     db: Db<'a>,
+    removed: bool,
+    inserted: bool,
     _exclusive: PhantomData<&'a mut ()>,
 }
 
@@ -250,6 +258,8 @@ impl<'a> DbMut<'a> {
     pub(super) fn new(access: &'a mut Access<'_>, db: u32) -> Self {
         Self {
             db: Db::new(access, db),
+            removed: false,
+            inserted: false,
             _exclusive: PhantomData,
         }
     }
@@ -296,6 +306,8 @@ impl<'a> DbMut<'a> {
     pub fn other(&mut self, db: u32) -> DbMut<'_> {
         DbMut {
             db: Db::new(self.db.access, db),
+            removed: false,
+            inserted: false,
             _exclusive: PhantomData,
         }
     }
@@ -305,15 +317,7 @@ impl<'a> DbMut<'a> {
         let access = self.db.access;
         let (part, slot) = self.find_live(key);
         let slot = slot?;
-        if access.touches() {
-            let block = part.block(slot);
-            block.set_clock(
-                access
-                    .keyspace
-                    .clock()
-                    .touched(block.clock(), part.now, || part.state.random()),
-            );
-        }
+        touch(access, &part, part.block(slot));
         Some(EntryMut {
             access,
             part,
@@ -341,10 +345,10 @@ impl<'a> DbMut<'a> {
 
     /// Sets a key to the text of an integer. Returns whether the key was there before.
     pub fn set_integer(&mut self, key: Key<'_>, integer: i64, expire: Expire) -> bool {
-        self.set(key, NewString::Int(integer), expire)
+        self.set(key, NewValue::Int(integer), expire)
     }
 
-    fn set(&mut self, key: Key<'_>, value: NewString<'_>, expire: Expire) -> bool {
+    fn set(&mut self, key: Key<'_>, value: NewValue<'_>, expire: Expire) -> bool {
         let clocks = self.db.access.keyspace.clock();
         let (mut part, slot) = self.find_live(key);
         let Some(slot) = slot else {
@@ -386,12 +390,11 @@ impl<'a> DbMut<'a> {
     }
 
     /// Puts an entry in under a key, in place of what was there. Returns whether something was.
-    pub fn put(&mut self, key: Key<'_>, mut entry: OwnedEntry) -> bool {
+    pub fn put(&mut self, key: Key<'_>, entry: OwnedEntry) -> bool {
         let clocks = self.db.access.keyspace.clock();
         let (mut part, slot) = self.find_live(key);
         let clock = entry.clock.unwrap_or_else(|| clocks.fresh(part.now));
-        let value = NewString::of(&mut entry.value);
-        match slot {
+        NewValue::with(entry.value, |value| match slot {
             Some(slot) => {
                 part.rewrite(key.hash, slot, clock, entry.expire_at, value);
                 true
@@ -400,7 +403,109 @@ impl<'a> DbMut<'a> {
                 part.insert(key, clock, entry.expire_at, value);
                 false
             }
+        })
+    }
+
+    /// Sets a key to a value of any kind, in place of what was there. Returns whether something was. A structure with nothing in
+    /// it is no value: the key is removed.
+    pub fn set_value(&mut self, key: Key<'_>, value: Value, expire: Expire) -> bool {
+        if value.is_vacant() {
+            return self.remove(key);
         }
+        NewValue::with(value, |value| self.set(key, value, expire))
+    }
+
+    /// Changes the structure at a key in place. `None` if there is no such key. If nothing is left in the structure, the key
+    /// is removed; [`was_removed`](Self::was_removed) says so. Counts as an access to the key.
+    ///
+    /// Parts of it that are past their deadline are removed before, and noted for [`Access::take_expired`]. Those who watch the key
+    /// are told once [`Access::settle_lent`] has said that `change` did change something.
+    pub fn update<T: Object, R>(
+        &mut self,
+        key: Key<'_>,
+        change: impl FnOnce(&mut T) -> R,
+    ) -> Result<Option<R>, WrongKind> {
+        let (mut part, slot) = self.lend(key, T::KIND)?;
+        let Some(slot) = slot else { return Ok(None) };
+        let result = part.update(key.hash, slot, change);
+        Ok(self.take_back(key, slot, result))
+    }
+
+    /// As [`update`](Self::update), but where there is no such key, one with the structure that `make` returns is made, unless there is nothing
+    /// in it after `change`.
+    pub fn update_or_insert<T: Object, R>(
+        &mut self,
+        key: Key<'_>,
+        make: impl FnOnce() -> T,
+        change: impl FnOnce(&mut T) -> R,
+    ) -> Result<R, WrongKind> {
+        let (mut part, slot) = self.lend(key, T::KIND)?;
+        if let Some(slot) = slot {
+            let result = part.update(key.hash, slot, change);
+            return self.take_back(key, slot, result).ok_or(WrongKind);
+        }
+        let mut object = make();
+        let result = change(&mut object);
+        if !object.is_vacant() {
+            let clock = part.keyspace.clock().fresh(part.now);
+            let mut object = ManuallyDrop::new(object);
+            part.insert(
+                key,
+                clock,
+                None,
+                NewValue::Object(NewObject::new(&mut object)),
+            );
+            self.inserted = true;
+        }
+        Ok(result)
+    }
+
+    /// Whether the last [`update`](Self::update) left nothing in the structure, so that the key was removed.
+    pub fn was_removed(&self) -> bool {
+        self.removed
+    }
+
+    /// Whether the last [`update_or_insert`](Self::update_or_insert) made the key.
+    pub fn was_inserted(&self) -> bool {
+        self.inserted
+    }
+
+    /// Begins an update: finds the structure, which is of this kind, and counts the access.
+    fn lend(&mut self, key: Key<'_>, kind: Kind) -> Result<(Part<'_>, Option<Slot>), WrongKind> {
+        (self.removed, self.inserted) = (false, false);
+        let access = self.db.access;
+        let (mut part, slot) = self.find_live(key);
+        let Some(slot) = slot else {
+            return Ok((part, None));
+        };
+        let block = part.block(slot);
+        if block.kind() != kind {
+            return Err(WrongKind);
+        }
+        touch(access, &part, block);
+        if block.next_expire().is_some_and(|at| at < part.now) {
+            let db = part.db;
+            let (_, removed) = part.expire_parts(slot, usize::MAX, &mut |expired| {
+                access.note_removed(db, expired)
+            });
+            if removed {
+                return Ok((part, None));
+            }
+        }
+        if part.is_watched() {
+            access.note_lent(part.db, key);
+        }
+        Ok((part, Some(slot)))
+    }
+
+    /// Ends an update.
+    fn take_back<R>(&mut self, key: Key<'_>, slot: Slot, result: Option<(R, bool)>) -> Option<R> {
+        let (result, is_vacant) = result?;
+        if is_vacant {
+            self.part(key.hash).remove(slot);
+            self.removed = true;
+        }
+        Some(result)
     }
 
     /// A copy of an entry, deadline included. Counts as an access.
@@ -447,7 +552,7 @@ impl<'a> DbMut<'a> {
         };
         if is_past(block.expire_at(), part.now) {
             part.remove(slot);
-            access.note_removed(part.db, key.bytes);
+            access.note_removed(part.db, Expired::Key(key.bytes));
             return (part, None);
         }
         (part, Some(slot))
@@ -473,6 +578,15 @@ impl<'a> DbMut<'a> {
             place,
             now: access.now(),
         }
+    }
+}
+
+/// Counts an access to an entry.
+#[inline]
+fn touch(access: &Access<'_>, part: &Part<'_>, block: Block<'_>) {
+    if access.touches() {
+        let clocks = access.keyspace.clock();
+        block.set_clock(clocks.touched(block.clock(), part.now, || part.state.random()));
     }
 }
 
@@ -518,16 +632,20 @@ impl EntryMut<'_> {
         if let Some(len) = in_place {
             return len;
         }
-        let mut string = text_of(self.entry().value(), &mut [0; INTEGER_TEXT_SIZE_MAX]).to_vec();
+        let Some(string) = self.entry().as_string() else {
+            debug_assert!(false, "the caller has checked that it is a string");
+            return 0;
+        };
+        let mut string = string.to_vec();
         change(&mut string);
         let len = string.len();
         if len <= INLINE_SIZE_MAX {
-            self.rewrite(NewString::Inline {
+            self.rewrite(NewValue::Inline {
                 bytes: &string,
                 raw: true,
             });
         } else {
-            self.rewrite(NewString::Heap {
+            self.rewrite(NewValue::Heap {
                 bytes: string,
                 raw: true,
             });
@@ -537,7 +655,7 @@ impl EntryMut<'_> {
 
     /// Replaces the value by the text of an integer; the deadline stays.
     pub fn set_integer(&mut self, integer: i64) {
-        self.rewrite(NewString::Int(integer));
+        self.rewrite(NewValue::Int(integer));
     }
 
     /// Replaces the value by a string kept in a certain form; the deadline stays.
@@ -551,7 +669,7 @@ impl EntryMut<'_> {
         self.slot = self.part.found_at(self.hash, self.slot, raw);
     }
 
-    fn rewrite(&mut self, value: NewString<'_>) {
+    fn rewrite(&mut self, value: NewValue<'_>) {
         let (clock, expire_at) = (self.entry().block.clock(), self.entry().expire_at());
         let raw = self
             .part

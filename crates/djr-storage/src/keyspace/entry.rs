@@ -3,7 +3,8 @@
 use super::access::Access;
 use super::block::Block;
 use super::hash::UnixMillis;
-use crate::value::{Encoding, Kind, Value, ValueRef};
+use crate::types::Object;
+use crate::value::{Encoding, Kind, StringRef, Value, ValueRef};
 
 /// A live entry, borrowed while the access is open.
 #[derive(Clone, Copy)]
@@ -23,6 +24,18 @@ impl<'a> EntryRef<'a> {
     #[inline]
     pub fn value(&self) -> ValueRef<'a> {
         self.block.value()
+    }
+
+    /// The string, or `None` where Redis says `WRONGTYPE`.
+    #[inline]
+    pub fn as_string(&self) -> Option<StringRef<'a>> {
+        self.block.string()
+    }
+
+    /// The structure of this type, or `None` where Redis says `WRONGTYPE`.
+    #[inline]
+    pub fn object<T: Object>(&self) -> Option<&'a T> {
+        self.block.object()
     }
 
     /// The deadline, if there is one.
@@ -73,7 +86,7 @@ impl<'a> EntryRef<'a> {
 }
 
 /// A value with its deadline, outside the keyspace: what `RENAME` carries from one key to another.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct OwnedEntry {
     /// The value.
     pub value: Value,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use siphasher::sip::SipHasher13;
 
-use super::access::Access;
+use super::access::{Access, Expired};
 use super::block::Block;
 use super::hash::{Footprint, Key, KeyHash, UnixMillis};
 use super::options::{AccessClock, KeyspaceOptions};
@@ -36,6 +36,8 @@ pub struct Turn {
 pub struct ExpireProgress {
     /// Keys removed.
     pub expired: usize,
+    /// Fields of hashes removed.
+    pub expired_fields: usize,
     /// Pieces of work done; about the limit at most.
     pub steps: usize,
     /// More is due: call again soon.
@@ -108,6 +110,11 @@ impl Keyspace {
     /// Number of keys in a db that have a deadline.
     pub fn expires_len(&self, db: u32) -> usize {
         self.sum(db, |counters| &counters.expires)
+    }
+
+    /// Number of keys in a db whose value has parts (fields of a hash) with deadlines of their own.
+    pub fn sub_expires_len(&self, db: u32) -> usize {
+        self.sum(db, |counters| &counters.sub_expires)
     }
 
     /// Bytes that the entries of a db take: keys and values with their headers and rounding.
@@ -221,15 +228,16 @@ impl Keyspace {
         })
     }
 
-    /// Removes keys of one shard whose deadline has passed, doing about `limit` pieces of work at most. `on_expired` (db, key) is
-    /// called for each, under the shard's lock, so that its `DEL` gets into the log before any later change. A shard that is in
+    /// Removes keys, and fields of hashes, of one shard whose deadline has passed, doing about `limit` pieces of work at most.
+    /// `on_expired` (db, what) is called for each, under the shard's lock, so that its `DEL` or `HDEL` gets into the log before any
+    /// later change. A shard that is in
     /// use is left for the next time.
     pub fn expire_step(
         &self,
         shard: u32,
         now: UnixMillis,
         limit: usize,
-        on_expired: &mut dyn FnMut(u32, &[u8]),
+        on_expired: &mut dyn FnMut(u32, Expired<'_>),
     ) -> ExpireProgress {
         let mut progress = ExpireProgress::default();
         let Some(mut access) = self.try_open(Footprint::of(shard), now, Duration::ZERO) else {
@@ -241,8 +249,9 @@ impl Keyspace {
             let left = limit.saturating_sub(progress.steps);
             let mut view = access.db_mut(db);
             let mut part = view.part_at(shard);
-            let step = part.expire_step(left, &mut |key| on_expired(db, key));
+            let step = part.expire_step(left, &mut |expired| on_expired(db, expired));
             progress.expired += step.expired;
+            progress.expired_fields += step.expired_fields;
             progress.steps += step.steps;
             progress.more |= step.more;
             if step.more {

@@ -19,6 +19,7 @@
 //! - **Expired keys.** A key past its deadline does not exist, whatever it is asked with. Looking it up for reading only
 //!   notes it ([`Access::has_expired`]); [`Access::purge_expired`] removes what was noted. Writing look-ups remove it at once.
 //!   Either way [`Access::take_expired`] tells which keys went, for the log. [`Keyspace::expire_step`] finds the rest.
+//!   Fields of hashes expire likewise, but a hash that is only read keeps them, and takes care not to show them.
 //! - **One access per thread at a time.** Opening a second one whose footprint overlaps the first waits forever.
 //! - **No clock, no randomness.** `now` and random numbers come in as arguments.
 
@@ -29,6 +30,8 @@ mod entry;
 mod hash;
 #[allow(clippy::module_inception)]
 mod keyspace;
+#[cfg(test)]
+mod model_tests;
 mod options;
 mod part;
 mod shard;
@@ -38,8 +41,8 @@ mod tracking;
 mod watch;
 mod wheel;
 
-pub use access::Access;
-pub use db::{Db, DbMut, EntryMut, Expire, StringForm};
+pub use access::{Access, Expired};
+pub use db::{Db, DbMut, EntryMut, Expire, StringForm, WrongKind};
 pub use entry::{EntryRef, OwnedEntry};
 pub use hash::{Footprint, Key, KeyHash, UnixMillis};
 pub use keyspace::{ExpireProgress, Keyspace, Turn};

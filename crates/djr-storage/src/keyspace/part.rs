@@ -4,12 +4,14 @@
 use std::ptr::NonNull;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::block::{self, Block, Changed, Facts, NewString};
+use super::access::Expired;
+use super::block::{self, Block, Changed, Facts, NewValue};
 use super::hash::{Key, KeyHash, UnixMillis};
 use super::keyspace::Keyspace;
 use super::shard::{DbCounters, DbShard, Shard, ShardState, base_of, block_of};
 use super::wheel::Wheel;
 use crate::table::{Raw, Slot, Table};
+use crate::types::Object;
 use crate::value::Value;
 
 /// A shard's part of a db, for changing it. Every change of a key passes here, and through [`before_change`](Self::before_change).
@@ -22,10 +24,14 @@ pub(super) struct Part<'a> {
     pub(super) now: UnixMillis,
 }
 
+/// At least so many fields are removed from a hash that is looked at.
+const FIELDS_PER_STEP: usize = 8;
+
 /// What a step of the active expiry did to one part.
 #[derive(Default)]
 pub(super) struct PartProgress {
     pub(super) expired: usize,
+    pub(super) expired_fields: usize,
     pub(super) steps: usize,
     pub(super) more: bool,
 }
@@ -65,6 +71,11 @@ impl<'a> Part<'a> {
         }
     }
 
+    /// Whether somebody may watch keys of this shard.
+    pub(super) fn is_watched(&self) -> bool {
+        !self.state.watchers.is_empty()
+    }
+
     #[inline]
     fn before_change_of(&mut self, slot: Slot) {
         if !self.state.watchers.is_empty() || self.keyspace.tracking().is_on() {
@@ -79,9 +90,10 @@ impl<'a> Part<'a> {
         key: Key<'_>,
         clock: u32,
         expire_at: Option<UnixMillis>,
-        value: NewString<'_>,
+        value: NewValue<'_>,
     ) {
         self.before_change(key.bytes);
+        let next_expire = value.next_expire();
         if self.state.dbs.len() <= self.place {
             self.add_dbs();
         }
@@ -94,6 +106,10 @@ impl<'a> Part<'a> {
         });
         self.file(key.hash, None, expire_at);
         self.count(1, isize::from(expire_at.is_some()), memory as isize);
+        if next_expire.is_some() {
+            self.file(key.hash, None, next_expire);
+            self.count_sub_expires(1);
+        }
         self.count_index();
     }
 
@@ -105,9 +121,10 @@ impl<'a> Part<'a> {
         slot: Slot,
         clock: u32,
         expire_at: Option<UnixMillis>,
-        value: NewString<'_>,
+        value: NewValue<'_>,
     ) -> Raw {
         self.before_change_of(slot);
+        let next_expire = value.next_expire();
         // SAFETY: a live block of this arena, to which `&mut self` excludes references; the value comes from outside.
         let changed = unsafe {
             block::rewrite(
@@ -118,6 +135,9 @@ impl<'a> Part<'a> {
                 value,
             )
         };
+        if next_expire.is_some() {
+            self.file(hash, None, next_expire);
+        }
         self.changed(hash, slot, changed)
     }
 
@@ -156,8 +176,77 @@ impl<'a> Part<'a> {
             let expires =
                 isize::from(after.expire_at.is_some()) - isize::from(before.expire_at.is_some());
             self.count(0, expires, after.memory as isize - before.memory as isize);
+            if before.parts_expire != after.parts_expire {
+                self.count_sub_expires(
+                    isize::from(after.parts_expire) - isize::from(before.parts_expire),
+                );
+            }
         }
         raw
+    }
+
+    /// Changes a structure in place; the caller knows that it is of this type, and has told the watchers or will. Index and
+    /// counters follow. Returns what `change` does, and whether nothing is left in the structure.
+    pub(super) fn update<T: Object, R>(
+        &mut self,
+        hash: KeyHash,
+        slot: Slot,
+        change: impl FnOnce(&mut T) -> R,
+    ) -> Option<(R, bool)> {
+        let due = self.block(slot).due();
+        // SAFETY: a live block of this arena, to which `&mut self` excludes references.
+        let object = unsafe { block::object_mut::<T>(base_of(slot.raw())) }?;
+        let before = (object.memory_bytes(), object.next_expire());
+        let result = change(object);
+        let after = (object.memory_bytes(), object.next_expire());
+        let is_vacant = object.is_vacant();
+        if before != after {
+            self.updated(hash, due, before, after);
+        }
+        Some((result, is_vacant))
+    }
+
+    /// After a structure was changed in place: `due` is when its entry was due before, the others its memory and next deadline.
+    fn updated(
+        &mut self,
+        hash: KeyHash,
+        due: Option<UnixMillis>,
+        before: (usize, Option<UnixMillis>),
+        after: (usize, Option<UnixMillis>),
+    ) {
+        self.file(hash, due, after.1);
+        self.count(0, 0, after.0 as isize - before.0 as isize);
+        self.count_sub_expires(isize::from(after.1.is_some()) - isize::from(before.1.is_some()));
+    }
+
+    /// Has a structure drop the parts that are past their deadline, `limit` at most, and removes its entry if nothing is left. Tells
+    /// what it did. Returns how many went, and whether the entry did.
+    pub(super) fn expire_parts(
+        &mut self,
+        slot: Slot,
+        limit: usize,
+        on_expired: &mut dyn FnMut(Expired<'_>),
+    ) -> (usize, bool) {
+        self.before_change_of(slot);
+        let key = self.block(slot).key().to_vec();
+        let before = (self.block(slot).memory(), self.block(slot).next_expire());
+        // SAFETY: a live block of this arena, to which `&mut self` excludes references.
+        let count = unsafe {
+            block::expire_parts(base_of(slot.raw()), self.now, limit, &mut |field| {
+                on_expired(Expired::Field { key: &key, field })
+            })
+        };
+        let block = self.block(slot);
+        let (after, removed) = ((block.memory(), block.next_expire()), block.is_vacant());
+        self.count(0, 0, after.0 as isize - before.0 as isize);
+        self.count_sub_expires(isize::from(after.1.is_some()) - isize::from(before.1.is_some()));
+        if removed {
+            self.remove(slot);
+        }
+        if count > 0 {
+            on_expired(Expired::Fields { key: &key, removed });
+        }
+        (count, removed)
     }
 
     /// Changes the vector of a long string in place; `None` if the value is kept otherwise.
@@ -206,6 +295,9 @@ impl<'a> Part<'a> {
             -isize::from(facts.expire_at.is_some()),
             -(facts.memory as isize),
         );
+        if facts.parts_expire {
+            self.count_sub_expires(-1);
+        }
         self.count_index();
     }
 
@@ -251,6 +343,11 @@ impl<'a> Part<'a> {
         }
     }
 
+    fn count_sub_expires(&self, by: isize) {
+        let counter = &self.shard.counters(self.place).sub_expires;
+        counter.store(counter.load(Relaxed).wrapping_add_signed(by), Relaxed);
+    }
+
     #[inline]
     fn count_index(&self) {
         let db = &self.state.dbs[self.place];
@@ -261,11 +358,12 @@ impl<'a> Part<'a> {
             .store(db.table.memory_bytes() + wheel, Relaxed);
     }
 
-    /// Works off what is due in the expiry index: at most `limit` pieces of work. `on_expired` (key) is called before a key is removed.
+    /// Works off what is due in the expiry index: at most `limit` pieces of work. `on_expired` is told before a key is removed, and of
+    /// each field that was.
     pub(super) fn expire_step(
         &mut self,
         limit: usize,
-        on_expired: &mut dyn FnMut(&[u8]),
+        on_expired: &mut dyn FnMut(Expired<'_>),
     ) -> PartProgress {
         let now = self.now;
         let mut progress = PartProgress::default();
@@ -288,7 +386,7 @@ impl<'a> Part<'a> {
             };
             let Some(element) = wheel.pop(now) else { break };
             progress.steps += 1;
-            progress.expired += self.look_at(element, on_expired);
+            self.look_at(element, limit, &mut progress, on_expired);
         }
         let db = &mut self.state.dbs[self.place];
         progress.more = db.refile_from.is_some()
@@ -312,16 +410,21 @@ impl<'a> Part<'a> {
     }
 
     /// Removes what has expired of the entries that an element of the index stands for, and files the others anew.
-    fn look_at(&mut self, element: u32, on_expired: &mut dyn FnMut(&[u8])) -> usize {
+    fn look_at(
+        &mut self,
+        element: u32,
+        limit: usize,
+        progress: &mut PartProgress,
+        on_expired: &mut dyn FnMut(Expired<'_>),
+    ) {
         let now = self.now;
-        let mut expired = 0;
         loop {
             let mut next = None::<UnixMillis>;
             let found = self.state.dbs[self.place]
                 .table
                 .find(u64::from(element), |raw| {
                     // SAFETY: an element of the table, which is not changed meanwhile. That its hash may differ does no harm.
-                    match unsafe { block_of(raw) }.expire_at() {
+                    match unsafe { block_of(raw) }.due() {
                         Some(at) if at < now => true,
                         Some(at) => {
                             next = Some(next.map_or(at, |other| other.min(at)));
@@ -331,20 +434,45 @@ impl<'a> Part<'a> {
                     }
                 });
             let Some(slot) = found else {
-                if let (Some(at), Some(wheel)) = (next, &mut self.state.dbs[self.place].wheel) {
-                    wheel.file(at, element);
-                }
-                return expired;
+                return self.file_element(element, next);
             };
-            on_expired(self.block(slot).key());
-            self.remove(slot);
-            expired += 1;
+            let block = self.block(slot);
+            if block.expire_at().is_some_and(|at| at < now) {
+                on_expired(Expired::Key(block.key()));
+                self.remove(slot);
+                progress.expired += 1;
+                continue;
+            }
+            // The last step may take some fields more than are left of the limit.
+            let limit = limit.saturating_sub(progress.steps).max(FIELDS_PER_STEP);
+            let (count, removed) = self.expire_parts(slot, limit, on_expired);
+            progress.steps += count;
+            progress.expired_fields += count;
+            if removed {
+                continue;
+            }
+            let due = self.block(slot).due();
+            if count > 0 && due.is_some_and(|at| at < now) {
+                // There are more than the limit: the element comes out again at once.
+                return self.file_element(element, due);
+            }
+            if count == 0 && due.is_some_and(|at| at < now) {
+                debug_assert!(false, "a structure keeps what has expired");
+                return self.file_element(element, Some(now));
+            }
+        }
+    }
+
+    fn file_element(&mut self, element: u32, at: Option<UnixMillis>) {
+        if let (Some(at), Some(wheel)) = (at, &mut self.state.dbs[self.place].wheel) {
+            wheel.file(at, element);
         }
     }
 
     /// Starts over with a new wheel if the old one is mostly elements that stand for nothing.
     fn renew_stale_wheel(&mut self) {
-        let expires = self.shard.counters(self.place).expires.load(Relaxed);
+        let counters = self.shard.counters(self.place);
+        let expires = counters.expires.load(Relaxed) + counters.sub_expires.load(Relaxed);
         let db = &mut self.state.dbs[self.place];
         if db.refile_from.is_none()
             && db
@@ -368,7 +496,7 @@ impl<'a> Part<'a> {
         let rehash = |raw| unsafe { keyspace.rehash(block_of(raw)) };
         let next = db.table.scan(cursor, &rehash, |raw| {
             // SAFETY: as above.
-            if let Some(at) = unsafe { block_of(raw) }.expire_at() {
+            if let Some(at) = unsafe { block_of(raw) }.due() {
                 wheel.file(at, rehash(raw) as u32);
             }
         });

@@ -32,6 +32,8 @@ pub(super) struct Shard {
 pub(super) struct DbCounters {
     pub(super) len: AtomicUsize,
     pub(super) expires: AtomicUsize,
+    /// Entries that have parts with deadlines of their own.
+    pub(super) sub_expires: AtomicUsize,
     /// Bytes of entries.
     pub(super) bytes: AtomicUsize,
     /// Bytes of the table and the expiry index.
@@ -223,10 +225,11 @@ impl ShardState {
         let DbCounters {
             len: keys,
             expires,
+            sub_expires,
             bytes,
             index_bytes,
         } = shard.counters(place);
-        for counter in [keys, expires, bytes] {
+        for counter in [keys, expires, sub_expires, bytes] {
             counter.store(0, Relaxed);
         }
         index_bytes.store(db.table.memory_bytes(), Relaxed);
@@ -242,7 +245,7 @@ impl ShardState {
             db.table.check_invariants(&hash);
             for raw in db.table.iter() {
                 // SAFETY: as above.
-                let Some(at) = unsafe { block_of(raw) }.expire_at() else {
+                let Some(at) = unsafe { block_of(raw) }.due() else {
                     continue;
                 };
                 let hash = hash(raw) as u32;

@@ -3,15 +3,23 @@
 
 mod limits;
 
+pub mod dictionary;
 pub mod hash;
 pub mod list;
+pub mod listpack;
+#[cfg(test)]
+pub(crate) mod probe;
 pub mod set;
 pub mod sorted_set;
 pub mod stream;
 
+pub use dictionary::{Dictionary, seed_member_hashes};
 pub use hash::Hash;
 pub use limits::{HashLimits, ListLimits, SetLimits, SortedSetLimits, StreamLimits};
 pub use list::List;
+pub use listpack::Listpack;
+#[cfg(test)]
+pub(crate) use probe::Probe;
 pub use set::Set;
 pub use sorted_set::SortedSet;
 pub use stream::Stream;
@@ -19,25 +27,80 @@ pub use stream::Stream;
 use crate::keyspace::UnixMillis;
 use crate::value::{Encoding, Kind};
 
+/// At most so many elements (members, fields with values, …) in one command of [`Object::rewrite`], as in Redis.
+pub const REWRITE_PORTION: usize = 64;
+
 /// What the keyspace asks of a structure that an entry holds.
 ///
-/// An entry keeps the structure in place, so it may be moved in memory between two uses, and should be small (at most 32
-/// bytes, aligned to at most 8): what is large is behind a pointer.
-pub trait Object: Clone + 'static {
+/// An entry keeps the structure in place, so it may be moved in memory between two uses, and should be small (at most 64
+/// bytes, aligned to at most 8; both are checked when compiling): what is large is behind a pointer. Dropping it frees all of it.
+///
+/// Only the structures of this module implement it: there is one for each [`Kind`] but strings.
+pub trait Object: sealed::Structure + Clone + Send + 'static {
     /// The kind of value that this is.
     const KIND: Kind;
 
-    /// Bytes behind it: what it takes from the allocator. Asked before and after each change, so it must be cheap (no walk).
+    /// Bytes behind it: what it takes from the allocator, by capacity. Asked before and after each change, so it must be cheap
+    /// (no walk), and the same as long as nothing changes: the keyspace adds up the differences.
     fn memory_bytes(&self) -> usize;
 
-    /// Whether its key is to be removed. Streams stay.
+    /// Whether its key is to be removed, because nothing is left in it. Streams stay.
     fn is_vacant(&self) -> bool;
 
     /// How it is kept, in Redis's words and at Redis's limits.
     fn encoding(&self) -> Encoding;
 
-    /// The earliest deadline of its parts (fields of a hash), so that the expiry index looks at it then.
+    /// The earliest deadline of its parts (fields of a hash), so that the expiry index looks at it then. Cheap, as
+    /// [`memory_bytes`](Self::memory_bytes). May be too early (it is then asked again), but not too late.
     fn next_expire(&self) -> Option<UnixMillis> {
         None
     }
+
+    /// Removes parts (fields of a hash) whose deadline is before `now`, `limit` at most, and tells each, so that `HDEL key field`
+    /// is logged for it. Returns how many went. If fewer than `limit` are due, [`next_expire`](Self::next_expire) is not before
+    /// `now` afterwards.
+    ///
+    /// Called by the active expiry, in small steps, and with no limit before a command changes the structure, so that the log has
+    /// the removals first. Until then such parts are still in it, and reading takes care not to see them.
+    fn expire_parts(
+        &mut self,
+        _now: UnixMillis,
+        _limit: usize,
+        _on_expired: &mut dyn FnMut(&[u8]),
+    ) -> usize {
+        0
+    }
+
+    /// Tells the commands that, run one after the other where `key` does not exist, make an equal structure: how it is written to
+    /// the base of the append-only file, and how tests compare keyspaces.
+    ///
+    /// - At most [`REWRITE_PORTION`] elements in a command, so that no command grows with the structure:
+    ///   `RPUSH key e…`, `SADD key m…`, `ZADD key s m…`, `HSET key f v…`.
+    /// - The words are as clients send them: no relative times, no current time, scores by the shortest text that reads back
+    ///   the same (`djr_protocol`'s numbers).
+    /// - Deadlines of parts too (`HPEXPIREAT key ms FIELDS n f…`), those already past as well. The key's own deadline is the
+    ///   caller's.
+    /// - All of its state: a stream's last id, counters, groups, consumers and pending entries too (`XSETID`, `XGROUP`, `XCLAIM`);
+    ///   one that is empty is made as well.
+    /// - In a fixed order where the structure has one (lists, streams).
+    fn rewrite(&self, key: &[u8], emit: &mut dyn FnMut(&[&[u8]])) {
+        let _ = (key, emit);
+        debug_assert!(
+            self.is_vacant(),
+            "a {} would be missing in the rewritten log",
+            Self::KIND.name()
+        );
+    }
+}
+
+/// An entry finds out by its kind which structure it holds, so nobody else may claim to be of a kind.
+mod sealed {
+    pub trait Structure {}
+    impl Structure for super::Hash {}
+    impl Structure for super::List {}
+    impl Structure for super::Set {}
+    impl Structure for super::SortedSet {}
+    impl Structure for super::Stream {}
+    #[cfg(test)]
+    impl Structure for super::Probe {}
 }

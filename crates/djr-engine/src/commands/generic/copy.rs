@@ -42,7 +42,7 @@ fn copy(
         return Err(CommandError::SameObject);
     }
     let present = context.db_read().get(source).is_some();
-    context.count_lookup(present);
+    context.count_lookup(source, present);
     let copied = present && (replace || !context.access.db(db).contains(target));
     reply.integer(copied.into());
     if !copied {

@@ -103,7 +103,7 @@ fn set_with_options(
         plain = false;
         let current = context.db_read().get(key).map(|entry| entry.value());
         if options.get {
-            context.count_lookup(current.is_some());
+            context.count_lookup(key, current.is_some());
         }
         let old = match current {
             Some(current) if options.get => Some(string_of(current)?),

@@ -5,8 +5,8 @@ use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use super::{
-    Block, CLOCK_MASK, Changed, DEADLINE, DEADLINE_SIZE, FORM_HEAP, FORM_INLINE, FORM_MASK, Facts,
-    LENGTHS_AT, NewString, RAW, Shape, VecParts,
+    BEHIND, Block, CLOCK_MASK, Changed, DEADLINE, DEADLINE_SIZE, FORM_HEAP, FORM_INLINE, FORM_MASK,
+    FORM_OBJECT, Facts, LENGTHS_AT, NewValue, RAW, Shape, VecParts, object,
 };
 use crate::arena::{Arena, block_size};
 use crate::keyspace::hash::UnixMillis;
@@ -50,11 +50,17 @@ fn shape_for(key_len: usize, has_deadline: bool, flags: u32, value_len: usize) -
         };
     let key_at = LENGTHS_AT + lengths + if has_deadline { DEADLINE_SIZE } else { 0 };
     let meta = flags | if has_deadline { DEADLINE } else { 0 };
+    let key_end = key_at + key_len;
+    let value_at = if flags & FORM_MASK == FORM_OBJECT {
+        object::place(flags, key_end).0
+    } else {
+        key_end
+    };
     Shape {
         meta,
         key_at,
         key_len,
-        value_at: key_at + key_len,
+        value_at,
         value_len,
     }
 }
@@ -87,17 +93,18 @@ unsafe fn write_head(base: NonNull<u8>, shape: &Shape, clock: u32, expire_at: Op
 }
 
 /// # Safety
-/// The value's length in its form is writable at `at`, and does not overlap with it.
+/// The value's length in its form is writable at `at`, which is aligned for it, and does not overlap with it.
 #[inline]
-unsafe fn write_value(at: *mut u8, value: NewString<'_>) {
+unsafe fn write_value(at: *mut u8, value: NewValue<'_>) {
     // SAFETY: as promised by the caller.
     unsafe {
         match value {
-            NewString::Int(integer) => at.cast::<i64>().write_unaligned(integer),
-            NewString::Inline { bytes, .. } => {
+            NewValue::Int(integer) => at.cast::<i64>().write_unaligned(integer),
+            NewValue::Inline { bytes, .. } => {
                 ptr::copy_nonoverlapping(bytes.as_ptr(), at, bytes.len())
             }
-            NewString::Heap { bytes, .. } => write_vec(at, bytes),
+            NewValue::Heap { bytes, .. } => write_vec(at, bytes),
+            NewValue::Object(object) => object.write(at),
         }
     }
 }
@@ -122,7 +129,7 @@ pub(in crate::keyspace) fn create(
     key: &[u8],
     clock: u32,
     expire_at: Option<UnixMillis>,
-    value: NewString<'_>,
+    value: NewValue<'_>,
 ) -> (NonNull<u8>, usize) {
     let (flags, value_len) = value.form();
     let shape = shape_for(key.len(), expire_at.is_some(), flags, value_len);
@@ -148,7 +155,7 @@ pub(in crate::keyspace) unsafe fn rewrite(
     old: NonNull<u8>,
     clock: u32,
     expire_at: Option<UnixMillis>,
-    value: NewString<'_>,
+    value: NewValue<'_>,
 ) -> Changed {
     // SAFETY: alive; the reference is gone before anything is written.
     let (before, facts_before) = unsafe { Block::new(old) }.shape_and_facts();
@@ -157,6 +164,7 @@ pub(in crate::keyspace) unsafe fn rewrite(
     let size = block_size(after.size());
     let facts_after = Facts {
         expire_at,
+        parts_expire: value.next_expire().is_some(),
         memory: size + value.heap_bytes(),
     };
     // SAFETY: the old value is not used any more. In place: block sizes are equal, so the new contents fit; the key is moved
@@ -206,8 +214,10 @@ pub(in crate::keyspace) unsafe fn set_expire_at(
     let facts_after = Facts {
         expire_at,
         memory: facts_before.memory - size_before + size,
+        ..facts_before
     };
-    // SAFETY: as in `rewrite`; key and value, which follow each other, are moved together before the head is written.
+    // SAFETY: as in `rewrite`; key and value, which follow each other, are moved together before the head is written. A
+    // deadline is as long as a structure is aligned, so that the gap before one stays the same.
     unsafe {
         let base = if size_before == size {
             old
@@ -215,7 +225,8 @@ pub(in crate::keyspace) unsafe fn set_expire_at(
             arena.alloc(after.size())
         };
         if base != old || before.key_at != after.key_at {
-            let len = before.key_len + before.value_len;
+            let len = before.size() - before.key_at;
+            debug_assert_eq!(len, after.size() - after.key_at);
             ptr::copy(
                 old.as_ptr().add(before.key_at),
                 base.as_ptr().add(after.key_at),
@@ -248,7 +259,7 @@ pub(in crate::keyspace) unsafe fn modify_heap<R>(
     if shape.meta & FORM_MASK != FORM_HEAP {
         return None;
     }
-    let parts = view.vec_parts(&shape);
+    let parts = view.vec_parts(shape.value_at);
     // SAFETY: made from a vector by `write_vec`. If `change` panics the block and the vector both think they own the bytes,
     // so the process is stopped.
     unsafe {
@@ -299,13 +310,14 @@ pub(in crate::keyspace) unsafe fn take(arena: &mut Arena, block: NonNull<u8>) ->
         let (shape, facts) = view.shape_and_facts();
         let value = match shape.meta & FORM_MASK {
             FORM_HEAP => {
-                let parts = view.vec_parts(&shape);
+                let parts = view.vec_parts(shape.value_at);
                 let bytes = Vec::from_raw_parts(parts.start, parts.len, parts.capacity);
                 Value::String(StringValue::Bytes {
                     bytes,
                     raw: shape.meta & RAW != 0,
                 })
             }
+            FORM_OBJECT => object::take_structure(block, &shape),
             _ => view.to_value(),
         };
         arena.free(block, shape.size());
@@ -317,11 +329,16 @@ pub(in crate::keyspace) unsafe fn take(arena: &mut Arena, block: NonNull<u8>) ->
 /// A live block of this shape whose value is not used any more.
 #[inline]
 unsafe fn drop_heap(block: NonNull<u8>, shape: &Shape) {
-    if shape.meta & FORM_MASK == FORM_HEAP {
-        // SAFETY: made from a vector by `write_vec`, dropped once.
-        unsafe {
-            let parts = Block::new(block).vec_parts(shape);
+    if shape.meta & BEHIND == 0 {
+        return;
+    }
+    // SAFETY: made from a vector by `write_vec` or from a structure by `NewObject::write`, dropped once.
+    unsafe {
+        if shape.meta & FORM_MASK == FORM_HEAP {
+            let parts = Block::new(block).vec_parts(shape.value_at);
             drop(Vec::from_raw_parts(parts.start, parts.len, parts.capacity));
+        } else {
+            object::drop_structure(block, shape);
         }
     }
 }

@@ -1,0 +1,220 @@
+//! A dictionary of fields, and the deadlines in order.
+
+use std::collections::BTreeSet;
+
+use super::{Dictionary, Element, FieldExpire, FieldValue, UnixMillis, is_past};
+use crate::types::dictionary::{Entry, Handle, Payload, PayloadWriter, member_hash};
+
+/// What a field's block holds beside the field: the deadline, if there is one, and the value.
+pub(super) struct ValueAndDeadline;
+
+impl Payload for ValueAndDeadline {
+    type Value<'a> = (&'a [u8], Option<UnixMillis>);
+    const SIZE: Option<usize> = None;
+
+    #[inline]
+    fn shape((value, expire_at): (&[u8], Option<UnixMillis>)) -> (usize, bool) {
+        let deadline = expire_at.map_or(0, |_| size_of::<UnixMillis>());
+        (value.len() + deadline, expire_at.is_some())
+    }
+
+    #[inline]
+    fn write((value, expire_at): (&[u8], Option<UnixMillis>), out: &mut PayloadWriter<'_>) {
+        if let Some(at) = expire_at {
+            out.put(&at.to_ne_bytes());
+        }
+        out.put(value);
+    }
+
+    #[inline]
+    fn read(bytes: &[u8], has_deadline: bool) -> (&[u8], Option<UnixMillis>) {
+        match bytes.split_first_chunk() {
+            Some((deadline, value)) if has_deadline => {
+                (value, Some(UnixMillis::from_ne_bytes(*deadline)))
+            }
+            _ => (bytes, None),
+        }
+    }
+}
+
+pub(super) type Field<'a> = Entry<'a, ValueAndDeadline>;
+
+#[inline]
+pub(super) fn value_of(field: Field<'_>) -> FieldValue<'_> {
+    let (value, expire_at) = field.payload();
+    FieldValue {
+        value: Element::Bytes(value),
+        expire_at,
+    }
+}
+
+/// A hash of many or long fields.
+#[derive(Clone, Debug)]
+pub(super) struct Table {
+    fields: Dictionary<ValueAndDeadline>,
+    /// Deadline and hash of each field that has one. Fields of the same hash and deadline share one.
+    deadlines: BTreeSet<(UnixMillis, u64)>,
+}
+
+impl Table {
+    pub(super) fn with_capacity(fields: usize) -> Self {
+        Self {
+            fields: Dictionary::with_capacity(fields),
+            deadlines: BTreeSet::new(),
+        }
+    }
+
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.fields.len()
+    }
+
+    pub(super) fn memory_bytes(&self) -> usize {
+        /// What 16 bytes in a B-tree take, their share of unused room and inner nodes included.
+        const DEADLINE_BYTES: usize = 26;
+        self.fields.memory_bytes()
+            + size_of_val(&self.deadlines)
+            + self.deadlines.len() * DEADLINE_BYTES
+    }
+
+    #[inline]
+    pub(super) fn get(&self, field: &[u8]) -> Option<FieldValue<'_>> {
+        self.fields.get(field).map(value_of)
+    }
+
+    /// Whether the field is new.
+    pub(super) fn set(&mut self, field: &[u8], value: &[u8], expire: FieldExpire) -> bool {
+        let (mut before, mut after) = (None, None);
+        let done = self.fields.upsert(field, |present| {
+            before = present.and_then(|entry| entry.payload().1);
+            after = match expire {
+                FieldExpire::Clear => None,
+                FieldExpire::Keep => before,
+                FieldExpire::At(at) => Some(at),
+            };
+            Some((value, after))
+        });
+        self.refile(field, before, after);
+        self.fields.tidy_step(|_, _| {});
+        done.is_inserted()
+    }
+
+    pub(super) fn remove(&mut self, field: &[u8]) -> bool {
+        let removed = self.fields.remove_with(field, |entry| entry.payload().1);
+        if let Some(before) = removed {
+            self.refile(field, before, None);
+        }
+        self.fields.tidy_step(|_, _| {});
+        removed.is_some()
+    }
+
+    /// Whether there is such a field.
+    pub(super) fn set_expire(&mut self, field: &[u8], expire_at: Option<UnixMillis>) -> bool {
+        let Some(entry) = self.fields.get(field) else {
+            return false;
+        };
+        let (value, before) = entry.payload();
+        if before != expire_at {
+            let value = value.to_vec();
+            self.fields.insert(field, (&value, expire_at));
+            self.refile(field, before, expire_at);
+            self.fields.tidy_step(|_, _| {});
+        }
+        true
+    }
+
+    /// The field had the deadline `before`, and has `after` now (or is gone).
+    #[inline]
+    fn refile(&mut self, field: &[u8], before: Option<UnixMillis>, after: Option<UnixMillis>) {
+        if before == after {
+            return;
+        }
+        let hash = member_hash(field);
+        if let Some(at) = before
+            && self.find_filed(at, hash).is_none()
+        {
+            self.deadlines.remove(&(at, hash));
+        }
+        if let Some(at) = after {
+            self.deadlines.insert((at, hash));
+        }
+    }
+
+    fn find_filed(&self, at: UnixMillis, hash: u64) -> Option<Field<'_>> {
+        self.fields
+            .find_hashed(hash, |entry| entry.payload().1 == Some(at))
+    }
+
+    #[inline]
+    pub(super) fn next_expire(&self) -> Option<UnixMillis> {
+        self.deadlines.first().map(|&(at, _)| at)
+    }
+
+    /// Number of fields past their deadline.
+    #[inline]
+    pub(super) fn expired(&self, now: UnixMillis) -> usize {
+        self.deadlines
+            .iter()
+            .take_while(|&&(at, _)| is_past(Some(at), now))
+            .count()
+    }
+
+    pub(super) fn remove_expired(
+        &mut self,
+        now: UnixMillis,
+        max: usize,
+        removed: &mut dyn FnMut(&[u8]),
+    ) -> usize {
+        let mut count = 0;
+        while count < max
+            && let Some(&(at, hash)) = self.deadlines.first()
+            && is_past(Some(at), now)
+        {
+            let name = self
+                .find_filed(at, hash)
+                .map(|entry| entry.member().to_vec());
+            match name {
+                Some(name) => {
+                    removed(&name);
+                    self.remove(&name);
+                    count += 1;
+                }
+                None => _ = self.deadlines.pop_first(),
+            }
+        }
+        count
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = Field<'_>> {
+        self.fields.iter()
+    }
+
+    pub(super) fn scan(
+        &self,
+        cursor: u64,
+        count: usize,
+        mut visit: impl FnMut(&[u8], FieldValue<'_>),
+    ) -> u64 {
+        self.fields.scan(cursor, count, |entry| {
+            visit(entry.member(), value_of(entry))
+        })
+    }
+
+    pub(super) fn random(&self, bits: u64) -> Option<Field<'_>> {
+        self.fields.random(bits)
+    }
+
+    pub(super) fn handle_of(&self, field: &[u8]) -> Option<Handle> {
+        self.fields.get(field).map(Entry::handle)
+    }
+
+    pub(super) fn check_invariants(&self) {
+        self.fields.check_invariants();
+        let filed: BTreeSet<_> = self
+            .fields
+            .iter()
+            .filter_map(|entry| Some((entry.payload().1?, member_hash(entry.member()))))
+            .collect();
+        assert!(filed == self.deadlines, "deadlines are those of the fields");
+    }
+}
