@@ -10,9 +10,13 @@ use crate::CommandError;
 #[derive(Clone, Copy)]
 pub struct Args<'a> {
     request: Request<'a>,
-    /// The hash of the key at this index, where it is known already.
-    hashed: Option<(u32, KeyHash)>,
+    /// The hash of the key at this index, where it is known already: else `NO_KEY`.
+    hashed_at: u32,
+    hash: KeyHash,
 }
+
+/// An index that no argument has.
+const NO_KEY: u32 = u32::MAX;
 
 impl<'a> Args<'a> {
     /// The arguments of `request`.
@@ -20,7 +24,8 @@ impl<'a> Args<'a> {
     pub fn new(request: Request<'a>) -> Self {
         Self {
             request,
-            hashed: None,
+            hashed_at: NO_KEY,
+            hash: KeyHash::default(),
         }
     }
 
@@ -29,7 +34,8 @@ impl<'a> Args<'a> {
     #[must_use]
     pub fn with_hash(self, index: u32, hash: KeyHash) -> Self {
         Self {
-            hashed: Some((index, hash)),
+            hashed_at: index,
+            hash,
             ..self
         }
     }
@@ -50,7 +56,7 @@ impl<'a> Args<'a> {
     /// The hash of the first key, if it has been computed.
     #[inline]
     pub fn hashed_key(&self) -> Option<KeyHash> {
-        self.hashed.map(|(_, hash)| hash)
+        (self.hashed_at != NO_KEY).then_some(self.hash)
     }
 
     /// The arguments from `index` on.
@@ -63,10 +69,11 @@ impl<'a> Args<'a> {
     #[inline]
     pub fn key(&self, index: usize, hash: impl FnOnce(&'a [u8]) -> Key<'a>) -> Key<'a> {
         let bytes = self.get(index);
-        match self.hashed {
-            Some((at, hash)) if at as usize == index => Key { bytes, hash },
-            _ => hash(bytes),
+        if self.hashed_at as usize == index {
+            let hash = self.hash;
+            return Key { bytes, hash };
         }
+        hash(bytes)
     }
 
     /// Argument `index` as a signed 64-bit integer.

@@ -6,15 +6,20 @@ use crate::spec::{
 
 /// A command as the dispatcher sees it: its declaration and everything derived from it.
 #[derive(Debug)]
+#[repr(C)] // What every request looks at is in one cache line.
 pub struct Command {
+    /// What executes it: a copy of the declaration's.
+    pub run: Run,
+    /// The quick way to its keys.
+    pub key_shape: KeyShape,
+    /// Exact number of arguments, name included; negative: at least so many.
+    pub arity: i32,
+    /// A number of its own among all commands and subcommands, dense from 0: an index for statistics.
+    pub id: usize,
     /// The declaration.
     pub spec: &'static CommandSpec,
     /// `set`, or `object|encoding` for a subcommand.
     pub full_name: String,
-    /// A number of its own among all commands and subcommands, dense from 0: an index for statistics.
-    pub id: usize,
-    /// Exact number of arguments, name included; negative: at least so many.
-    pub arity: i32,
     /// The declared flags and those that follow from the key specifications.
     pub flags: Flags,
     /// Where its keys are.
@@ -25,8 +30,6 @@ pub struct Command {
     pub categories: Vec<&'static str>,
     /// Subcommands, in the order of their declaration.
     pub subcommands: Vec<Command>,
-    /// The quick way to its keys.
-    pub key_shape: KeyShape,
 }
 
 /// The quick way to a command's keys.
@@ -87,10 +90,14 @@ impl Command {
             flags = flags.with(Flags::MOVABLE_KEYS);
         }
         Self {
+            run: spec.run,
             arity,
             flags,
             key_range: key_range(&keys),
-            key_shape: key_shape(&keys, arity),
+            key_shape: match spec.reach {
+                Reach::Keys if !matches!(spec.run, Run::Script(_)) => key_shape(&keys, arity),
+                _ => KeyShape::Search,
+            },
             categories: categories(spec, parent.is_some()),
             keys,
             subcommands,
@@ -101,6 +108,7 @@ impl Command {
     }
 
     /// Whether a request of `argc` arguments, the name included, fits the arity.
+    #[inline]
     pub fn accepts(&self, argc: usize) -> bool {
         let wanted = self.arity.unsigned_abs() as usize;
         if self.arity >= 0 {
@@ -112,7 +120,7 @@ impl Command {
 
     /// Whether the whole keyspace is opened for it.
     pub fn opens_all(&self) -> bool {
-        self.spec.reach == Reach::Whole || matches!(self.spec.run, Run::Script(_))
+        self.spec.reach == Reach::Whole || matches!(self.run, Run::Script(_))
     }
 }
 

@@ -12,7 +12,7 @@ use crate::notify::Events;
 use crate::registry::{Registry, Resolved};
 use crate::script::Scripts;
 use crate::settings::Settings;
-use crate::spec::{Flags, Reach, Run};
+use crate::spec::{Flags, Reach, Read, Run, Write};
 use crate::stats::Lookups;
 use crate::{Args, CommandError, Reply, Rng, Shell};
 
@@ -59,14 +59,32 @@ impl Executor {
     }
 }
 
-/// What is known of a request before it runs: its command and, if it has one key, that key's hash.
-/// A worker prepares all requests of a batch, so that it can prefetch their keys.
-#[derive(Clone, Copy, Debug)]
+/// What is known of a request before it runs: its command and, if it has keys at known places, the first key's hash.
+/// A worker prepares many requests of a batch at once, so that it can prefetch their keys.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Prepared {
-    /// What the name leads to.
-    pub command: Resolved<'static>,
-    /// The first key's index and hash.
-    pub key: Option<(u32, KeyHash)>,
+    /// What the name leads to; `None` if to nothing ([`Registry::resolve`] says why).
+    pub command: Option<&'static Command>,
+    hash: KeyHash,
+    /// Index of that key; 0: there is none.
+    key_at: u32,
+}
+
+impl Prepared {
+    /// The hash of the first key.
+    #[inline]
+    pub fn key(&self) -> Option<KeyHash> {
+        (self.key_at != 0).then_some(self.hash)
+    }
+
+    /// The arguments that this was prepared from, with the hash of their first key.
+    #[inline]
+    pub fn hashed<'a>(&self, args: Args<'a>) -> Args<'a> {
+        match self.key() {
+            Some(hash) => args.with_hash(self.key_at, hash),
+            None => args,
+        }
+    }
 }
 
 /// How long a shard is waited for before it is looked whether a script keeps it.
@@ -83,21 +101,27 @@ enum Logged {
 
 impl Engine {
     /// Finds the command of a request and hashes its first key.
-    #[inline]
+    #[inline(always)]
     pub fn prepare(&self, args: &Args<'_>) -> Prepared {
-        let command = self.registry.resolve(args);
-        let at = match command {
-            Resolved::Command(command) => match command.key_shape {
-                KeyShape::One(at) => Some(at),
-                KeyShape::Range { first, .. } => Some(first),
-                KeyShape::None | KeyShape::Search => None,
-            },
-            _ => None,
+        let Resolved::Command(command) = self.registry.resolve(args) else {
+            return Prepared::default();
         };
-        let key = at
-            .filter(|at| (*at as usize) < args.len())
-            .map(|at| (at, self.keyspace.key(args.get(at as usize)).hash));
-        Prepared { command, key }
+        let key_at = match command.key_shape {
+            KeyShape::One(at) => at,
+            KeyShape::Range { first, .. } => first,
+            KeyShape::None | KeyShape::Search => 0,
+        };
+        if key_at == 0 || key_at as usize >= args.len() {
+            return Prepared {
+                command: Some(command),
+                ..Prepared::default()
+            };
+        }
+        Prepared {
+            command: Some(command),
+            hash: self.keyspace.key(args.get(key_at as usize)).hash,
+            key_at,
+        }
     }
 
     /// The shards that a command opens in a session of `db`. Errors where its keys can't be found, as in `EVAL … numkeys` out of range.
@@ -132,7 +156,7 @@ impl Engine {
         shell: &mut dyn Shell,
         reply: &mut Reply<'_>,
     ) -> Result<(), CommandError> {
-        if matches!(command.spec.run, Run::Shell) {
+        if matches!(command.run, Run::Shell) {
             return shell.run(command, args, reply);
         }
         let result = self.execute_locked(executor, command, args, now, shell, reply);
@@ -152,38 +176,74 @@ impl Engine {
         shell: &mut dyn Shell,
         reply: &mut Reply<'_>,
     ) -> Result<(), CommandError> {
-        let footprint = match (command.key_shape, args.hashed_key()) {
-            (KeyShape::One(_), Some(hash)) => self.keyspace.footprint(hash),
-            _ => self.footprint(command, shell.db(), args)?,
+        let db = shell.db();
+        let mut access = match (command.key_shape, args.hashed_key()) {
+            (KeyShape::One(_), Some(hash)) => self.open_key(hash, now)?,
+            _ => self.open(self.footprint(command, db, args)?, now)?,
         };
-        let mut access = self.open(footprint, now)?;
         if !executor.touch {
             access.set_touch(false);
         }
-        let db = shell.db();
-        let result = self.run(executor, &mut access, command, args, now, shell, reply);
         if self.keyspace.tracking().is_on() {
-            self.log_expired(executor, &mut access, shell);
-            self.remember_reader(executor, &mut access, command, args);
-            self.tell_invalidations(&mut access, shell);
+            return self.execute_tracked(executor, access, command, args, now, shell, reply);
         }
-        // The usual case: nothing to log but the request itself, if that.
-        if !access.has_expired() && executor.effects.is_empty() {
-            match (&result, args.raw()) {
-                (Ok(Logged::Verbatim), Some(raw)) => {
-                    shell.log().append(db, &[raw]);
-                    return Ok(());
+        let result = match command.run {
+            Run::Read(read) => {
+                let result = self.read(executor, &access, read, db, args, now, reply);
+                if !access.has_expired() {
+                    return result;
                 }
-                (Ok(Logged::Verbatim), None) => {}
-                _ => return result.map(|_| ()),
+                result.map(|()| Logged::Nothing)
             }
-        }
-        self.log_expired(executor, &mut access, shell);
+            Run::Write(write) => {
+                let result = self.write(executor, &mut access, write, db, args, now, reply);
+                // The usual case: nothing to log but the request itself, if that.
+                if !access.has_expired() && executor.effects.is_empty() {
+                    match result {
+                        Ok(Logged::Verbatim) => match args.raw() {
+                            Some(raw) => {
+                                shell.log().append(db, &[raw]);
+                                return Ok(());
+                            }
+                            None => Ok(Logged::Verbatim),
+                        },
+                        result => return result.map(|_| ()),
+                    }
+                } else {
+                    result
+                }
+            }
+            _ => self.run(executor, &mut access, command, args, now, shell, reply),
+        };
+        self.log_all(executor, &mut access, result, db, args, shell)
+    }
+
+    /// Logs what a command did where that is not just the request.
+    #[cold]
+    fn log_all(
+        &self,
+        executor: &mut Executor,
+        access: &mut Access<'_>,
+        result: Result<Logged, CommandError>,
+        db: u32,
+        args: &Args<'_>,
+        shell: &mut dyn Shell,
+    ) -> Result<(), CommandError> {
+        self.log_expired(executor, access, shell);
         if let Ok(Logged::Verbatim) = result {
             executor.effects.push_request(db, args);
         }
         executor.effects.append_to(shell.log());
         result.map(|_| ())
+    }
+
+    /// Opens the shard of one key; refuses where a script that runs too long keeps it.
+    #[inline]
+    fn open_key(&self, hash: KeyHash, now: UnixMillis) -> Result<Access<'_>, CommandError> {
+        match self.keyspace.try_open_key(hash, now) {
+            Some(access) => Ok(access),
+            None => self.open(self.keyspace.footprint(hash), now),
+        }
     }
 
     /// Opens shards; refuses where a script that runs too long keeps them.
@@ -240,41 +300,11 @@ impl Engine {
     ) -> Result<Logged, CommandError> {
         let db = shell.db();
         let start = reply.len();
-        let result = match command.spec.run {
-            Run::Read(read) => {
-                let mut context = ReadContext {
-                    db: access.db(db),
-                    access,
-                    now,
-                    engine: self,
-                    rng: &mut executor.rng,
-                    lookups: &executor.lookups,
-                    events: &executor.events,
-                };
-                read(&mut context, args, reply).map(|()| Logged::Nothing)
-            }
-            Run::Write(write) => {
-                let mut context = WriteContext {
-                    access,
-                    db_index: db,
-                    now,
-                    engine: self,
-                    rng: &mut executor.rng,
-                    lookups: &executor.lookups,
-                    effects: &mut executor.effects,
-                    events: &executor.events,
-                    removed: false,
-                };
-                let result = write(&mut context, args, reply).map(|effect| match effect {
-                    Effect::None => Logged::Nothing,
-                    Effect::Verbatim => Logged::Verbatim,
-                    Effect::Rewritten(_) => Logged::Written,
-                });
-                if access.has_lent() {
-                    access.settle_lent(!matches!(result, Ok(Logged::Nothing) | Err(_)));
-                }
-                result
-            }
+        let result = match command.run {
+            Run::Read(read) => self
+                .read(executor, access, read, db, args, now, reply)
+                .map(|()| Logged::Nothing),
+            Run::Write(write) => self.write(executor, access, write, db, args, now, reply),
             Run::Script(script) => {
                 script(self, executor, access, args, now, shell, reply).map(|()| Logged::Written)
             }
@@ -284,6 +314,32 @@ impl Engine {
         if result.is_err() {
             reply.truncate(start);
         }
+        result
+    }
+
+    /// The same while somebody tracks keys.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what a command needs, lent one by one: a struct of these would be borrowed as a whole"
+    )]
+    #[cold]
+    fn execute_tracked(
+        &self,
+        executor: &mut Executor,
+        mut access: Access<'_>,
+        command: &'static Command,
+        args: &Args<'_>,
+        now: UnixMillis,
+        shell: &mut dyn Shell,
+        reply: &mut Reply<'_>,
+    ) -> Result<(), CommandError> {
+        let db = shell.db();
+        let result = self.run(executor, &mut access, command, args, now, shell, reply);
+        // What has expired is gone before it is read.
+        self.log_expired(executor, &mut access, shell);
+        self.remember_reader(executor, &mut access, command, args);
+        let result = self.log_all(executor, &mut access, result, db, args, shell);
+        self.tell_invalidations(&mut access, shell);
         result
     }
 
@@ -297,7 +353,7 @@ impl Engine {
     ) {
         if let Some(reader) = executor.reader
             && command.flags.has(Flags::READONLY)
-            && !matches!(command.spec.run, Run::Script(_))
+            && !matches!(command.run, Run::Script(_))
         {
             // A request whose keys can't be found has read none.
             let _ = each_key(command, args, |index, _| {
@@ -311,6 +367,80 @@ impl Engine {
         if self.keyspace.tracking().is_on() {
             access.take_invalidations(&mut |invalidation| shell.invalidate(invalidation));
         }
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what a command needs, lent one by one: a struct of these would be borrowed as a whole"
+    )]
+    #[inline(always)]
+    fn read(
+        &self,
+        executor: &mut Executor,
+        access: &Access<'_>,
+        read: Read,
+        db: u32,
+        args: &Args<'_>,
+        now: UnixMillis,
+        reply: &mut Reply<'_>,
+    ) -> Result<(), CommandError> {
+        let start = reply.len();
+        let mut context = ReadContext {
+            db: access.db(db),
+            access,
+            now,
+            engine: self,
+            rng: &mut executor.rng,
+            lookups: &executor.lookups,
+            events: &executor.events,
+        };
+        let result = read(&mut context, args, reply);
+        if result.is_err() {
+            reply.truncate(start);
+        }
+        result
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what a command needs, lent one by one: a struct of these would be borrowed as a whole"
+    )]
+    #[inline(always)]
+    fn write(
+        &self,
+        executor: &mut Executor,
+        access: &mut Access<'_>,
+        write: Write,
+        db: u32,
+        args: &Args<'_>,
+        now: UnixMillis,
+        reply: &mut Reply<'_>,
+    ) -> Result<Logged, CommandError> {
+        let start = reply.len();
+        let mut context = WriteContext {
+            access,
+            db_index: db,
+            now,
+            engine: self,
+            rng: &mut executor.rng,
+            lookups: &executor.lookups,
+            effects: &mut executor.effects,
+            events: &executor.events,
+            removed: false,
+        };
+        let result = match write(&mut context, args, reply) {
+            Ok(Effect::None) => Ok(Logged::Nothing),
+            Ok(Effect::Verbatim) => Ok(Logged::Verbatim),
+            Ok(Effect::Rewritten(_)) => Ok(Logged::Written),
+            Err(error) => {
+                reply.truncate(start);
+                Err(error)
+            }
+        };
+        if access.has_lent() {
+            access.settle_lent(!matches!(result, Ok(Logged::Nothing) | Err(_)));
+        }
+        result
     }
 
     /// Logs what was removed because it was met past its deadline, and notes its events before those of what met it.

@@ -60,13 +60,20 @@ impl CommandSpec {
     };
 }
 
+/// A command that only reads.
+pub type Read = fn(&mut ReadContext<'_>, &Args<'_>, &mut Reply<'_>) -> Result<(), CommandError>;
+
+/// A command that may write.
+pub type Write =
+    fn(&mut WriteContext<'_, '_>, &Args<'_>, &mut Reply<'_>) -> Result<Effect, CommandError>;
+
 /// The function that executes a command.
 #[derive(Clone, Copy)]
 pub enum Run {
     /// Only reads: it gets the keyspace shared, so it can't write.
-    Read(fn(&mut ReadContext<'_>, &Args<'_>, &mut Reply<'_>) -> Result<(), CommandError>),
+    Read(Read),
     /// May write, and must say what it did.
-    Write(fn(&mut WriteContext<'_, '_>, &Args<'_>, &mut Reply<'_>) -> Result<Effect, CommandError>),
+    Write(Write),
     /// Runs other commands: `EVAL` and its kin, which see the whole keyspace.
     Script(crate::script::RunScript),
     /// Concerns the session or the server, not the keyspace: run by the [`crate::Shell`].

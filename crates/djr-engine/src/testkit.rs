@@ -11,7 +11,7 @@ use djr_storage::value::{Kind, StringRef, ValueRef};
 
 use crate::command::Command;
 use crate::notify::{Event, Notify};
-use crate::registry::{Registry, Resolved};
+use crate::registry::Registry;
 use crate::transaction::Queue;
 use crate::{
     Args, CommandError, EffectLog, Engine, Executor, OwnedRequest, Reply, ScriptFate, Shell,
@@ -221,15 +221,12 @@ impl Bench {
             return out;
         }
         let prepared = self.engine.prepare(&args);
-        let args = match prepared.key {
-            Some((index, hash)) => args.with_hash(index, hash),
-            None => args,
-        };
+        let args = prepared.hashed(args);
         let result = match prepared.command {
-            Resolved::Command(command) if !command.accepts(args.len()) => {
+            Some(command) if !command.accepts(args.len()) => {
                 Err(CommandError::Arity(command.full_name.clone()))
             }
-            Resolved::Command(command) => {
+            Some(command) => {
                 if let Some(queue) = &mut self.queue {
                     queue.push(command, &args);
                     reply.simple("QUEUED");
@@ -244,7 +241,7 @@ impl Bench {
                     &mut reply,
                 )
             }
-            unknown => Err(Engine::unknown_command(unknown, &args)),
+            None => Err(self.engine.unknown_command(&args)),
         };
         if let Err(error) = result {
             reply.error(&error.to_string());

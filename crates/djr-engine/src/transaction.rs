@@ -96,8 +96,8 @@ impl Engine {
     }
 
     /// The error for a name that leads nowhere, as Redis words it.
-    pub fn unknown_command(resolved: Resolved<'_>, args: &Args<'_>) -> CommandError {
-        match resolved {
+    pub fn unknown_command(&self, args: &Args<'_>) -> CommandError {
+        match self.registry.resolve(args) {
             Resolved::UnknownSubcommand(command) => CommandError::format(format!(
                 "ERR unknown subcommand '{}'. Try {} HELP.",
                 quoted(args.get(1), 128),

@@ -9,6 +9,9 @@ pub(crate) const CRLF: &[u8] = b"\r\n";
 pub(crate) fn push_header(out: &mut Vec<u8>, kind: u8, len: usize) {
     if len < 10 {
         out.extend_from_slice(&[kind, b'0' + len as u8, b'\r', b'\n']);
+    } else if len < 100 {
+        let (tens, ones) = (len / 10, len % 10);
+        out.extend_from_slice(&[kind, b'0' + tens as u8, b'0' + ones as u8, b'\r', b'\n']);
     } else {
         out.push(kind);
         format_integer(len as i64, out);

@@ -240,7 +240,7 @@ impl<'a> Replayer<'a> {
             Resolved::Command(command) => {
                 return Err(CommandError::Arity(command.full_name.clone()).to_string());
             }
-            unknown => return Err(Engine::unknown_command(unknown, &args).to_string()),
+            _ => return Err(self.engine.unknown_command(&args).to_string()),
         };
         self.out.clear();
         let mut reply = Reply::new(&mut self.out, RespVersion::V2);

@@ -100,12 +100,17 @@ fn run(keys: usize, ttl: bool) {
                 hashes.clear();
                 hashes.extend(batch.iter().map(|key| keyspace.key(key).hash));
                 let turn = keyspace.pin();
-                hashes
+                let homes: Vec<_> = hashes
                     .iter()
-                    .for_each(|&hash| keyspace.prefetch_bucket(&turn, 0, hash));
-                hashes
+                    .filter_map(|&hash| keyspace.prefetch(&turn, 0, hash))
+                    .collect();
+                let strays: Vec<_> = homes
                     .iter()
-                    .for_each(|&hash| keyspace.prefetch_entry(&turn, 0, hash));
+                    .filter_map(|home| home.prefetch_entry())
+                    .collect();
+                for stray in strays {
+                    stray.prefetch_entry();
+                }
                 for (number, key) in batch.iter().enumerate() {
                     if is_set {
                         set(&keyspace, key, expire(number))

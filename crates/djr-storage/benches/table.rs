@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::time::{ClockId, clock_gettime};
 
-use djr_storage::table::{EpochGuard, Raw, Table, TableView};
+use djr_storage::table::{EpochGuard, Home, Raw, Table, TableView};
 
 const SHARDS: usize = 64;
 const BATCH: usize = 16;
@@ -129,14 +129,14 @@ impl Bench {
         for _ in 0..count / BATCH {
             let batch: [u64; BATCH] = std::array::from_fn(|_| from + self.next(keys));
             if prefetch {
-                for key in batch {
-                    let hash = hash(key);
-                    self.views[shard_of(hash)].prefetch_bucket(hash);
-                }
                 let guard = EpochGuard::pin();
-                for key in batch {
+                let homes = batch.map(|key| {
                     let hash = hash(key);
-                    self.views[shard_of(hash)].peek_prefetch_entry(&guard, hash);
+                    self.views[shard_of(hash)].prefetch(&guard, hash)
+                });
+                let strays = homes.map(|home| home.and_then(Home::prefetch_entry));
+                for stray in strays {
+                    stray.and_then(Home::prefetch_entry);
                 }
             }
             for key in batch {

@@ -44,7 +44,18 @@ struct Entry {
     args_start: u32,
     args_end: u32,
     raw: Span,
-    inline: bool,
+    form: Form,
+}
+
+/// What a request's bytes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// RESP, with all its line ends.
+    Whole,
+    /// RESP; the decoder has not looked at all line ends.
+    Loose,
+    /// A line.
+    Inline,
 }
 
 /// The requests that one [`decode`](crate::RequestDecoder::decode) found, as ranges into its input.
@@ -116,12 +127,15 @@ impl Batch {
     pub fn request<'a>(&'a self, index: usize, input: &'a [u8]) -> Request<'a> {
         let entry = self.entries[index];
         let args = &self.args[entry.args_start as usize..entry.args_end as usize];
-        let bytes = if entry.inline { &self.side } else { input };
+        let bytes = match entry.form {
+            Form::Inline => &self.side,
+            _ => input,
+        };
         Request {
             args,
             bytes,
             raw: entry.raw,
-            inline: entry.inline,
+            form: entry.form,
         }
     }
 
@@ -148,19 +162,19 @@ impl Batch {
     #[inline]
     #[must_use]
     pub fn is_inline(&self, index: usize) -> bool {
-        self.entries[index].inline
+        self.entries[index].form == Form::Inline
     }
 
     /// Makes a request of the arguments from `args_start` on.
     #[inline]
-    pub(super) fn close(&mut self, args_start: usize, raw: Span, inline: bool) {
+    pub(super) fn close(&mut self, args_start: usize, raw: Span, form: Form) {
         // No overflow: each argument took at least two of at most 2^32 bytes of input.
         let (args_start, args_end) = (args_start as u32, self.args.len() as u32);
         self.entries.push(Entry {
             args_start,
             args_end,
             raw,
-            inline,
+            form,
         });
     }
 }
@@ -175,7 +189,7 @@ pub struct Request<'a> {
     bytes: &'a [u8],
     /// Where the request lies in the input.
     raw: Span,
-    inline: bool,
+    form: Form,
 }
 
 impl<'a> Request<'a> {
@@ -227,15 +241,14 @@ impl<'a> Request<'a> {
     #[inline]
     #[must_use]
     pub fn raw(&self) -> Option<&'a [u8]> {
-        if self.inline || !self.has_line_ends() {
-            None
-        } else {
-            Some(self.raw.of(self.bytes))
+        match self.form {
+            Form::Whole => Some(self.raw.of(self.bytes)),
+            Form::Loose if self.has_line_ends() => Some(self.raw.of(self.bytes)),
+            _ => None,
         }
     }
 
     /// Whether the bytes between the arguments that decoding has skipped are line ends.
-    #[inline]
     fn has_line_ends(&self) -> bool {
         let is_end = |at: usize| self.bytes.get(at..at + 2) == Some(CRLF);
         let mut count_digits = 1;
@@ -366,7 +379,7 @@ impl RequestBuf {
             args: &self.args,
             bytes: &self.bytes,
             raw: Span::new(0, self.bytes.len()),
-            inline: false,
+            form: Form::Whole,
         }
     }
 }

@@ -7,14 +7,15 @@
 //!   GET k \r\n                                        an inline request: what people type
 //! ```
 //!
-//! Invariant: however the same bytes are split into reads, the same requests come out, and no byte
+//! Invariant: however the same bytes are split into reads, the same requests come out, and no byte (but the few of the lines in a
+//! partial request that is short)
 //! is scanned twice. What a partial request has already given away (its argument ranges, how many are
 //! still to come, how far the current line has been searched) stays in the decoder.
 //!
 //! Redis's ways with odd input are kept: the byte after a header's `\r` and the two after an argument
 //! are skipped unseen; a NUL in a line hides the rest of it, so that the line never ends.
 
-use super::batch::{Batch, Span};
+use super::batch::{Batch, Form, Span};
 use super::error::ProtocolError;
 use super::inline;
 use crate::limits::{Limits, UNAUTHENTICATED_ARGS_MAX, UNAUTHENTICATED_BULK_LEN_MAX};
@@ -139,6 +140,11 @@ impl RequestDecoder {
             && let Some(&first) = window.get(taken)
         {
             let args_start = batch.args.len();
+            if let Some(end) = plain_request(window, taken, short, &mut batch.args) {
+                batch.close(args_start, Span::new(taken, end), Form::Whole);
+                taken = end;
+                continue;
+            }
             let end = if first == b'*' {
                 self.multibulk(window, taken, limits, short, &mut batch.args)
             } else {
@@ -147,7 +153,12 @@ impl RequestDecoder {
             match end {
                 Ok(Some(end)) => {
                     if batch.args.len() > args_start {
-                        batch.close(args_start, Span::new(taken, end), first != b'*');
+                        let form = if first == b'*' {
+                            Form::Loose
+                        } else {
+                            Form::Inline
+                        };
+                        batch.close(args_start, Span::new(taken, end), form);
                     }
                     taken = end;
                 }
@@ -253,7 +264,8 @@ impl RequestDecoder {
             batch.args.append(&mut self.args);
             self.missing = 0;
             if batch.args.len() > args_start {
-                batch.close(args_start, Span::new(0, end), inline);
+                let form = if inline { Form::Inline } else { Form::Loose };
+                batch.close(args_start, Span::new(0, end), form);
             }
         }
         Ok(end)
@@ -467,6 +479,59 @@ impl ShortLimits {
             }
         }
     }
+}
+
+/// A request as nearly all are: whole, of less than ten arguments below 1000 bytes, each with its line ends. Returns where it ends;
+/// of any other nothing is kept, and it is left to the long way.
+#[inline(always)]
+fn plain_request(
+    input: &[u8],
+    start: usize,
+    short: ShortLimits,
+    args: &mut Vec<Span>,
+) -> Option<usize> {
+    let [b'*', count, b'\r', b'\n', rest @ ..] = input.get(start..)? else {
+        return None;
+    };
+    let count = usize::from(count.wrapping_sub(b'1')) + 1;
+    if count > short.args_max.min(9) {
+        return None;
+    }
+    let args_start = args.len();
+    let mut at = input.len() - rest.len();
+    for _ in 0..count {
+        let Some((place, end)) = plain_argument(input, at, short) else {
+            args.truncate(args_start);
+            return None;
+        };
+        args.push(Span::new(place, end));
+        at = end + 2;
+    }
+    Some(at)
+}
+
+/// The argument whose line is at `at`: where it begins and ends, if it is whole and short and has its line ends.
+#[inline(always)]
+fn plain_argument(input: &[u8], at: usize, short: ShortLimits) -> Option<(usize, usize)> {
+    // No argument takes fewer bytes, line ends included.
+    let line: &[u8; 6] = input.get(at..)?.first_chunk()?;
+    let digit = |index: usize| usize::from(line[index].wrapping_sub(b'0'));
+    let ends = |index: usize| line[index] == b'\r' && line[index + 1] == b'\n';
+    let mut len = digit(1);
+    if line[0] != b'$' || len > 9 {
+        return None;
+    }
+    let mut digits = 1;
+    while !ends(digits + 1) {
+        digits += 1;
+        if digits > 3 || len == 0 || digit(digits) > 9 {
+            return None;
+        }
+        len = len * 10 + digit(digits);
+    }
+    let place = at + digits + 3;
+    let end = place + len;
+    (len <= short.bulk_len_max && input.get(end..end + 2) == Some(b"\r\n")).then_some((place, end))
 }
 
 /// The way nearly every `*` and `$` line goes: one to four digits without a leading zero, and bytes behind it.

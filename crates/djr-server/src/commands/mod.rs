@@ -103,7 +103,7 @@ mod tests {
             .iter()
             .flat_map(|command| std::iter::once(command).chain(&command.subcommands))
         {
-            let is_ours = matches!(command.spec.run, Run::Shell);
+            let is_ours = matches!(command.run, Run::Shell);
             assert_eq!(runs[command.id].is_some(), is_ours, "{}", command.full_name);
         }
     }

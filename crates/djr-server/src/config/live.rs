@@ -1,5 +1,6 @@
 //! Changes while the server runs: `CONFIG SET`, and what must be told when a value changes.
 
+use djr_engine::notify::Notify;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::Config;
@@ -146,6 +147,7 @@ pub(crate) fn apply_all(shared: &Shared) {
 const MAXMEMORY_POLICY: Number = Number::of("maxmemory-policy");
 const LFU_LOG_FACTOR: Number = Number::of("lfu-log-factor");
 const LFU_DECAY_TIME: Number = Number::of("lfu-decay-time");
+const NOTIFY_KEYSPACE_EVENTS: Number = Number::of("notify-keyspace-events");
 const BULK_LEN_MAX: Number = Number::of("proto-max-bulk-len");
 const BUSY_REPLY_THRESHOLD: Number = Number::of("busy-reply-threshold");
 
@@ -215,6 +217,14 @@ pub(super) fn busy_reply_threshold(shared: &Shared) -> Result<(), Refusal> {
         .settings
         .busy_reply_threshold_ms
         .set(milliseconds);
+    Ok(())
+}
+
+pub(super) fn notify_keyspace_events(shared: &Shared) -> Result<(), Refusal> {
+    let classes = shared.config.print(NOTIFY_KEYSPACE_EVENTS.0);
+    let classes = Notify::parse(&classes).unwrap_or(Notify::NONE);
+    let setting = &shared.engine.settings.notify_keyspace_events;
+    setting.set(classes.bits());
     Ok(())
 }
 

@@ -79,6 +79,14 @@ pub(crate) struct OutputLimit {
 }
 
 impl OutputLimit {
+    /// The hard limit, as good as none where there is none.
+    pub(crate) fn hard_or_none(&self) -> usize {
+        match self.hard {
+            0 => usize::MAX,
+            hard => usize::try_from(hard).unwrap_or(usize::MAX),
+        }
+    }
+
     /// Whether a client with so many bytes of replies waiting has too many. `above_since_ms` is when they came above the
     /// soft limit, 0 if they are not.
     pub(crate) fn is_exceeded(&self, bytes: u64, above_since_ms: &mut i64, now_ms: i64) -> bool {

@@ -16,6 +16,7 @@
 
 mod delivery;
 mod directory;
+mod events;
 mod subscribers;
 mod subscriptions;
 

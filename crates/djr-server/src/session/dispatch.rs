@@ -4,12 +4,11 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use djr_engine::command::Command;
-use djr_engine::registry::Resolved;
 use djr_engine::script::BUSY;
 use djr_engine::spec::{Flags, Run};
 use djr_engine::{Args, CommandError, Engine, Executor, Prepared, Reply};
-use djr_protocol::{Batch, Limits, Request};
-use djr_storage::keyspace::Turn;
+use djr_protocol::{Batch, Limits};
+use djr_storage::keyspace::{Home, Turn};
 
 use super::{Replies, Session, SessionShell};
 use crate::clock;
@@ -18,69 +17,78 @@ use crate::shared::Gate;
 use crate::worker::{Connection, Core};
 
 /// How far ahead of the running request others are prepared: their keys hashed, their buckets on the way to the cache.
-/// A power of two.
-const BUCKETS_AHEAD: usize = 32;
+const BUCKETS_AHEAD: usize = 16;
 /// How far ahead the entries are on the way, which needs their buckets.
-const ENTRIES_AHEAD: usize = 16;
+const ENTRIES_AHEAD: usize = 8;
+/// The same for entries that are not in the bucket where they would be first.
+const STRAYS_AHEAD: usize = 4;
 
-/// The requests of one read, and what is known of them before they run. Used again from turn to turn.
+/// The requests of one read. Used again from turn to turn.
 #[derive(Default)]
 pub(crate) struct Requests {
     pub(crate) batch: Batch,
 }
 
-/// The requests just ahead of the one that runs. Preparing them goes on between the commands, so that the memory works
-/// while the commands do.
-struct Ahead {
-    ring: [Prepared; BUCKETS_AHEAD],
-    /// Requests prepared so far, and those whose entries are on the way.
-    buckets: usize,
-    entries: usize,
+/// What is known of the requests just ahead of the one that runs. Preparing them goes on between the commands, so that the
+/// memory works while the commands do.
+struct Ahead<'t> {
+    /// By the request's index in the batch, modulo its size.
+    ring: [(Prepared, Option<Home<'t>>); BUCKETS_AHEAD],
+    turn: &'t Turn,
+    db: u32,
 }
 
-impl Ahead {
-    fn new() -> Self {
-        let nothing = Prepared {
-            command: Resolved::Unknown,
-            key: None,
-        };
+impl<'t> Ahead<'t> {
+    fn new(turn: &'t Turn, db: u32) -> Self {
         Self {
-            ring: [nothing; BUCKETS_AHEAD],
-            buckets: 0,
-            entries: 0,
+            ring: [(Prepared::default(), None); BUCKETS_AHEAD],
+            turn,
+            db,
         }
     }
 
-    /// What is known of request `index`, which runs now; prepares those behind it.
-    #[inline]
-    fn advance(
-        &mut self,
-        index: usize,
-        batch: &Batch,
-        input: &[u8],
-        engine: &Engine,
-        turn: Option<&Turn>,
-        db: u32,
-    ) -> Prepared {
-        let count = batch.len();
-        let Some(turn) = turn.filter(|_| count > 1) else {
-            return engine.prepare(&Args::new(batch.request(index, input)));
-        };
-        while self.buckets < count.min(index + BUCKETS_AHEAD) {
-            let prepared = engine.prepare(&Args::new(batch.request(self.buckets, input)));
-            if let Some((_, hash)) = prepared.key {
-                engine.keyspace.prefetch_bucket(turn, db, hash);
+    /// What is known of request `index`, which runs now; goes on with those behind it.
+    #[inline(always)]
+    fn advance(&mut self, index: usize, batch: &Batch, input: &[u8], engine: &Engine) -> Prepared {
+        if index == 0 {
+            for ahead in 0..BUCKETS_AHEAD {
+                self.prepare(ahead, batch, input, engine);
             }
-            self.ring[self.buckets % BUCKETS_AHEAD] = prepared;
-            self.buckets += 1;
-        }
-        while self.entries < count.min(index + ENTRIES_AHEAD) {
-            if let Some((_, hash)) = self.ring[self.entries % BUCKETS_AHEAD].key {
-                engine.keyspace.prefetch_entry(turn, db, hash);
+            for ahead in 0..ENTRIES_AHEAD {
+                self.prefetch_entry(ahead);
             }
-            self.entries += 1;
+            for ahead in 0..STRAYS_AHEAD {
+                self.prefetch_entry(ahead);
+            }
         }
-        self.ring[index % BUCKETS_AHEAD]
+        let (prepared, _) = self.ring[index % BUCKETS_AHEAD];
+        self.prefetch_entry(index + STRAYS_AHEAD);
+        self.prefetch_entry(index + ENTRIES_AHEAD);
+        self.prepare(index + BUCKETS_AHEAD, batch, input, engine);
+        prepared
+    }
+
+    /// Prepares a request, if there is one of this number, and has the bucket of its key loaded.
+    #[inline(always)]
+    fn prepare(&mut self, index: usize, batch: &Batch, input: &[u8], engine: &Engine) {
+        let element = &mut self.ring[index % BUCKETS_AHEAD];
+        if index >= batch.len() {
+            element.1 = None;
+            return;
+        }
+        let prepared = engine.prepare(&Args::new(batch.request(index, input)));
+        let home = prepared
+            .key()
+            .and_then(|hash| engine.keyspace.prefetch(self.turn, self.db, hash));
+        *element = (prepared, home);
+    }
+
+    #[inline(always)]
+    fn prefetch_entry(&mut self, index: usize) {
+        let (_, home) = &mut self.ring[index % BUCKETS_AHEAD];
+        if let Some(bucket) = *home {
+            *home = bucket.prefetch_entry();
+        }
     }
 }
 
@@ -124,35 +132,74 @@ impl Stopwatch {
 impl Requests {
     /// Executes the requests in `input` one after the other; replies go to `out`. Returns how many were executed: fewer than
     /// there are, if the session ends or must wait.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of a worker that a command may need, lent one by one"
+    )]
     pub(crate) fn execute(
         &mut self,
         input: &[u8],
         engine: &Engine,
+        turn: Option<&Turn>,
         core: &mut Core,
         executor: &mut Executor,
         session: &mut Session,
         out: &mut Vec<u8>,
     ) -> usize {
-        let count = self.batch.len();
+        let (batch, count) = (&self.batch, self.batch.len());
         let mut stopwatch = Stopwatch::new();
-        let mut ahead = Ahead::new();
+        let mut ahead = turn
+            .filter(|_| count > 1)
+            .map(|turn| Ahead::new(turn, session.db));
+        let mut direct = core.gate == 0 && session.is_plain();
         for index in 0..count {
-            let turn = core.turn.as_ref();
-            let prepared = ahead.advance(index, &self.batch, input, engine, turn, session.db);
-            let request = self.batch.request(index, input);
-            execute_one(
-                core,
-                executor,
-                session,
-                engine,
-                request,
-                prepared,
-                &mut stopwatch,
-                out,
-            );
-            if session.postponed || session.close {
+            let mut args = Args::new(batch.request(index, input));
+            let prepared = match &mut ahead {
+                Some(ahead) => ahead.advance(index, batch, input, engine),
+                None => engine.prepare(&args),
+            };
+            args = prepared.hashed(args);
+            if let Some(command) = prepared.command
+                && direct
+                && matches!(command.run, Run::Read(_) | Run::Write(_))
+                && command.accepts(args.len())
+            {
+                stopwatch.count(core, command.id);
+                let now = core.now;
+                let mut reply = Reply::new(out, session.version);
+                let mut shell = SessionShell { session, core };
+                if let Err(error) =
+                    engine.execute(executor, command, &args, now, &mut shell, &mut reply)
+                {
+                    refuse(core, Some(command), &error, &mut reply, false);
+                }
+                if core.holds_pushes() {
+                    core.release_pushes(session, out);
+                }
+            } else {
+                let command = prepared.command;
+                execute_one(
+                    core,
+                    executor,
+                    session,
+                    engine,
+                    command,
+                    &args,
+                    &mut stopwatch,
+                    out,
+                );
+                if session.postponed || session.close {
+                    stopwatch.stop(core);
+                    return index + usize::from(!session.postponed);
+                }
+                direct = core.gate == 0 && session.is_plain();
+            }
+            if out.len() > core.output_len_max {
+                // Enough for its end to be sure: nothing of it is sent.
+                session.close = true;
+                session.overfull = true;
                 stopwatch.stop(core);
-                return index + usize::from(!session.postponed);
+                return index + 1;
             }
         }
         stopwatch.stop(core);
@@ -168,58 +215,29 @@ impl Requests {
     }
 }
 
+/// Executes a request of a session, or in a state of the server, that asks for a second look.
 #[expect(
     clippy::too_many_arguments,
     reason = "the parts of a worker that a command may need, lent one by one"
 )]
-#[inline]
 fn execute_one(
     core: &mut Core,
     executor: &mut Executor,
     session: &mut Session,
     engine: &Engine,
-    request: Request<'_>,
-    prepared: Prepared,
+    command: Option<&'static Command>,
+    args: &Args<'_>,
     stopwatch: &mut Stopwatch,
     out: &mut Vec<u8>,
 ) {
-    let mut args = Args::new(request);
-    if let Some((index, hash)) = prepared.key {
-        args = args.with_hash(index, hash);
-    }
-    if let Resolved::Command(command) = prepared.command
-        && core.gate == 0
-        && session.is_plain()
-        && command.accepts(args.len())
-        && matches!(command.spec.run, Run::Read(_) | Run::Write(_))
-    {
-        stopwatch.count(core, command.id);
-        let now = core.now;
-        let mut reply = Reply::new(out, session.version);
-        let mut shell = SessionShell { session, core };
-        if let Err(error) = engine.execute(executor, command, &args, now, &mut shell, &mut reply) {
-            refuse(core, Some(command), &error, &mut reply, false);
-        }
-        if core.holds_pushes() {
-            core.release_pushes(session, out);
-        }
-        return;
-    }
     let start = out.len();
     let quiet = session.replies != Replies::On;
     execute_checked(
-        core,
-        executor,
-        session,
-        engine,
-        prepared.command,
-        &args,
-        stopwatch,
-        out,
+        core, executor, session, engine, command, args, stopwatch, out,
     );
-    end_of_tracked(core, session, prepared.command);
+    end_of_tracked(core, session, command);
     if session.replies != Replies::On && !session.postponed {
-        if quiet && !is_confirmed_always(prepared.command) {
+        if quiet && !is_confirmed_always(command) {
             out.truncate(start);
         }
         if let Replies::Skip(left) = session.replies {
@@ -236,13 +254,12 @@ fn execute_one(
 }
 
 /// After a command of a client that tracks keys.
-fn end_of_tracked(core: &mut Core, session: &mut Session, command: Resolved<'_>) {
+fn end_of_tracked(core: &mut Core, session: &mut Session, command: Option<&Command>) {
     let Some(tracked) = &mut session.tracked else {
         return;
     };
     // CLIENT CACHING is for one command, or for one transaction.
-    let is_client =
-        matches!(command, Resolved::Command(command) if command.full_name.starts_with("client|"));
+    let is_client = command.is_some_and(|command| command.full_name.starts_with("client|"));
     if session.multi.is_none() && !is_client {
         tracked.caching = false;
     }
@@ -250,9 +267,10 @@ fn end_of_tracked(core: &mut Core, session: &mut Session, command: Resolved<'_>)
 }
 
 /// Whether `CLIENT REPLY` leaves a command's replies alone: they come among the messages.
-fn is_confirmed_always(command: Resolved<'_>) -> bool {
-    matches!(command, Resolved::Command(command)
-        if command.flags.has(Flags::PUBSUB) && command.spec.name.ends_with("subscribe"))
+fn is_confirmed_always(command: Option<&Command>) -> bool {
+    command.is_some_and(|command| {
+        command.flags.has(Flags::PUBSUB) && command.spec.name.ends_with("subscribe")
+    })
 }
 
 /// The long way: every check that Redis makes, in its order.
@@ -265,13 +283,13 @@ fn execute_checked(
     executor: &mut Executor,
     session: &mut Session,
     engine: &Engine,
-    resolved: Resolved<'static>,
+    command: Option<&'static Command>,
     args: &Args<'_>,
     stopwatch: &mut Stopwatch,
     out: &mut Vec<u8>,
 ) {
     let mut reply = Reply::new(out, session.version);
-    let command = match check(core, session, resolved, args) {
+    let command = match check(core, session, engine, command, args) {
         Ok(command) => command,
         Err((command, error)) if command.is_some_and(|command| command.spec.name == "exec") => {
             // EXEC has failed once and for all: the transaction is over.
@@ -328,7 +346,7 @@ fn execute_checked(
         .tracked
         .as_ref()
         .and_then(|tracked| tracked.reader());
-    let result = match (command.spec.run, core.shared.server_run(command)) {
+    let result = match (command.run, core.shared.server_run(command)) {
         (Run::Shell, Some(ServerRun::TopLevel(run))) => {
             run(&mut Context { session, core }, executor, args, &mut reply)
         }
@@ -352,11 +370,12 @@ fn execute_checked(
 fn check(
     core: &Core,
     session: &Session,
-    resolved: Resolved<'static>,
+    engine: &Engine,
+    command: Option<&'static Command>,
     args: &Args<'_>,
 ) -> Result<&'static Command, (Option<&'static Command>, CommandError)> {
-    let Resolved::Command(command) = resolved else {
-        return Err((None, Engine::unknown_command(resolved, args)));
+    let Some(command) = command else {
+        return Err((None, engine.unknown_command(args)));
     };
     let refused = |error| Err((Some(command), error));
     if !command.accepts(args.len()) {
@@ -476,9 +495,10 @@ pub(crate) fn execute_while_busy(
         };
         let args = Args::new(request);
         let (session, out) = (&mut connection.session, &mut connection.out);
-        let resolved = shared.engine.registry.resolve(&args);
-        let opens_keyspace = matches!(resolved, Resolved::Command(command)
-            if matches!(shared.server_run(command), Some(ServerRun::TopLevel(_))));
+        let command = shared.engine.prepare(&args).command;
+        let opens_keyspace = command.is_some_and(|command| {
+            matches!(shared.server_run(command), Some(ServerRun::TopLevel(_)))
+        });
         if opens_keyspace {
             let mut reply = Reply::new(out, session.version);
             refuse(core, None, &BUSY, &mut reply, true);
@@ -489,7 +509,7 @@ pub(crate) fn execute_while_busy(
                 executor,
                 session,
                 &shared.engine,
-                resolved,
+                command,
                 &args,
                 &mut stopwatch,
                 out,

@@ -44,6 +44,8 @@ pub(crate) struct Session {
     pub(crate) close: bool,
     /// It ends at once, without them.
     pub(crate) dropped: bool,
+    /// The same, because there are more of them than `client-output-buffer-limit` allows.
+    pub(crate) overfull: bool,
     /// The request must wait: it and all behind it stay in the connection's input.
     pub(crate) postponed: bool,
 }
@@ -89,6 +91,7 @@ impl Session {
             tracked: None,
             close: false,
             dropped: false,
+            overfull: false,
             postponed: false,
         }
     }

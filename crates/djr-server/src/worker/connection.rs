@@ -20,7 +20,7 @@ pub(crate) struct Connection {
     pub(crate) input: Vec<u8>,
     /// Replies not written yet, from `out_written` on.
     pub(crate) out: Vec<u8>,
-    out_written: usize,
+    pub(crate) out_written: usize,
     /// Since when the replies are above the soft limit, in milliseconds since 1970; 0: they are not.
     pub(crate) above_limit_since: i64,
     /// The replies may go out once the log is durable up to here.

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use djr_engine::command::Command;
 use djr_engine::engine::log_expiry;
-use djr_engine::notify::{Event, Events};
+use djr_engine::notify::Events;
 use djr_engine::spec::Flags;
 use djr_engine::{EffectLog, Executor};
 use djr_protocol::Limits;
@@ -64,6 +64,8 @@ pub(crate) struct Worker {
     core: Core,
     executor: Executor,
     requests: Requests,
+    /// While requests are executed: keeps what prefetches look at.
+    turn: Option<Turn>,
     read_buffer: Box<[u8]>,
     ready: Vec<Ready>,
 }
@@ -80,8 +82,8 @@ pub(crate) struct Core {
     clock: Instant,
     /// The reasons for looking twice ([`Gate`]) at the beginning of this turn.
     pub(crate) gate: u32,
-    /// While requests are executed: keeps what prefetches look at.
-    pub(crate) turn: Option<Turn>,
+    /// As long may the buffer of replies get whose connection's requests are executed.
+    pub(crate) output_len_max: usize,
     driver: Driver,
     listeners: Vec<Listener>,
     connections: Vec<Option<Box<Connection>>>,
@@ -158,7 +160,7 @@ impl Worker {
                 now: clock::unix_millis(),
                 clock: clock::monotonic(),
                 gate: 0,
-                turn: None,
+                output_len_max: usize::MAX,
                 driver,
                 listeners,
                 connections: Vec::new(),
@@ -179,6 +181,7 @@ impl Worker {
             },
             executor,
             requests: Requests::default(),
+            turn: None,
             read_buffer: vec![0; READ_SIZE].into_boxed_slice(),
             ready: Vec::new(),
         })
@@ -207,6 +210,7 @@ impl Worker {
         };
         self.core.driver.wait(Some(timeout), &mut ready)?;
         self.core.begin_turn();
+        self.turn = Some(self.shared.engine.keyspace.pin());
         for mail in self.core.mails() {
             match mail {
                 Mail::Connection(accepted) => self.core.add(accepted),
@@ -239,6 +243,7 @@ impl Worker {
         if self.core.clock >= self.core.next_tick {
             self.tick();
         }
+        self.turn = None;
         self.core.end_turn();
         Ok(())
     }
@@ -322,8 +327,15 @@ impl Worker {
             decoder,
             input,
             out,
+            out_written,
             ..
         } = connection;
+        let limit = self
+            .core
+            .shared
+            .config
+            .output_limit(session.subscriptions.is_some());
+        self.core.output_len_max = limit.hard_or_none().saturating_add(*out_written);
         let mut kept = std::mem::take(input);
         let bytes: &[u8] = if kept.is_empty() {
             &self.read_buffer[..fresh]
@@ -354,6 +366,7 @@ impl Worker {
             let done = self.requests.execute(
                 rest,
                 &self.shared.engine,
+                self.turn.as_ref(),
                 &mut self.core,
                 &mut self.executor,
                 session,
@@ -463,14 +476,12 @@ impl Core {
         if self.log.log.is_none() {
             self.log.log = self.shared.log();
         }
-        self.turn = Some(self.shared.engine.keyspace.pin());
         self.stats.turns.add(1);
         self.free.append(&mut self.freed);
     }
 
     /// Hands the log to the operating system, then writes the replies.
     fn end_turn(&mut self) {
-        self.turn = None;
         let wrote = std::mem::take(&mut self.log.dirty);
         if wrote
             && let Some(log) = &self.log.log
@@ -626,8 +637,11 @@ impl Core {
             self.paused.push(id);
         }
         let open = open && !connection.session.dropped;
+        let overfull = connection.session.overfull;
         self.connections[id] = Some(connection);
-        if !open {
+        if overfull {
+            self.close_overfull(id);
+        } else if !open {
             self.close(id);
         }
     }
@@ -805,11 +819,6 @@ impl Core {
             events.deliver(|event| self.notify(event));
             self.events = events;
         }
-    }
-
-    /// Publishes a keyspace event, which the setting wants.
-    pub(crate) fn notify(&mut self, _event: Event<'_>) {
-        // There are no subscribers yet.
     }
 
     fn expire_some(&mut self) {

@@ -94,6 +94,16 @@ impl<'k> Access<'k> {
         Some(Self::locked(keyspace, footprint, now))
     }
 
+    /// One shard, which must exist, if it is free at this moment.
+    #[inline]
+    pub(super) fn try_one(keyspace: &'k Keyspace, shard: u32, now: UnixMillis) -> Option<Self> {
+        keyspace
+            .shard(shard)
+            .try_lock()
+            .then(|| Self::locked(keyspace, Footprint::of(shard), now))
+    }
+
+    #[inline]
     fn locked(keyspace: &'k Keyspace, footprint: Footprint, now: UnixMillis) -> Self {
         Self {
             keyspace,
@@ -192,7 +202,12 @@ impl<'k> Access<'k> {
         let lent = std::mem::take(self.lent.get_mut());
         for (db, hash, key) in lent.iter().filter(|_| changed) {
             let shard = self.keyspace.shard_of(*hash);
-            self.state(shard).watchers.mark(*db, key);
+            let tracking = self.keyspace.tracking();
+            let state = self.state_mut(shard);
+            state.watchers.mark(*db, key);
+            if tracking.is_on() {
+                state.tracked.changed(tracking, key);
+            }
         }
     }
 
@@ -307,6 +322,7 @@ impl<'k> Access<'k> {
 }
 
 impl Drop for Access<'_> {
+    #[inline]
     fn drop(&mut self) {
         debug_assert!(
             std::thread::panicking()

@@ -34,7 +34,7 @@ use super::hash::UnixMillis;
 use crate::arena::block_size;
 use crate::value::{EMBSTR_SIZE_MAX, Encoding, Kind, StringRef, StringValue, Value, ValueRef};
 
-pub(super) use change::{create, free, modify_heap, rewrite, set_expire_at, take};
+pub(super) use change::{create, free, modify_heap, overwrite, rewrite, set_expire_at, take};
 pub(super) use object::{NewObject, expire_parts, object_mut};
 
 /// The longest string kept inside the block, in bytes.
@@ -313,7 +313,7 @@ impl<'a> Block<'a> {
     #[inline]
     pub(super) fn key_is(self, bytes: &[u8]) -> bool {
         let head = self.head();
-        head.key_len == bytes.len() && self.bytes(head.key_at, head.key_len) == bytes
+        head.key_len == bytes.len() && same(self.bytes(head.key_at, head.key_len), bytes)
     }
 
     #[inline]
@@ -433,4 +433,18 @@ impl<'a> Block<'a> {
     pub(super) fn to_value(self) -> Value {
         self.value().to_value(self.is_raw())
     }
+}
+
+/// Whether two strings of the same length are equal: for keys, which are short, a word at a time without a call.
+#[inline]
+fn same(a: &[u8], b: &[u8]) -> bool {
+    let (Some(last_a), Some(last_b)) = (a.last_chunk::<8>(), b.last_chunk::<8>()) else {
+        return std::iter::zip(a, b).all(|(a, b)| a == b);
+    };
+    // The last words may overlap with those before them.
+    let mut different = u64::from_ne_bytes(*last_a) ^ u64::from_ne_bytes(*last_b);
+    for (a, b) in std::iter::zip(a.as_chunks::<8>().0, b.as_chunks::<8>().0) {
+        different |= u64::from_ne_bytes(*a) ^ u64::from_ne_bytes(*b);
+    }
+    different == 0
 }

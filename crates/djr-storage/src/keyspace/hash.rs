@@ -4,7 +4,7 @@
 pub type UnixMillis = i64;
 
 /// The seeded hash of a key. It says which shard the key lives in and where in that shard's table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct KeyHash(pub(crate) u64);
 
 /// A key with its hash, so that it is hashed once per command. Made by [`Keyspace::key`](super::Keyspace::key).

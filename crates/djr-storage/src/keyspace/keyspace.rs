@@ -12,7 +12,7 @@ use super::options::{AccessClock, KeyspaceOptions};
 use super::shard::{DbCounters, Shard};
 use super::tracking::Tracking;
 use super::wheel::TICK_MS;
-use crate::table::EpochGuard;
+use crate::table::{EpochGuard, Home};
 
 /// All databases.
 pub struct Keyspace {
@@ -167,20 +167,13 @@ impl Keyspace {
         }
     }
 
-    /// Starts loading the bucket in which a key would be found.
+    /// Finds the bucket in which a key would be, and starts loading it.
+    /// Some time later, ten keys, say, [`Home::prefetch_entry`] can start loading the entry.
     #[inline]
-    pub fn prefetch_bucket(&self, _turn: &Turn, db: u32, hash: KeyHash) {
-        if let Some(view) = self.shard(self.shard_of(hash)).view(self.place(db)) {
-            view.prefetch_bucket(hash.0);
-        }
-    }
-
-    /// Starts loading the entry of a key, some time (ten keys, say) after [`prefetch_bucket`](Self::prefetch_bucket).
-    #[inline]
-    pub fn prefetch_entry(&self, turn: &Turn, db: u32, hash: KeyHash) {
-        if let Some(view) = self.shard(self.shard_of(hash)).view(self.place(db)) {
-            view.peek_prefetch_entry(&turn.guard, hash.0);
-        }
+    pub fn prefetch<'t>(&self, turn: &'t Turn, db: u32, hash: KeyHash) -> Option<Home<'t>> {
+        self.shard(self.shard_of(hash))
+            .view(self.place(db))?
+            .prefetch(&turn.guard, hash.0)
     }
 
     /// Locks the shards of a footprint, in ascending order, until the access is dropped.
@@ -199,6 +192,12 @@ impl Keyspace {
         patience: Duration,
     ) -> Option<Access<'_>> {
         Access::try_new(self, footprint.intersection(self.all_shards), now, patience)
+    }
+
+    /// Opens the shard of one key, if it is free at this moment.
+    #[inline]
+    pub fn try_open_key(&self, hash: KeyHash, now: UnixMillis) -> Option<Access<'_>> {
+        Access::try_one(self, self.shard_of(hash), now)
     }
 
     /// The shard that a SCAN goes on in. See [`Db::scan`](super::Db::scan).

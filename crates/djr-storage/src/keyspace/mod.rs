@@ -49,3 +49,5 @@ pub use keyspace::{ExpireProgress, Keyspace, Turn};
 pub use options::{AccessClock, KeyspaceOptions};
 pub use tracking::{Invalidation, Readers, Tracking};
 pub use watch::WatchFlag;
+
+pub use crate::table::Home;

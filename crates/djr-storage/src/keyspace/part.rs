@@ -71,14 +71,15 @@ impl<'a> Part<'a> {
         }
     }
 
-    /// Whether somebody may watch keys of this shard.
+    /// Whether somebody may want to know of changes of keys of this shard.
+    #[inline]
     pub(super) fn is_watched(&self) -> bool {
-        !self.state.watchers.is_empty()
+        !self.state.watchers.is_empty() || self.keyspace.tracking().is_on()
     }
 
     #[inline]
     fn before_change_of(&mut self, slot: Slot) {
-        if !self.state.watchers.is_empty() || self.keyspace.tracking().is_on() {
+        if self.is_watched() {
             let key = self.block(slot).key().to_vec();
             self.before_change(&key);
         }
@@ -124,6 +125,12 @@ impl<'a> Part<'a> {
         value: NewValue<'_>,
     ) -> Raw {
         self.before_change_of(slot);
+        if let (None, NewValue::Inline { bytes, raw }) = (expire_at, &value)
+            // SAFETY: as below.
+            && unsafe { block::overwrite(base_of(slot.raw()), clock, bytes, *raw) }
+        {
+            return slot.raw();
+        }
         let next_expire = value.next_expire();
         // SAFETY: a live block of this arena, to which `&mut self` excludes references; the value comes from outside.
         let changed = unsafe {

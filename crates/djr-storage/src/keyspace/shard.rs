@@ -86,6 +86,12 @@ impl Shard {
         std::mem::forget(self.lock.lock());
     }
 
+    /// As [`lock`](Self::lock), but only if it is free. Whether it has the lock.
+    #[inline]
+    pub(super) fn try_lock(&self) -> bool {
+        self.lock.try_lock().map(std::mem::forget).is_some()
+    }
+
     /// As [`lock`](Self::lock), but gives up after `patience`. Whether it has the lock.
     #[inline]
     pub(super) fn try_lock_for(&self, patience: std::time::Duration) -> bool {

@@ -307,11 +307,9 @@ fn threads_do_not_disturb_each_other() {
                         [random % 500, random / 1000 % 500].map(|number| format!("key:{number}"));
                     let [a, b] = [0, 1].map(|at| keyspace.key(names[at].as_bytes()));
                     let turn = keyspace.pin();
-                    for key in [a, b] {
-                        keyspace.prefetch_bucket(&turn, 0, key.hash);
-                    }
-                    for key in [a, b] {
-                        keyspace.prefetch_entry(&turn, 0, key.hash);
+                    for home in [a, b].map(|key| keyspace.prefetch(&turn, 0, key.hash)) {
+                        home.and_then(Home::prefetch_entry)
+                            .and_then(Home::prefetch_entry);
                     }
                     let both = keyspace.footprint(a.hash).union(keyspace.footprint(b.hash));
                     match random >> 40 & 15 {

@@ -54,7 +54,7 @@ use array::Array;
 pub use bucket::Raw;
 use bucket::SLOTS;
 pub use memory::prefault_memory;
-pub use view::{EpochGuard, TableView};
+pub use view::{EpochGuard, Home, TableView};
 
 /// Hash table of addresses. See the [module](self) for its design.
 ///

@@ -232,8 +232,9 @@ fn run_against_model(hashing: Hashing, ops: &[Op]) {
         numbers.check();
         let guard = EpochGuard::pin();
         for key in [0, 1, 7] {
-            view.prefetch_bucket(hashing.hash(key));
-            view.peek_prefetch_entry(&guard, hashing.hash(key));
+            if let Some(home) = view.prefetch(&guard, hashing.hash(key)) {
+                home.prefetch_entry();
+            }
         }
         assert_eq!(numbers.table.len(), model.len());
     }
@@ -462,8 +463,9 @@ fn views_survive_whatever_the_owner_does() {
                     let guard = EpochGuard::pin();
                     for _ in 0..16 {
                         key = (key + 7) % keys;
-                        view.prefetch_bucket(hashing.hash(key));
-                        view.peek_prefetch_entry(&guard, hashing.hash(key));
+                        if let Some(home) = view.prefetch(&guard, hashing.hash(key)) {
+                            home.prefetch_entry();
+                        }
                     }
                 }
             });

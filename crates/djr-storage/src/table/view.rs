@@ -123,46 +123,67 @@ impl TableView {
         TableView { shared }
     }
 
-    /// Prefetches the bucket of a key with this hash. Reads nothing but the view itself, so it
-    /// needs no guard.
+    /// Finds the bucket of a key with this hash, and prefetches it. `None`: the owner is just changing the array.
     #[inline]
-    pub fn prefetch_bucket(&self, hash: u64) {
-        let hash = hash as u32;
-        let (base, geometry) = self.shared.place_of(hash).get();
-        // If the owner is just changing the place, base and geometry may not fit together: a
-        // useless line is prefetched.
-        prefetch_line(
-            base.addr()
-                .wrapping_add(geometry.locate(hash).0 as usize * size_of::<Bucket>()),
-        );
-    }
-
-    /// Prefetches the first two cache lines of the element with this hash, if its bucket has it; if
-    /// it may have gone on to the next bucket, that one. Call it when
-    /// [`TableView::prefetch_bucket`] has had time to bring the bucket: about ten keys later.
-    #[inline]
-    pub fn peek_prefetch_entry(&self, _guard: &EpochGuard, hash: u64) {
+    pub fn prefetch<'g>(&self, _guard: &'g EpochGuard, hash: u64) -> Option<Home<'g>> {
         let hash = hash as u32;
         let sequence = self.shared.sequence.load(Acquire);
         let (base, geometry) = self.shared.place_of(hash).get();
         fence(Acquire);
         if sequence & 1 != 0 || self.shared.sequence.load(Relaxed) != sequence {
-            return;
+            return None;
         }
         let (home, tag) = geometry.locate(hash);
-        let Some(base) = NonNull::new(base) else {
-            return;
-        };
         // SAFETY: base and geometry were published together (the sequence number did not change),
         // so `home` is a bucket of that array. The array is alive: it was published after the guard
         // was pinned or not yet replaced then, and since then it cannot be freed while the guard
-        // lives. Its memory is only written as atomics.
-        let bucket = unsafe { base.add(home as usize).as_ref() };
-        if let Some(raw) = bucket.peek(tag) {
+        // lives.
+        let bucket = unsafe { NonNull::new(base)?.add(home as usize).as_ref() };
+        prefetch_line(std::ptr::from_ref(bucket).addr());
+        Some(Home {
+            bucket,
+            tag,
+            behind: geometry.homes - home - 1,
+        })
+    }
+}
+
+/// A bucket in which a key would have been found. Alive as long as the guard, but perhaps no
+/// longer part of the table.
+#[derive(Clone, Copy)]
+pub struct Home<'g> {
+    bucket: &'g Bucket,
+    tag: u32,
+    /// At least so many buckets are behind it in its array.
+    behind: u32,
+}
+
+impl Home<'_> {
+    /// Prefetches the first cache lines of the element that the bucket was looked up for, if it has
+    /// it. If it may have gone on to the next bucket, that one is prefetched: come again with what
+    /// is returned. Call it when the bucket has had time to come: about ten keys later.
+    #[inline]
+    pub fn prefetch_entry(self) -> Option<Self> {
+        // Its memory is only written as atomics.
+        if let Some(raw) = self.bucket.peek(self.tag) {
+            // What is usually read: ninety bytes, which may touch three lines.
             prefetch_line(raw.address());
-            prefetch_line(raw.address() + size_of::<Bucket>());
-        } else if bucket.is_full() {
-            prefetch_line(base.addr().get() + (home as usize + 1) * size_of::<Bucket>());
+            prefetch_line(raw.address() + 64);
+            if raw.address() % 64 > 40 {
+                prefetch_line(raw.address() + 128);
+            }
+            return None;
         }
+        if !self.bucket.is_full() || self.behind == 0 {
+            return None;
+        }
+        // SAFETY: there is a bucket behind it in the array that this one is in, and is alive with it.
+        let bucket = unsafe { NonNull::from_ref(self.bucket).add(1).as_ref() };
+        prefetch_line(std::ptr::from_ref(bucket).addr());
+        Some(Home {
+            bucket,
+            tag: self.tag,
+            behind: self.behind - 1,
+        })
     }
 }

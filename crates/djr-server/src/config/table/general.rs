@@ -98,7 +98,7 @@ pub(super) const MONITORING: Section = Section {
     title: "Monitoring and events",
     parameters: rows! {
         "notify-keyspace-events" = "", special(&specials::EVENT_CLASSES), Live,
-            "The keyspace events that are published.", .later("pub/sub");
+            "The keyspace events that are published.", .apply(live::notify_keyspace_events);
         "slowlog-log-slower-than" | "commandlog-execution-slower-than" = "10000", integer(-1, LONG), Live,
             "Commands that take more microseconds are noted by SLOWLOG; -1 for none.", .later("SLOWLOG");
         "slowlog-max-len" | "commandlog-slow-execution-max-len" = "128", integer(0, LONG), Live,

@@ -144,6 +144,40 @@ pub(in crate::keyspace) fn create(
     (base, memory)
 }
 
+/// Overwrites a short string without a deadline by one of the same length, the usual case of a cache that is written again.
+/// Nothing but clock and value changes then. `false`: it is not such a one, and nothing was done.
+///
+/// # Safety
+/// As [`rewrite`].
+#[inline]
+pub(in crate::keyspace) unsafe fn overwrite(
+    base: NonNull<u8>,
+    clock: u32,
+    bytes: &[u8],
+    raw: bool,
+) -> bool {
+    // SAFETY: alive; the reference is gone before anything is written.
+    let shape = unsafe { Block::new(base) }.shape();
+    if shape.meta & (DEADLINE | FORM_MASK | RAW) != FORM_INLINE
+        || raw
+        || shape.value_len != bytes.len()
+    {
+        return false;
+    }
+    // SAFETY: the value's place is as long as the bytes, which come from outside.
+    unsafe {
+        base.cast::<AtomicU32>()
+            .as_ref()
+            .store(shape.meta & !CLOCK_MASK | clock, Relaxed);
+        ptr::copy_nonoverlapping(
+            bytes.as_ptr(),
+            base.as_ptr().add(shape.value_at),
+            bytes.len(),
+        );
+    }
+    true
+}
+
 /// Gives clock, deadline and value anew; the key stays. In place if the block has the right size, else in a new block: the
 /// old one is freed then. Returns the block to use.
 ///
