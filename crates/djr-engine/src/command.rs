@@ -350,7 +350,7 @@ fn categories(spec: &CommandSpec, is_subcommand: bool) -> Vec<&'static str> {
     );
     if matches!(spec.group, crate::spec::Group::Scripting) {
         // What a script does is judged command by command.
-        names.retain(|name| !matches!(*name, "read" | "write"));
+        names.retain(|name| *name != "read");
     }
     if !spec.flags.has(Flags::FAST) {
         names.push("slow");

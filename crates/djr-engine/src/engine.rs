@@ -10,7 +10,7 @@ use crate::effect::{Effect, EffectLog, Effects};
 use crate::keys::each_key;
 use crate::notify::Events;
 use crate::registry::{Registry, Resolved};
-use crate::script::Scripts;
+use crate::script::{Functions, Scripts};
 use crate::settings::Settings;
 use crate::spec::{Flags, Reach, Read, Run, Write};
 use crate::stats::Lookups;
@@ -26,6 +26,8 @@ pub struct Engine {
     pub settings: Settings,
     /// The scripts that clients have sent.
     pub scripts: Scripts,
+    /// The libraries of functions that clients have loaded.
+    pub functions: Functions,
 }
 
 /// What one worker needs to execute commands: memory that is used again, counters, random numbers.
@@ -251,7 +253,7 @@ impl Engine {
     pub fn open(&self, footprint: Footprint, now: UnixMillis) -> Result<Access<'_>, CommandError> {
         loop {
             if self.scripts.running().is_busy() && footprint != Footprint::NONE {
-                return Err(crate::script::BUSY);
+                return Err(self.scripts.running().busy_error());
             }
             if let Some(access) = self.keyspace.try_open(footprint, now, PATIENCE) {
                 return Ok(access);

@@ -140,6 +140,7 @@ impl Bench {
             registry: registry(),
             settings: Default::default(),
             scripts: Default::default(),
+            functions: Default::default(),
         }))
     }
 

@@ -161,6 +161,7 @@ impl Server {
                 registry,
                 settings: Default::default(),
                 scripts: Default::default(),
+                functions: Default::default(),
             },
             server_commands: commands::runs(registry),
             persistence: Persistence::default(),

@@ -4,7 +4,6 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use djr_engine::command::Command;
-use djr_engine::script::BUSY;
 use djr_engine::spec::{Flags, Run};
 use djr_engine::{Args, CommandError, Engine, Executor, Prepared, Reply};
 use djr_protocol::{Batch, Limits};
@@ -443,7 +442,7 @@ fn check_activity(core: &Core, command: &Command) -> Result<(), CommandError> {
         ));
     }
     if gate & Gate::BUSY != 0 && !command.flags.has(Flags::ALLOW_BUSY) {
-        return Err(BUSY);
+        return Err(core.shared.engine.scripts.running().busy_error());
     }
     Ok(())
 }
@@ -501,7 +500,8 @@ pub(crate) fn execute_while_busy(
         });
         if opens_keyspace {
             let mut reply = Reply::new(out, session.version);
-            refuse(core, None, &BUSY, &mut reply, true);
+            let busy = shared.engine.scripts.running().busy_error();
+            refuse(core, None, &busy, &mut reply, true);
         } else {
             let mut stopwatch = Stopwatch::new();
             execute_checked(

@@ -148,6 +148,12 @@ pub(super) fn memory(report: &mut Report<'_>) {
         report.field("total_system_memory", total);
         report.field("total_system_memory_human", human(total));
     }
+    let (libraries, functions) = shared.engine.functions.counts();
+    report.field("used_memory_scripts_eval", shared.engine.scripts.bytes());
+    report.field("number_of_cached_scripts", shared.engine.scripts.len());
+    report.field("number_of_functions", functions);
+    report.field("number_of_libraries", libraries);
+    report.field("used_memory_functions", shared.engine.functions.bytes());
     report.field("maxmemory", shared.config.maxmemory());
     report.field("maxmemory_human", human(shared.config.maxmemory()));
     report.field("maxmemory_policy", shared.config.maxmemory_policy());
