@@ -4,6 +4,7 @@ use djr_storage::keyspace::{Access, Db, DbMut, EntryRef, Expire, Key, UnixMillis
 use djr_storage::types::Object;
 use djr_storage::value::{StringRef, Value, ValueRef};
 
+use crate::blocking::Blocking;
 use crate::effect::{Effects, Rewritten};
 use crate::engine::Engine;
 use crate::notify::{Events, Notify};
@@ -92,6 +93,7 @@ pub struct WriteContext<'a, 'k> {
     pub rng: &'a mut Rng,
     pub(crate) lookups: &'a Lookups,
     pub(crate) effects: &'a mut Effects,
+    pub(crate) blocking: &'a mut Blocking,
     pub(crate) events: &'a Events,
     pub(crate) removed: bool,
 }
@@ -210,11 +212,26 @@ impl WriteContext<'_, '_> {
         self.notify(Notify::NEW, "new", key.bytes);
     }
 
+    /// Tells that a key was set to a string, and whether it was there before.
+    #[inline]
+    pub(crate) fn notify_set(&self, key: Key<'_>, was_there: bool) {
+        if !was_there {
+            self.notify_new(key);
+        }
+        self.notify(Notify::STRING, "set", key.bytes);
+    }
+
+    /// Tells that a key was removed.
+    #[inline]
+    pub(crate) fn notify_del(&self, key: Key<'_>) {
+        self.notify(Notify::GENERIC, "del", key.bytes);
+    }
+
     /// Tells what happened to a key in the last [`update`](Self::update), and `del` if that removed it.
     pub fn notify_update(&self, class: Notify, name: &'static str, key: Key<'_>) {
         self.notify(class, name, key.bytes);
         if self.removed {
-            self.notify(Notify::GENERIC, "del", key.bytes);
+            self.notify_del(key);
         }
     }
 

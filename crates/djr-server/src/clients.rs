@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
+use djr_engine::blocking::Waiter;
 use parking_lot::Mutex;
 
 use crate::tracking::Tracker;
@@ -44,6 +45,8 @@ pub(crate) struct ClientInfo {
     pub(crate) tracker: Mutex<Option<Arc<Tracker>>>,
     pub(crate) no_evict: AtomicBool,
     pub(crate) no_touch: AtomicBool,
+    /// The wait that it is in.
+    pub(crate) waiter: Mutex<Option<Arc<Waiter>>>,
     pub(crate) names: Mutex<Names>,
 }
 
@@ -113,6 +116,7 @@ impl Clients {
             tracker: Mutex::default(),
             no_evict: AtomicBool::new(false),
             no_touch: AtomicBool::new(false),
+            waiter: Mutex::default(),
             names: Mutex::new(Names {
                 user: "default".into(),
                 ..Names::default()
@@ -132,7 +136,7 @@ impl Clients {
         was_there
     }
 
-    /// The client with this number.
+    /// A client by its id.
     pub(crate) fn get(&self, id: u64) -> Option<Arc<ClientInfo>> {
         self.by_id.lock().get(&id).cloned()
     }

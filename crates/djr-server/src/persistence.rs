@@ -9,12 +9,10 @@ use djr_engine::registry::Resolved;
 use djr_engine::{Args, CommandError, EffectLog, Engine, Executor, OwnedRequest, Reply, Shell};
 use djr_protocol::RespVersion;
 use djr_storage::aof::{
-    AofConfig, Log, LogError, OnDurable, RecoveryMode, RecoveryReport, ReplayedCommand,
-    RewriteWriter, recover,
+    AofConfig, Log, LogError, OnDurable, RecoveryMode, RecoveryReport, ReplayedCommand, recover,
 };
 use djr_storage::disk::{Disk, OsDisk};
-use djr_storage::keyspace::{EntryRef, Footprint};
-use djr_storage::value::{INTEGER_TEXT_SIZE_MAX, format_integer};
+use djr_storage::keyspace::Footprint;
 
 use crate::clock;
 use crate::shared::{Gate, Shared};
@@ -166,41 +164,16 @@ fn write_base(engine: &Engine, log: &Log) -> Result<(), LogError> {
             if failure.is_some() {
                 return;
             }
-            failure = write_entry(&mut writer, db, entry).err();
+            entry.rewrite(&mut |words| {
+                if failure.is_none() {
+                    failure = writer.write_command(db, words).err();
+                }
+            });
         });
     }
     match failure {
         Some(error) => Err(error),
         None => writer.finish(),
-    }
-}
-
-/// Writes an entry as the commands that make it.
-fn write_entry(
-    writer: &mut RewriteWriter<'_>,
-    db: u32,
-    entry: EntryRef<'_>,
-) -> Result<(), LogError> {
-    let key = entry.key();
-    let mut buffer = [0; INTEGER_TEXT_SIZE_MAX];
-    let deadline = entry
-        .expire_at()
-        .map(|deadline| format_integer(deadline, &mut buffer));
-    if let (Some(string), Some(deadline)) = (entry.as_string(), deadline) {
-        let mut buffer = [0; INTEGER_TEXT_SIZE_MAX];
-        let string = string.to_bytes(&mut buffer);
-        return writer.write_command(db, &[b"SET", key, string, b"PXAT", deadline]);
-    }
-    let mut result = Ok(());
-    entry.value().rewrite(key, &mut |words| {
-        if result.is_ok() {
-            result = writer.write_command(db, words);
-        }
-    });
-    result?;
-    match deadline {
-        Some(deadline) => writer.write_command(db, &[b"PEXPIREAT", key, deadline]),
-        None => Ok(()),
     }
 }
 

@@ -155,8 +155,8 @@ impl Server {
             engine: Engine {
                 keyspace: Keyspace::new(KeyspaceOptions {
                     dbs: config.databases(),
+                    shards: shards_for(threads),
                     hash_seed: (seed(), seed()),
-                    ..KeyspaceOptions::default()
                 }),
                 registry,
                 settings: Default::default(),
@@ -354,6 +354,7 @@ impl Server {
                 result = Err(StopError::Panic);
             }
         }
+        crate::worker::give_back_undelivered(&self.shared);
         if let Some(log) = self.shared.log() {
             log.stop();
             if let Some(thread) = self.log_thread.take()
@@ -409,6 +410,12 @@ fn control(shared: &Shared) {
             .persistence
             .compact_if_due(shared, percentage, min_size);
     }
+}
+
+/// Shards of the keyspace: so many that workers seldom meet, and no more, so that their heads stay in the cache.
+fn shards_for(threads: usize) -> u32 {
+    let shards = threads.saturating_mul(16).next_power_of_two();
+    shards.clamp(16, 64) as u32
 }
 
 /// 64 random bits of the system.

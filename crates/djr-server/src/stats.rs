@@ -19,6 +19,8 @@ pub(crate) struct WorkerStats {
     pub(crate) turns: Counter,
     /// Connections closed because their output buffer or query buffer grew past its limit.
     pub(crate) limit_disconnections: Counter,
+    /// Elements given back that had been taken for clients which were gone before they could be told.
+    pub(crate) returned_pops: Counter,
     pub(crate) lookups: std::sync::Arc<djr_engine::stats::Lookups>,
     /// Error replies by their code (the first word).
     pub(crate) error_codes: parking_lot::Mutex<std::collections::BTreeMap<String, u64>>,
@@ -36,6 +38,12 @@ pub(crate) struct CommandStats {
 }
 
 impl WorkerStats {
+    /// Counts a read that brought so many bytes.
+    pub(crate) fn count_read(&self, bytes: usize) {
+        self.reads.add(1);
+        self.bytes_in.add(bytes as u64);
+    }
+
     pub(crate) fn new(commands: usize) -> Self {
         Self {
             commands: (0..commands).map(|_| CommandStats::default()).collect(),
@@ -49,6 +57,7 @@ impl WorkerStats {
             writes: Counter::default(),
             turns: Counter::default(),
             limit_disconnections: Counter::default(),
+            returned_pops: Counter::default(),
             lookups: Default::default(),
             error_codes: Default::default(),
         }
@@ -72,6 +81,7 @@ impl WorkerStats {
             &self.bytes_out,
             &self.expired_active,
             &self.errors,
+            &self.returned_pops,
             &self.reads,
             &self.writes,
             &self.turns,

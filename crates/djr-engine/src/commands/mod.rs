@@ -1,9 +1,15 @@
 //! All data commands, a directory a family, a file a command or tight group.
 
 pub mod generic;
+pub mod geo;
+pub mod hash;
+pub mod list;
 pub mod scripting;
+pub mod sorted_set;
 pub mod string;
 
+#[cfg(test)]
+mod events_tests;
 mod expiration;
 mod prelude;
 
@@ -12,5 +18,12 @@ pub(crate) use generic::scan_footprint;
 use crate::spec::CommandSpec;
 
 /// The families of this crate. The server adds its own to make the registry.
-pub static FAMILIES: &[&[&CommandSpec]] =
-    &[string::COMMANDS, generic::COMMANDS, scripting::COMMANDS];
+pub static FAMILIES: &[&[&CommandSpec]] = &[
+    string::COMMANDS,
+    list::COMMANDS,
+    hash::COMMANDS,
+    sorted_set::COMMANDS,
+    geo::COMMANDS,
+    generic::COMMANDS,
+    scripting::COMMANDS,
+];

@@ -2,7 +2,7 @@
 
 pub(super) use crate::context::{ReadContext, WriteContext, string_of};
 pub(super) use crate::spec::{Access, Arg, CommandSpec, Flags, Group, Reach, Run};
-pub(super) use crate::{Args, CommandError, Effect, Reply};
+pub(super) use crate::{Args, CommandError, Effect, Notify, Reply};
 pub(super) use djr_storage::keyspace::{Expire, Key, StringForm, UnixMillis};
 pub(super) use djr_storage::value::{INTEGER_TEXT_SIZE_MAX, StringRef, format_integer};
 

@@ -288,9 +288,15 @@ impl Running {
 }
 
 /// What commands are answered while a script runs too long.
-pub const BUSY: CommandError = CommandError::text(
+const BUSY: CommandError = CommandError::text(
     "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",
 );
+
+/// Whether a command was refused because a script or function runs too long.
+pub fn is_busy(error: &CommandError) -> bool {
+    *error == BUSY || *error == BUSY_FUNCTION
+}
+
 const BUSY_FUNCTION: CommandError = CommandError::text(
     "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE.",
 );

@@ -46,7 +46,7 @@ pub use functions::{Function, Functions, Libraries, Library};
 pub use interpreter::Interpreter;
 pub use shebang::Flags as ScriptFlags;
 
-pub use cache::BUSY;
+pub use cache::is_busy;
 pub(crate) use interpreter::check_syntax;
 pub(crate) use libraries::load_library;
 pub(crate) use run::{eval, eval_ro, evalsha, evalsha_ro, fcall, fcall_ro};

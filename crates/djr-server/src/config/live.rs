@@ -147,9 +147,21 @@ pub(crate) fn apply_all(shared: &Shared) {
 const MAXMEMORY_POLICY: Number = Number::of("maxmemory-policy");
 const LFU_LOG_FACTOR: Number = Number::of("lfu-log-factor");
 const LFU_DECAY_TIME: Number = Number::of("lfu-decay-time");
-const NOTIFY_KEYSPACE_EVENTS: Number = Number::of("notify-keyspace-events");
 const BULK_LEN_MAX: Number = Number::of("proto-max-bulk-len");
 const BUSY_REPLY_THRESHOLD: Number = Number::of("busy-reply-threshold");
+const NOTIFY_KEYSPACE_EVENTS: Number = Number::of("notify-keyspace-events");
+const LIST_MAX_LISTPACK_SIZE: Number = Number::of("list-max-listpack-size");
+const LIST_COMPRESS_DEPTH: Number = Number::of("list-compress-depth");
+const HASH_MAX_LISTPACK_ENTRIES: Number = Number::of("hash-max-listpack-entries");
+const HASH_MAX_LISTPACK_VALUE: Number = Number::of("hash-max-listpack-value");
+const SET_MAX_INTSET_ENTRIES: Number = Number::of("set-max-intset-entries");
+const SET_MAX_LISTPACK_ENTRIES: Number = Number::of("set-max-listpack-entries");
+const SET_MAX_LISTPACK_VALUE: Number = Number::of("set-max-listpack-value");
+const ZSET_MAX_LISTPACK_ENTRIES: Number = Number::of("zset-max-listpack-entries");
+const ZSET_MAX_LISTPACK_VALUE: Number = Number::of("zset-max-listpack-value");
+const STREAM_NODE_MAX_BYTES: Number = Number::of("stream-node-max-bytes");
+const STREAM_NODE_MAX_ENTRIES: Number = Number::of("stream-node-max-entries");
+const HLL_SPARSE_MAX_BYTES: Number = Number::of("hll-sparse-max-bytes");
 
 /// Descriptors that are not clients: files, listeners, epoll.
 const RESERVED_FILES: u64 = 32;
@@ -225,6 +237,34 @@ pub(super) fn notify_keyspace_events(shared: &Shared) -> Result<(), Refusal> {
     let classes = Notify::parse(&classes).unwrap_or(Notify::NONE);
     let setting = &shared.engine.settings.notify_keyspace_events;
     setting.set(classes.bits());
+    Ok(())
+}
+
+/// Up to which size values are kept packed.
+pub(super) fn encodings(shared: &Shared) -> Result<(), Refusal> {
+    let settings = &shared.engine.settings;
+    for (setting, number) in [
+        (&settings.list_max_listpack_size, LIST_MAX_LISTPACK_SIZE),
+        (&settings.list_compress_depth, LIST_COMPRESS_DEPTH),
+        (
+            &settings.hash_max_listpack_entries,
+            HASH_MAX_LISTPACK_ENTRIES,
+        ),
+        (&settings.hash_max_listpack_value, HASH_MAX_LISTPACK_VALUE),
+        (&settings.set_max_intset_entries, SET_MAX_INTSET_ENTRIES),
+        (&settings.set_max_listpack_entries, SET_MAX_LISTPACK_ENTRIES),
+        (&settings.set_max_listpack_value, SET_MAX_LISTPACK_VALUE),
+        (
+            &settings.zset_max_listpack_entries,
+            ZSET_MAX_LISTPACK_ENTRIES,
+        ),
+        (&settings.zset_max_listpack_value, ZSET_MAX_LISTPACK_VALUE),
+        (&settings.stream_node_max_bytes, STREAM_NODE_MAX_BYTES),
+        (&settings.stream_node_max_entries, STREAM_NODE_MAX_ENTRIES),
+        (&settings.hll_sparse_max_bytes, HLL_SPARSE_MAX_BYTES),
+    ] {
+        setting.set(shared.config.number(number) as u64);
+    }
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use std::os::unix::ffi::OsStrExt;
 
+use djr_engine::Notify;
 use djr_storage::value::parse_integer;
 
 use super::value::{Refusal, Value, bounded, memory, one_of};
@@ -273,53 +274,16 @@ pub(crate) fn output_limits(value: &Value) -> [[u64; 3]; 3] {
     limits
 }
 
-/// The classes of keyspace events, in the order in which Redis prints them, with their bits.
-const EVENTS: &[(u8, i64)] = &[
-    (b'g', 1 << 2),
-    (b'$', 1 << 3),
-    (b'l', 1 << 4),
-    (b's', 1 << 5),
-    (b'h', 1 << 6),
-    (b'z', 1 << 7),
-    (b'x', 1 << 8),
-    (b'e', 1 << 9),
-    (b't', 1 << 10),
-    (b'd', 1 << 13),
-    (b'K', 1 << 0),
-    (b'E', 1 << 1),
-    (b'm', 1 << 11),
-    (b'n', 1 << 14),
-];
-
-/// `A`: all of `g$lshzxetd`.
-const EVENTS_ALL: i64 = 0b0010_0111_1111_1100;
-
 /// Classes of keyspace events, as a set of bits.
 pub(crate) static EVENT_CLASSES: Special = Special {
     syntax: "letters of Ag$lshzxeKEtmdn",
-    parse: |words, _| {
-        words[0]
-            .iter()
-            .try_fold(0, |bits, letter| match letter {
-                b'A' => Ok(bits | EVENTS_ALL),
-                letter => EVENTS
-                    .iter()
-                    .find(|(name, _)| name == letter)
-                    .map(|(_, bit)| bits | bit)
-                    .ok_or(Refusal::Borrowed(
-                        "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.",
-                    )),
-            })
-            .map(Value::Number)
+    parse: |words, _| match Notify::parse(words[0]) {
+        Some(notify) => Ok(Value::Number(notify.bits() as i64)),
+        None => Err("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.".into()),
     },
     print: |value| {
-        let bits = value.number();
-        let all = bits & EVENTS_ALL == EVENTS_ALL;
-        let letters = EVENTS
-            .iter()
-            .filter(|(_, bit)| bits & bit != 0 && !(all && EVENTS_ALL & bit != 0))
-            .map(|(letter, _)| *letter);
-        all.then_some(b'A').into_iter().chain(letters).collect()
+        let notify = Notify::from_bits(value.number() as u64);
+        notify.to_string().into_bytes()
     },
     lines: |value| vec![vec![(EVENT_CLASSES.print)(value)]],
     ..NUMBER
@@ -456,6 +420,8 @@ mod tests {
     #[case(&EVENT_CLASSES, "KEA", "", "AKE")]
     #[case(&EVENT_CLASSES, "KE$gx", "", "g$xKE")]
     #[case(&EVENT_CLASSES, "", "", "")]
+    #[case(&EVENT_CLASSES, "KEAmn", "", "AKEm")]
+    #[case(&EVENT_CLASSES, "KEnmg", "", "gnKEm")]
     #[case(&HZ, "1000", "", "500")]
     #[case(&MEMORY_OR_PERCENT, "5%", "", "5%")]
     #[case(&MEMORY_OR_PERCENT, "1kb", "", "1024")]

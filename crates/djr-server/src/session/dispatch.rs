@@ -30,7 +30,7 @@ pub(crate) struct Requests {
 
 /// What is known of the requests just ahead of the one that runs. Preparing them goes on between the commands, so that the
 /// memory works while the commands do.
-struct Ahead<'t> {
+pub(crate) struct Ahead<'t> {
     /// By the request's index in the batch, modulo its size.
     ring: [(Prepared, Option<Home<'t>>); BUCKETS_AHEAD],
     turn: &'t Turn,
@@ -38,28 +38,34 @@ struct Ahead<'t> {
 }
 
 impl<'t> Ahead<'t> {
-    fn new(turn: &'t Turn, db: u32) -> Self {
-        Self {
+    /// Prepares the first requests of a batch in a session of `db`, and has the buckets of their keys loaded.
+    pub(crate) fn new(
+        requests: &Requests,
+        input: &[u8],
+        engine: &Engine,
+        turn: &'t Turn,
+        db: u32,
+    ) -> Self {
+        let mut ahead = Self {
             ring: [(Prepared::default(), None); BUCKETS_AHEAD],
             turn,
             db,
+        };
+        for index in 0..requests.batch.len().min(BUCKETS_AHEAD) {
+            ahead.prepare(index, &requests.batch, input, engine);
         }
+        ahead
+    }
+
+    /// Has the entries of the first requests loaded. Some time after [`new`](Self::new), and before they run.
+    pub(crate) fn prefetch_entries(&mut self) {
+        (0..ENTRIES_AHEAD).for_each(|index| self.prefetch_entry(index));
+        (0..STRAYS_AHEAD).for_each(|index| self.prefetch_entry(index));
     }
 
     /// What is known of request `index`, which runs now; goes on with those behind it.
     #[inline(always)]
     fn advance(&mut self, index: usize, batch: &Batch, input: &[u8], engine: &Engine) -> Prepared {
-        if index == 0 {
-            for ahead in 0..BUCKETS_AHEAD {
-                self.prepare(ahead, batch, input, engine);
-            }
-            for ahead in 0..ENTRIES_AHEAD {
-                self.prefetch_entry(ahead);
-            }
-            for ahead in 0..STRAYS_AHEAD {
-                self.prefetch_entry(ahead);
-            }
-        }
         let (prepared, _) = self.ring[index % BUCKETS_AHEAD];
         self.prefetch_entry(index + STRAYS_AHEAD);
         self.prefetch_entry(index + ENTRIES_AHEAD);
@@ -129,7 +135,7 @@ impl Stopwatch {
 }
 
 impl Requests {
-    /// Executes the requests in `input` one after the other; replies go to `out`. Returns how many were executed: fewer than
+    /// Executes the requests in `input`, the first of which are prepared in `ahead`, one after the other; replies go to `out`. Returns how many were executed: fewer than
     /// there are, if the session ends or must wait.
     #[expect(
         clippy::too_many_arguments,
@@ -139,7 +145,7 @@ impl Requests {
         &mut self,
         input: &[u8],
         engine: &Engine,
-        turn: Option<&Turn>,
+        ahead: &mut Ahead<'_>,
         core: &mut Core,
         executor: &mut Executor,
         session: &mut Session,
@@ -147,20 +153,16 @@ impl Requests {
     ) -> usize {
         let (batch, count) = (&self.batch, self.batch.len());
         let mut stopwatch = Stopwatch::new();
-        let mut ahead = turn
-            .filter(|_| count > 1)
-            .map(|turn| Ahead::new(turn, session.db));
         let mut direct = core.gate == 0 && session.is_plain();
+        let mut executed = count;
         for index in 0..count {
             let mut args = Args::new(batch.request(index, input));
-            let prepared = match &mut ahead {
-                Some(ahead) => ahead.advance(index, batch, input, engine),
-                None => engine.prepare(&args),
-            };
+            let prepared = ahead.advance(index, batch, input, engine);
             args = prepared.hashed(args);
             if let Some(command) = prepared.command
                 && direct
                 && matches!(command.run, Run::Read(_) | Run::Write(_))
+                && !command.blocks
                 && command.accepts(args.len())
             {
                 stopwatch.count(core, command.id);
@@ -187,9 +189,9 @@ impl Requests {
                     &mut stopwatch,
                     out,
                 );
-                if session.postponed || session.close {
-                    stopwatch.stop(core);
-                    return index + usize::from(!session.postponed);
+                if session.is_held() || session.close {
+                    executed = index + usize::from(!session.postponed);
+                    break;
                 }
                 direct = core.gate == 0 && session.is_plain();
             }
@@ -206,11 +208,11 @@ impl Requests {
             session.info.last_command.store(stopwatch.command, Relaxed);
         }
         session.info.active_ms.store(core.now as u64, Relaxed);
-        session
-            .info
-            .commands
-            .store(session.info.commands.load(Relaxed) + count as u64, Relaxed);
-        count
+        session.info.commands.store(
+            session.info.commands.load(Relaxed) + executed as u64,
+            Relaxed,
+        );
+        executed
     }
 }
 
@@ -477,7 +479,7 @@ pub(crate) fn execute_while_busy(
 ) {
     let shared = core.shared.clone();
     let mut batch = Batch::new();
-    while !connection.session.close && !connection.session.postponed {
+    while !connection.session.close && !connection.session.is_held() {
         batch.clear();
         let limits = match connection.session.authenticated {
             true => shared.config.request_limits(),

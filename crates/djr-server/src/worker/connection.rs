@@ -1,11 +1,14 @@
 //! One connection: its socket, what came in and is not a whole request yet, what goes out.
 
+use std::collections::VecDeque;
 use std::io::{self, Read, Write};
+use std::sync::atomic::Ordering::Relaxed;
 
 use djr_protocol::RequestDecoder;
 use djr_storage::aof::Offset;
 
 use super::driver::Stream;
+use super::waits::Undelivered;
 use crate::session::Session;
 
 /// A buffer of replies that a burst made larger than this is given back after its use.
@@ -21,6 +24,8 @@ pub(crate) struct Connection {
     /// Replies not written yet, from `out_written` on.
     pub(crate) out: Vec<u8>,
     pub(crate) out_written: usize,
+    /// What was taken for replies among them, in their order.
+    pub(crate) undelivered: VecDeque<Undelivered>,
     /// Since when the replies are above the soft limit, in milliseconds since 1970; 0: they are not.
     pub(crate) above_limit_since: i64,
     /// The replies may go out once the log is durable up to here.
@@ -57,6 +62,7 @@ impl Connection {
             input: Vec::new(),
             out: Vec::new(),
             out_written: 0,
+            undelivered: VecDeque::new(),
             above_limit_since: 0,
             wait_for: 0,
             queued: false,
@@ -90,9 +96,25 @@ impl Connection {
         }
     }
 
+    /// Counts what was read.
+    pub(crate) fn count_in(&self, count: usize) {
+        let info = &self.session.info;
+        info.bytes_in
+            .store(info.bytes_in.load(Relaxed) + count as u64, Relaxed);
+    }
+
     /// Bytes of replies that wait for the socket.
     pub(crate) fn out_len(&self) -> usize {
         self.out.len() - self.out_written
+    }
+
+    /// Takes what was taken for replies that the socket has not accepted as a whole.
+    pub(super) fn take_undelivered(&mut self) -> impl Iterator<Item = Undelivered> {
+        let written = self.out_written;
+        let undelivered = std::mem::take(&mut self.undelivered);
+        undelivered
+            .into_iter()
+            .filter(move |undelivered| undelivered.end > written)
     }
 
     /// Writes what the socket takes. `Ok(true)`: all is out. An error: the peer is gone.
@@ -110,6 +132,7 @@ impl Connection {
             }
         }
         self.out_written = 0;
+        self.undelivered.clear();
         let mut out = std::mem::take(&mut self.out);
         if out.capacity() <= OUT_KEPT_MAX && out.capacity() > 0 {
             out.clear();

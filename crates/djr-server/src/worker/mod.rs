@@ -14,6 +14,7 @@ mod connection;
 mod driver;
 mod mailbox;
 mod push;
+mod waits;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -25,7 +26,7 @@ use djr_engine::engine::log_expiry;
 use djr_engine::notify::Events;
 use djr_engine::spec::Flags;
 use djr_engine::{EffectLog, Executor};
-use djr_protocol::Limits;
+use djr_protocol::{Limits, ProtocolError};
 use djr_storage::aof::{FsyncPolicy, Log, Offset};
 use djr_storage::keyspace::{Turn, UnixMillis, WatchFlag};
 
@@ -33,16 +34,20 @@ pub(crate) use connection::{Connection, ReadOutcome};
 pub(crate) use driver::{Accepted, Driver, Listener, Peer, Ready, Stream};
 pub(crate) use mailbox::{Mail, Mailbox};
 pub(crate) use push::Pushes;
+pub(crate) use waits::{Ended, Wait, Waits, give_back_undelivered};
 
 use crate::clock;
 use crate::pubsub::Hub;
-use crate::session::{Requests, Session, Watch};
+use crate::session::{Ahead, Requests, Session, Watch};
 use crate::shared::{Gate, Shared};
 use crate::stats::WorkerStats;
 use crate::tracking::Broadcast;
 
 /// One read takes at most so many bytes: what a socket usually holds.
 const READ_SIZE: usize = 128 << 10;
+/// So many connections are read before the first of them is served, and so much is read from each then.
+const GROUP: usize = 8;
+const GATHER_SIZE: usize = 32 << 10;
 /// A connection gets so many reads in one turn before the others have theirs.
 const READS_PER_TURN: usize = 4;
 /// How often periodic work is done.
@@ -64,10 +69,34 @@ pub(crate) struct Worker {
     core: Core,
     executor: Executor,
     requests: Requests,
-    /// While requests are executed: keeps what prefetches look at.
-    turn: Option<Turn>,
     read_buffer: Box<[u8]>,
+    /// What was read from each connection of a group.
+    gathered: Box<[Gathered]>,
     ready: Vec<Ready>,
+}
+
+/// What one read of a connection brought.
+struct Gathered {
+    buffer: Box<[u8]>,
+    requests: Requests,
+    /// Bytes in the buffer.
+    count: usize,
+    /// The socket may have more.
+    more: bool,
+    /// Bytes that the requests take, or what is wrong behind them.
+    taken: Result<usize, ProtocolError>,
+}
+
+impl Gathered {
+    fn new() -> Self {
+        Self {
+            buffer: vec![0; GATHER_SIZE].into_boxed_slice(),
+            requests: Requests::default(),
+            count: 0,
+            more: false,
+            taken: Ok(0),
+        }
+    }
 }
 
 /// The part of a worker that commands may need: everything but what executes them.
@@ -108,6 +137,8 @@ pub(crate) struct Core {
     pub(crate) hub: Hub,
     pushes: Pushes,
     pub(crate) broadcast: Broadcast,
+    /// Of clients that wait for keys.
+    pub(crate) waits: Waits,
     /// Keyspace events of what has expired.
     events: Events,
 }
@@ -177,12 +208,13 @@ impl Worker {
                 hub: Hub::default(),
                 pushes: Pushes::default(),
                 broadcast: Broadcast::default(),
+                waits: Waits::default(),
                 events: Events::default(),
             },
             executor,
             requests: Requests::default(),
-            turn: None,
             read_buffer: vec![0; READ_SIZE].into_boxed_slice(),
+            gathered: (0..GROUP).map(|_| Gathered::new()).collect(),
             ready: Vec::new(),
         })
     }
@@ -195,34 +227,57 @@ impl Worker {
                 self.core.shared.shutdown.request();
             }
         }
-        self.core.end();
+        self.end_waits();
     }
 
     fn turn(&mut self) -> std::io::Result<()> {
         let mut ready = std::mem::take(&mut self.ready);
         let timeout = if self.core.unread.is_empty() {
             // Counted from this turn's beginning: the next tick may be late by the length of a turn.
-            self.core
-                .next_tick
-                .saturating_duration_since(self.core.clock)
+            let core = &self.core;
+            let tick = core.next_tick.saturating_duration_since(core.clock);
+            let wait = self.core.waits.next_timeout();
+            wait.map_or(tick, |wait| wait.min(tick))
         } else {
             Duration::ZERO
         };
         self.core.driver.wait(Some(timeout), &mut ready)?;
         self.core.begin_turn();
-        self.turn = Some(self.shared.engine.keyspace.pin());
-        for mail in self.core.mails() {
-            match mail {
-                Mail::Connection(accepted) => self.core.add(accepted),
-                Mail::Kill(id) => self.core.kill(id),
-            }
-        }
+        self.core.take_mail();
         self.core.receive_messages();
+        // While requests are executed: keeps what prefetches look at.
+        let turn = self.shared.engine.keyspace.pin();
         let unread = std::mem::take(&mut self.core.unread);
         for id in unread {
-            self.serve(id);
+            self.serve(id, &turn);
         }
-        for event in &ready {
+        for events in ready.chunks(GROUP) {
+            self.serve_group(events, &turn);
+        }
+        self.ready = ready;
+        if self.core.clock >= self.core.next_tick {
+            self.tick(&turn);
+        }
+        self.settle_waits(&turn);
+        drop(turn);
+        self.core.end_turn();
+        // Writing may have found a peer gone.
+        while self.core.waits.has_to_settle() {
+            let turn = self.shared.engine.keyspace.pin();
+            if !self.settle_waits(&turn) {
+                break;
+            }
+            drop(turn);
+            self.core.end_turn();
+        }
+        Ok(())
+    }
+
+    /// Attends to some sockets. First each is read and its first keys are looked for in memory, then all are served: so
+    /// clients that send one request at a time wait for memory together, not one after the other.
+    fn serve_group(&mut self, events: &[Ready], turn: &Turn) {
+        let mut group: [Option<Ahead<'_>>; GROUP] = [const { None }; GROUP];
+        for (event, place) in std::iter::zip(events, 0..) {
             if event.id >= LISTENERS {
                 self.core.accept(event.id - LISTENERS);
                 continue;
@@ -236,81 +291,185 @@ impl Worker {
                 {
                     connection.peer_ended = true;
                 }
-                self.serve(event.id);
+                group[place] = self.gather(event.id, place, turn);
+                if group[place].is_none() {
+                    self.serve(event.id, turn);
+                }
             }
         }
-        self.ready = ready;
-        if self.core.clock >= self.core.next_tick {
-            self.tick();
+        if let Some(first) = group.iter_mut().flatten().next() {
+            first.prefetch_entries();
         }
-        self.turn = None;
-        self.core.end_turn();
-        Ok(())
+        for place in 0..events.len() {
+            let Some(mut ahead) = group[place].take() else {
+                continue;
+            };
+            if let Some(next) = group.iter_mut().flatten().next() {
+                next.prefetch_entries();
+            }
+            self.serve_gathered(events[place].id, place, &mut ahead, turn);
+        }
     }
 
-    /// Reads from a connection and executes what came.
-    fn serve(&mut self, id: usize) {
+    /// Reads and decodes what has come on a connection, and prepares the first requests. `None`: it has no whole request to begin
+    /// with, or is in a state that must be looked at; nothing of what may have been read is lost.
+    fn gather<'t>(&mut self, id: usize, place: usize, turn: &'t Turn) -> Option<Ahead<'t>> {
+        let connection = self.core.connections.get_mut(id)?.as_mut()?;
+        let session = &connection.session;
+        if connection.closing
+            || session.is_held()
+            || !session.authenticated
+            || !connection.input.is_empty()
+        {
+            return None;
+        }
+        let gathered = &mut self.gathered[place];
+        let ReadOutcome::Bytes(count, more) =
+            Connection::read(&mut connection.stream, &mut gathered.buffer)
+        else {
+            return None; // and the same again
+        };
+        self.core.stats.count_read(count);
+        connection.count_in(count);
+        gathered.count = count;
+        gathered.more = more;
+        gathered.requests.batch.clear();
+        let input = &gathered.buffer[..count];
+        gathered.taken = connection.decoder.decode(
+            input,
+            &self.core.shared.config.request_limits(),
+            &mut gathered.requests.batch,
+        );
+        let (engine, db) = (&self.shared.engine, connection.session.db);
+        Some(Ahead::new(&gathered.requests, input, engine, turn, db))
+    }
+
+    /// Executes what [`gather`](Self::gather) has read, and goes on with the connection if it may have more.
+    fn serve_gathered(&mut self, id: usize, place: usize, ahead: &mut Ahead<'_>, turn: &Turn) {
+        // It may have been killed by the one before.
         let Some(mut connection) = self.core.connections.get_mut(id).and_then(Option::take) else {
             return;
         };
-        let open = self.serve_taken(&mut connection, id);
+        let Gathered {
+            buffer,
+            requests,
+            count,
+            more,
+            taken,
+        } = &mut self.gathered[place];
+        let input = &buffer[..*count];
+        self.core.prepare_out(&mut connection);
+        let done = requests.execute(
+            input,
+            &self.shared.engine,
+            ahead,
+            &mut self.core,
+            &mut self.executor,
+            &mut connection.session,
+            &mut connection.out,
+        );
+        let mut failure = None;
+        let used = if done < requests.batch.len() {
+            connection.decoder = djr_protocol::RequestDecoder::new();
+            requests.batch.raw_range(done).start
+        } else {
+            match taken {
+                Ok(taken) => *taken,
+                Err(error) => {
+                    failure = Some(error.clone());
+                    *count
+                }
+            }
+        };
+        let more = *more || connection.peer_ended;
+        let rest = input[used..].to_vec();
+        self.core.settle(&mut connection, rest, failure);
+        let open = self.go_on(&mut connection, id, more, 1, turn);
         self.core.put_back(id, connection, open);
     }
 
-    /// `false`: the connection has ended.
-    fn serve_taken(&mut self, connection: &mut Connection, id: usize) -> bool {
-        if connection.closing || connection.session.postponed {
+    /// Reads from a connection and executes what came.
+    fn serve(&mut self, id: usize, turn: &Turn) {
+        let Some(mut connection) = self.core.connections.get_mut(id).and_then(Option::take) else {
+            return;
+        };
+        let open = self.serve_taken(&mut connection, id, 0, turn);
+        self.core.put_back(id, connection, open);
+    }
+
+    /// The same, after so many reads in this turn. `false`: the connection has ended.
+    fn serve_taken(
+        &mut self,
+        connection: &mut Connection,
+        id: usize,
+        reads: usize,
+        turn: &Turn,
+    ) -> bool {
+        if connection.session.wait.is_some() && connection.peer_ended {
+            return self.end_of_wait(connection, id);
+        }
+        if connection.closing || connection.session.is_held() {
             connection.readable = true;
             return true;
         }
-        for _ in 0..READS_PER_TURN {
-            let (count, more) = if connection.input.is_empty() {
-                match Connection::read(&mut connection.stream, &mut self.read_buffer) {
-                    ReadOutcome::Bytes(count, more) => (count, more),
-                    ReadOutcome::Later => return true,
-                    ReadOutcome::Closed => return self.end_of_input(connection, id),
-                }
-            } else {
-                // The request that has begun goes on: right behind its beginning, with room for all of it that is known to come.
-                let start = connection.input.len();
-                let room = connection
-                    .decoder
-                    .missing()
-                    .clamp(READ_SIZE / 8, READ_SIZE * 8);
-                connection.input.resize(start + room, 0);
-                match Connection::read(&mut connection.stream, &mut connection.input[start..]) {
-                    ReadOutcome::Bytes(count, more) => {
-                        connection.input.truncate(start + count);
-                        (count, more)
-                    }
-                    ReadOutcome::Later => {
-                        connection.input.truncate(start);
-                        return true;
-                    }
-                    ReadOutcome::Closed => {
-                        connection.input.truncate(start);
-                        return self.end_of_input(connection, id);
-                    }
-                }
-            };
-            let more = more || connection.peer_ended;
-            self.core.stats.reads.add(1);
-            self.core.stats.bytes_in.add(count as u64);
-            let info = &connection.session.info;
-            info.bytes_in
-                .store(info.bytes_in.load(Relaxed) + count as u64, Relaxed);
-            self.consume(connection, count);
-            self.core.queue(id, connection);
-            if connection.closing || connection.session.postponed {
-                connection.readable = more;
-                return true;
-            }
-            if !more {
-                return true;
-            }
+        if reads >= READS_PER_TURN {
+            self.core.unread.push(id);
+            return true;
         }
-        self.core.unread.push(id);
-        true
+        let (count, more) = if connection.input.is_empty() {
+            match Connection::read(&mut connection.stream, &mut self.read_buffer) {
+                ReadOutcome::Bytes(count, more) => (count, more),
+                ReadOutcome::Later => return true,
+                ReadOutcome::Closed => return self.end_of_input(connection, id),
+            }
+        } else {
+            // The request that has begun goes on: right behind its beginning, with room for all of it that is known to come.
+            let start = connection.input.len();
+            let room = connection
+                .decoder
+                .missing()
+                .clamp(READ_SIZE / 8, READ_SIZE * 8);
+            connection.input.resize(start + room, 0);
+            match Connection::read(&mut connection.stream, &mut connection.input[start..]) {
+                ReadOutcome::Bytes(count, more) => {
+                    connection.input.truncate(start + count);
+                    (count, more)
+                }
+                ReadOutcome::Later => {
+                    connection.input.truncate(start);
+                    return true;
+                }
+                ReadOutcome::Closed => {
+                    connection.input.truncate(start);
+                    return self.end_of_input(connection, id);
+                }
+            }
+        };
+        self.core.stats.count_read(count);
+        connection.count_in(count);
+        self.consume(connection, count, turn);
+        let more = more || connection.peer_ended;
+        self.go_on(connection, id, more, reads + 1, turn)
+    }
+
+    /// Reads on from a connection that has been read so many times in this turn, if it has more. `false`: it has ended.
+    fn go_on(
+        &mut self,
+        connection: &mut Connection,
+        id: usize,
+        more: bool,
+        reads: usize,
+        turn: &Turn,
+    ) -> bool {
+        self.core.queue(id, connection);
+        if connection.closing || connection.session.is_held() {
+            connection.readable = more;
+            if connection.session.wait.is_some() && connection.peer_ended {
+                return self.end_of_wait(connection, id);
+            }
+            return true;
+        }
+        !more || self.serve_taken(connection, id, reads, turn)
     }
 
     /// The peer sends nothing more, but may still wait for replies (`printf … | nc`). `false`: it does not.
@@ -320,33 +479,28 @@ impl Worker {
         connection.out_len() > 0
     }
 
+    /// The same for a client that waits for a key. As with Redis it waits no more, and what it sent behind that is not executed.
+    fn end_of_wait(&mut self, connection: &mut Connection, id: usize) -> bool {
+        self.core.abandon(connection);
+        self.end_of_input(connection, id)
+    }
+
     /// Executes the whole requests among what has come; keeps the rest in the connection.
-    fn consume(&mut self, connection: &mut Connection, fresh: usize) {
+    fn consume(&mut self, connection: &mut Connection, fresh: usize, turn: &Turn) {
+        self.core.prepare_out(connection);
         let Connection {
             session,
             decoder,
             input,
             out,
-            out_written,
             ..
         } = connection;
-        let limit = self
-            .core
-            .shared
-            .config
-            .output_limit(session.subscriptions.is_some());
-        self.core.output_len_max = limit.hard_or_none().saturating_add(*out_written);
         let mut kept = std::mem::take(input);
         let bytes: &[u8] = if kept.is_empty() {
             &self.read_buffer[..fresh]
         } else {
             &kept
         };
-        if out.capacity() == 0
-            && let Some(spare) = self.core.spare.pop()
-        {
-            *out = spare;
-        }
         let mut used = 0;
         let failure = loop {
             let rest = &bytes[used..];
@@ -363,10 +517,15 @@ impl Worker {
                 decoder.decode_one(rest, &Limits::unauthenticated(), &mut self.requests.batch)
             };
             let count = self.requests.batch.len();
+            let engine = &self.shared.engine;
+            let mut ahead = Ahead::new(&self.requests, rest, engine, turn, session.db);
+            if count > 1 {
+                ahead.prefetch_entries();
+            }
             let done = self.requests.execute(
                 rest,
-                &self.shared.engine,
-                self.turn.as_ref(),
+                engine,
+                &mut ahead,
                 &mut self.core,
                 &mut self.executor,
                 session,
@@ -391,53 +550,24 @@ impl Worker {
                 Err(error) => break Some(error),
             }
         };
-        if let Some(error) = failure {
-            let text = format!("ERR {error}");
-            self.core.stats.count_error(&text);
-            djr_engine::Reply::new(out, session.version).error(&text);
-            session.close = true;
-        }
-        if session.close {
-            connection.closing = true;
-            return;
-        }
-        let rest = bytes.len() - used;
         if kept.is_empty() {
-            if rest > 0 {
-                kept.extend_from_slice(&self.read_buffer[used..fresh]);
-            }
+            kept.extend_from_slice(&self.read_buffer[used..fresh]);
         } else {
             kept.drain(..used);
             if kept.is_empty() {
                 kept = Vec::new();
             }
         }
-        // What is postponed is whole already.
-        if kept.len() > self.core.shared.config.query_buffer_limit()
-            && !connection.session.postponed
-        {
-            tracing::warn!(
-                client = connection.session.info.id,
-                "Closing client that reached max query buffer length"
-            );
-            self.core.stats.limit_disconnections.add(1);
-            connection.out.clear();
-            connection.closing = true;
-            return;
-        }
-        connection
-            .session
-            .info
-            .input_bytes
-            .store(kept.len(), Relaxed);
-        connection.input = kept;
+        self.core.settle(connection, kept, failure);
     }
 
     /// Periodic work.
-    fn tick(&mut self) {
+    fn tick(&mut self, turn: &Turn) {
         let core = &mut self.core;
         core.next_tick = core.clock + TICK;
         core.expire();
+        self.serve_waiters();
+        let core = &mut self.core;
         core.close_idle();
         core.end_pause_if_due();
         core.close_all_overfull();
@@ -446,28 +576,75 @@ impl Worker {
         core.limit_tracking();
         if core.shared.gate.bits() & Gate::PAUSED == 0 {
             for id in std::mem::take(&mut core.paused) {
-                self.resume(id);
+                self.resume(id, turn);
             }
         }
     }
 
-    /// Goes on with the requests that waited for the end of a pause.
-    fn resume(&mut self, id: usize) {
+    /// Goes on with the requests that were held back.
+    fn resume(&mut self, id: usize, turn: &Turn) {
         let Some(mut connection) = self.core.connections.get_mut(id).and_then(Option::take) else {
             return;
         };
         connection.session.postponed = false;
         if !connection.input.is_empty() {
-            self.consume(&mut connection, 0);
+            self.consume(&mut connection, 0, turn);
             self.core.queue(id, &mut connection);
         }
-        let open =
-            !std::mem::take(&mut connection.readable) || self.serve_taken(&mut connection, id);
+        let open = !std::mem::take(&mut connection.readable)
+            || self.serve_taken(&mut connection, id, 0, turn);
         self.core.put_back(id, connection, open);
     }
 }
 
 impl Core {
+    /// Makes ready for the replies of a connection.
+    fn prepare_out(&mut self, connection: &mut Connection) {
+        let is_subscriber = connection.session.subscriptions.is_some();
+        let limit = self.shared.config.output_limit(is_subscriber);
+        self.output_len_max = limit.hard_or_none().saturating_add(connection.out_written);
+        if connection.out.capacity() == 0
+            && let Some(spare) = self.spare.pop()
+        {
+            connection.out = spare;
+        }
+    }
+
+    /// After a connection's requests have been executed: tells its peer of a protocol error, keeps what is left of its input.
+    fn settle(
+        &mut self,
+        connection: &mut Connection,
+        input: Vec<u8>,
+        failure: Option<ProtocolError>,
+    ) {
+        let session = &mut connection.session;
+        if let Some(error) = failure
+            && !session.close
+        {
+            let text = format!("ERR {error}");
+            self.stats.count_error(&text);
+            djr_engine::Reply::new(&mut connection.out, session.version).error(&text);
+            session.close = true;
+        }
+        if session.close {
+            connection.closing = true;
+            return;
+        }
+        // What is postponed is whole already.
+        if input.len() > self.shared.config.query_buffer_limit() && !session.is_held() {
+            tracing::warn!(
+                client = session.info.id,
+                "Closing client that reached max query buffer length"
+            );
+            self.stats.limit_disconnections.add(1);
+            connection.out.clear();
+            connection.closing = true;
+            return;
+        }
+        session.info.input_bytes.store(input.len(), Relaxed);
+        connection.input = input;
+    }
+
     fn begin_turn(&mut self) {
         self.now = clock::unix_millis();
         self.clock = clock::monotonic();
@@ -538,7 +715,11 @@ impl Core {
             self.waiting.push_back(id);
             return false;
         }
-        self.write_rest(id);
+        if Self::has_lost_peer(connection) {
+            self.close(id);
+        } else {
+            self.write_rest(id);
+        }
         true
     }
 
@@ -632,11 +813,14 @@ impl Core {
         }
     }
 
-    fn put_back(&mut self, id: usize, connection: Box<Connection>, open: bool) {
+    fn put_back(&mut self, id: usize, mut connection: Box<Connection>, open: bool) {
         if connection.session.postponed {
             self.paused.push(id);
         }
         let open = open && !connection.session.dropped;
+        if self.holds_pushes() {
+            self.queue(id, &mut connection);
+        }
         let overfull = connection.session.overfull;
         self.connections[id] = Some(connection);
         if overfull {
@@ -646,8 +830,14 @@ impl Core {
         }
     }
 
-    fn mails(&mut self) -> Vec<Mail> {
-        self.shared.workers[self.index].mailbox.take()
+    fn take_mail(&mut self) {
+        for mail in self.shared.workers[self.index].mailbox.take() {
+            match mail {
+                Mail::Connection(accepted) => self.add(accepted),
+                Mail::Kill(id) => self.kill(id),
+                Mail::Ended(ended) => self.waits.push(*ended),
+            }
+        }
     }
 
     fn accept(&mut self, listener: usize) {
@@ -701,7 +891,7 @@ impl Core {
             .shared
             .clients
             .add((self.index, slot), fd, accepted.peer, self.now);
-        let session = Session::new(info, !self.shared.config.needs_password());
+        let session = Session::new(info, slot, !self.shared.config.needs_password());
         self.connections[slot] = Some(Box::new(Connection::new(accepted.stream, session)));
     }
 
@@ -735,6 +925,7 @@ impl Core {
         self.untrack(&mut connection.session);
         self.count_connection_out();
         self.shared.clients.remove(connection.session.info.id);
+        self.abandon(&mut connection);
         if !connection.session.watches.is_empty() {
             let Session {
                 watches,
@@ -861,18 +1052,15 @@ impl Core {
         let limit = (self.now as u64).saturating_sub(timeout_ms);
         for id in 0..self.connections.len() {
             let idle = self.connections[id].as_ref().is_some_and(|connection| {
+                let session = &connection.session;
                 // Subscribers have nothing to send.
-                connection.session.subscriptions.is_none()
-                    && connection.session.info.active_ms.load(Relaxed) < limit
+                session.wait.is_none()
+                    && session.subscriptions.is_none()
+                    && session.info.active_ms.load(Relaxed) < limit
             });
             if idle {
                 self.close(id);
             }
         }
-    }
-
-    /// The server ends: replies that are ready go out.
-    fn end(&mut self) {
-        self.end_turn();
     }
 }

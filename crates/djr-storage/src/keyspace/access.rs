@@ -8,6 +8,7 @@ use super::db::{Db, DbMut};
 use super::hash::{Footprint, KeyHash, UnixMillis};
 use super::keyspace::Keyspace;
 use super::shard::ShardState;
+use super::wait::ReadyKey;
 
 /// Shards opened (locked) until this is dropped. Made by [`Keyspace::open`].
 ///
@@ -17,9 +18,7 @@ pub struct Access<'k> {
     footprint: Footprint,
     now: UnixMillis,
     touch: Cell<bool>,
-    expired: RefCell<Option<Box<Notes>>>,
-    /// Watched keys whose value was lent for changing.
-    lent: RefCell<Vec<KeptKey>>,
+    notes: RefCell<Option<Box<Notes>>>,
     // Locks belong to the thread that took them.
     _not_send: PhantomData<*const ()>,
 }
@@ -48,13 +47,15 @@ pub enum Expired<'a> {
 /// Db, hash and bytes of a key.
 type KeptKey = (u32, KeyHash, Box<[u8]>);
 
-/// What was met past its deadline.
+/// What was met past its deadline, and what was lent. There is one only where there is something to note, which is seldom.
 #[derive(Default)]
 struct Notes {
     /// Keys found by reading: still in the keyspace.
     noted: Vec<KeptKey>,
     /// Removed, and not yet told.
     removed: Vec<(u32, Removed)>,
+    /// Watched keys whose value was lent for changing.
+    lent: Vec<KeptKey>,
 }
 
 /// An [`Expired`] that is kept.
@@ -110,8 +111,7 @@ impl<'k> Access<'k> {
             footprint,
             now,
             touch: Cell::new(true),
-            expired: RefCell::default(),
-            lent: RefCell::default(),
+            notes: RefCell::default(),
             _not_send: PhantomData,
         }
     }
@@ -156,15 +156,17 @@ impl<'k> Access<'k> {
     /// Whether [`purge_expired`](Self::purge_expired) or [`take_expired`](Self::take_expired) would have something to do.
     #[inline]
     pub fn has_expired(&self) -> bool {
-        self.expired.borrow().is_some()
+        let notes = self.notes.borrow();
+        let notes = notes.as_ref();
+        notes.is_some_and(|notes| !notes.noted.is_empty() || !notes.removed.is_empty())
     }
 
     /// Removes the keys that reading look-ups found expired, so that [`take_expired`](Self::take_expired) tells them.
     pub fn purge_expired(&mut self) {
-        let Some(expired) = self.expired.get_mut() else {
+        let Some(notes) = self.notes.get_mut() else {
             return;
         };
-        for (db, hash, bytes) in std::mem::take(&mut expired.noted) {
+        for (db, hash, bytes) in std::mem::take(&mut notes.noted) {
             self.db_mut(db).remove_if_expired(super::Key {
                 bytes: &bytes,
                 hash,
@@ -175,11 +177,12 @@ impl<'k> Access<'k> {
     /// Tells everything (db, what) removed since the last call because it had expired, in order of removal, so that it is logged.
     /// Keys noted but not purged are forgotten: they are met again.
     pub fn take_expired(&mut self, told: &mut dyn FnMut(u32, Expired<'_>)) {
-        let Some(expired) = self.expired.get_mut().take() else {
+        let Some(notes) = self.notes.get_mut() else {
             return;
         };
-        for (db, removed) in &expired.removed {
-            let removed = match removed {
+        notes.noted.clear();
+        for (db, removed) in notes.removed.drain(..) {
+            let removed = match &removed {
                 Removed::Key(key) => Expired::Key(key),
                 Removed::Field(key, field) => Expired::Field { key, field },
                 Removed::Fields(key, removed) => Expired::Fields {
@@ -187,41 +190,49 @@ impl<'k> Access<'k> {
                     removed: *removed,
                 },
             };
-            told(*db, removed);
+            told(db, removed);
         }
     }
 
-    /// Whether a watched key's value was lent for changing ([`DbMut::update`]) and it has not been said yet whether it was changed.
+    /// Whether a watched or awaited key's value was lent for changing ([`DbMut::update`]) and it has not been said yet whether it was changed.
     #[inline]
     pub fn has_lent(&self) -> bool {
-        !self.lent.borrow().is_empty()
+        let notes = self.notes.borrow();
+        notes.as_ref().is_some_and(|notes| !notes.lent.is_empty())
     }
 
-    /// Says of what was lent whether it was changed. If it was, those who watch it are told. Dropping the access says yes.
+    /// Says of what was lent whether it was changed. If it was, those who watch it or wait for it are told. Dropping the access says yes.
+    #[cold]
     pub fn settle_lent(&mut self, changed: bool) {
-        let lent = std::mem::take(self.lent.get_mut());
+        let Some(notes) = self.notes.get_mut() else {
+            return;
+        };
+        let lent = std::mem::take(&mut notes.lent);
         for (db, hash, key) in lent.iter().filter(|_| changed) {
             let shard = self.keyspace.shard_of(*hash);
-            let tracking = self.keyspace.tracking();
+            let (waits, tracking) = (self.keyspace.waits(), self.keyspace.tracking());
             let state = self.state_mut(shard);
             state.watchers.mark(*db, key);
+            state.waiters.mark(waits, *db, key);
             if tracking.is_on() {
                 state.tracked.changed(tracking, key);
             }
         }
     }
 
-    /// A watched key's value is lent for changing.
+    /// A watched or awaited key's value is lent for changing.
     #[cold]
     pub(super) fn note_lent(&self, db: u32, key: super::Key<'_>) {
-        self.lent
+        self.notes
             .borrow_mut()
+            .get_or_insert_default()
+            .lent
             .push((db, key.hash, key.bytes.into()));
     }
 
     #[cold]
     pub(super) fn note_expired(&self, db: u32, hash: KeyHash, key: &[u8]) {
-        self.expired
+        self.notes
             .borrow_mut()
             .get_or_insert_default()
             .noted
@@ -235,7 +246,7 @@ impl<'k> Access<'k> {
             Expired::Field { key, field } => Removed::Field(key.into(), field.into()),
             Expired::Fields { key, removed } => Removed::Fields(key.into(), removed),
         };
-        self.expired
+        self.notes
             .borrow_mut()
             .get_or_insert_default()
             .removed
@@ -255,6 +266,7 @@ impl<'k> Access<'k> {
         for shard in self.footprint.shards() {
             let (state, keyspace) = (self.state(shard), self.keyspace);
             state.mark_watchers_of_existing(keyspace, &[a, b], &[a, b]);
+            self.mark_waiters(shard, &[a, b]);
         }
         self.keyspace.swap_places(a, b);
     }
@@ -278,9 +290,25 @@ impl<'k> Access<'k> {
                 let state = self.state_mut(shard);
                 state.mark_watchers_of_existing(keyspace, &[db], &[db]);
                 removed += state.flush(keyspace.shard(shard), place);
+                self.mark_waiters(shard, &[db]);
             }
         }
         removed
+    }
+
+    /// Makes every awaited key of these dbs ready: any of them may have changed.
+    fn mark_waiters(&mut self, shard: u32, dbs: &[u32]) {
+        let waits = self.keyspace.waits();
+        let waiters = &mut self.state_mut(shard).waiters;
+        dbs.iter().for_each(|db| waiters.mark_all(waits, *db));
+    }
+
+    /// The key in the open shards that became ready first.
+    pub fn first_ready(&self) -> Option<ReadyKey> {
+        let shards = self.footprint.shards();
+        shards
+            .filter_map(|shard| self.state(shard).waiters.first_ready())
+            .min_by_key(|ready| ready.order)
     }
 
     fn assert_all(&self) {
@@ -327,13 +355,15 @@ impl Drop for Access<'_> {
         debug_assert!(
             std::thread::panicking()
                 || self
-                    .expired
+                    .notes
                     .get_mut()
                     .as_ref()
-                    .is_none_or(|expired| expired.removed.is_empty()),
+                    .is_none_or(|notes| notes.removed.is_empty()),
             "expired keys were removed and nobody asked which: their DEL is not in the log"
         );
-        self.settle_lent(true);
+        if self.notes.get_mut().is_some() {
+            self.settle_lent(true);
+        }
         for shard in self.footprint.shards() {
             self.keyspace.shard(shard).unlock();
         }

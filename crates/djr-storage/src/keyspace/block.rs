@@ -292,7 +292,7 @@ impl<'a> Block<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn shape_and_facts(self) -> (Shape, Facts) {
         let shape = self.shape();
         (shape, self.facts(&shape))
@@ -398,29 +398,39 @@ impl<'a> Block<'a> {
         self.facts(&self.shape()).memory
     }
 
-    #[inline]
+    // Always inlined: a result of four words that goes through memory costs more than its making.
+    #[inline(always)]
     fn facts(self, shape: &Shape) -> Facts {
-        Facts {
-            expire_at: if shape.meta & DEADLINE != 0 {
-                Some(self.deadline(shape.key_at))
-            } else {
-                None
-            },
-            parts_expire: shape.meta & FORM_MASK == FORM_OBJECT
-                && self.structure_next_expire(shape).is_some(),
-            memory: block_size(shape.size()) + self.heap_bytes(shape),
+        let expire_at = if shape.meta & DEADLINE != 0 {
+            Some(self.deadline(shape.key_at))
+        } else {
+            None
+        };
+        let mut facts = Facts {
+            expire_at,
+            parts_expire: false,
+            memory: block_size(shape.size()),
+        };
+        if shape.meta & BEHIND != 0 {
+            facts.memory += self.memory_behind(shape);
+            facts.parts_expire = self.parts_expire(shape);
+        }
+        facts
+    }
+
+    /// Bytes of what is behind the block.
+    #[inline(never)]
+    fn memory_behind(self, shape: &Shape) -> usize {
+        match shape.meta & FORM_MASK {
+            FORM_HEAP => self.vec_parts(shape.value_at).capacity,
+            FORM_OBJECT => self.structure_memory(shape),
+            _ => 0,
         }
     }
 
-    #[inline]
-    fn heap_bytes(self, shape: &Shape) -> usize {
-        if shape.meta & BEHIND == 0 {
-            0
-        } else if shape.meta & FORM_MASK == FORM_HEAP {
-            self.vec_parts(shape.value_at).capacity
-        } else {
-            self.structure_memory(shape)
-        }
+    #[inline(never)]
+    fn parts_expire(self, shape: &Shape) -> bool {
+        shape.meta & FORM_MASK == FORM_OBJECT && self.structure_next_expire(shape).is_some()
     }
 
     fn vec_parts(self, value_at: usize) -> VecParts {

@@ -4,7 +4,9 @@ use super::access::Access;
 use super::block::Block;
 use super::hash::UnixMillis;
 use crate::types::Object;
-use crate::value::{Encoding, Kind, StringRef, Value, ValueRef};
+use crate::value::{
+    Encoding, INTEGER_TEXT_SIZE_MAX, Kind, StringRef, Value, ValueRef, format_integer,
+};
 
 /// A live entry, borrowed while the access is open.
 #[derive(Clone, Copy)]
@@ -73,6 +75,26 @@ impl<'a> EntryRef<'a> {
     /// Bytes of memory that the entry takes, rounding included, its slot in the table aside.
     pub fn memory_bytes(&self) -> usize {
         self.block.memory()
+    }
+
+    /// Tells the commands that make this entry where there is no such key, deadline included: at most
+    /// [`REWRITE_PORTION`](crate::types::REWRITE_PORTION) elements in each. See [`Object::rewrite`].
+    pub fn rewrite(&self, emit: &mut dyn FnMut(&[&[u8]])) {
+        let key = self.key();
+        let mut buffer = [0; INTEGER_TEXT_SIZE_MAX];
+        let deadline = self.expire_at().map(|at| format_integer(at, &mut buffer));
+        match (self.as_string(), deadline) {
+            (Some(string), Some(deadline)) => {
+                let mut buffer = [0; INTEGER_TEXT_SIZE_MAX];
+                emit(&[b"SET", key, string.to_bytes(&mut buffer), b"PXAT", deadline]);
+            }
+            (_, deadline) => {
+                self.value().rewrite(key, emit);
+                if let Some(deadline) = deadline {
+                    emit(&[b"PEXPIREAT", key, deadline]);
+                }
+            }
+        }
     }
 
     /// Copies it out of the keyspace.

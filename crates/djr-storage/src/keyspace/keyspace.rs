@@ -11,6 +11,7 @@ use super::hash::{Footprint, Key, KeyHash, UnixMillis};
 use super::options::{AccessClock, KeyspaceOptions};
 use super::shard::{DbCounters, Shard};
 use super::tracking::Tracking;
+use super::wait::Waits;
 use super::wheel::TICK_MS;
 use crate::table::{EpochGuard, Home};
 
@@ -24,6 +25,7 @@ pub struct Keyspace {
     pub(super) tracking: Tracking,
     /// Where each db's keys are in the shards, so that `SWAPDB` exchanges two numbers. Written only while all shards are locked.
     places: Box<[AtomicU32]>,
+    waits: Waits,
 }
 
 /// One worker's turn: while it lives, memory that a prefetch may look at is not given back.
@@ -68,6 +70,7 @@ impl Keyspace {
             clock: AccessClock::default(),
             tracking: Tracking::default(),
             places: (0..options.dbs).map(AtomicU32::new).collect(),
+            waits: Waits::default(),
         }
     }
 
@@ -151,6 +154,12 @@ impl Keyspace {
             .iter()
             .map(|shard| figure(shard.counters(place)).load(Relaxed))
             .sum()
+    }
+
+    /// Who waits for keys, as far as it is known without a lock.
+    #[inline]
+    pub fn waits(&self) -> &Waits {
+        &self.waits
     }
 
     /// How access clocks are kept.

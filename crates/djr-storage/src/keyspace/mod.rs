@@ -38,6 +38,7 @@ mod shard;
 #[cfg(test)]
 mod tests;
 mod tracking;
+mod wait;
 mod watch;
 mod wheel;
 
@@ -48,6 +49,7 @@ pub use hash::{Footprint, Key, KeyHash, UnixMillis};
 pub use keyspace::{ExpireProgress, Keyspace, Turn};
 pub use options::{AccessClock, KeyspaceOptions};
 pub use tracking::{Invalidation, Readers, Tracking};
+pub use wait::{ReadyKey, Registration, Ticket, WaiterRef, Waits};
 pub use watch::WatchFlag;
 
 pub use crate::table::Home;

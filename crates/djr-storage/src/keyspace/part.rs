@@ -66,15 +66,21 @@ impl<'a> Part<'a> {
         if !self.state.watchers.is_empty() {
             self.state.watchers.mark(self.db, key);
         }
+        if !self.state.waiters.is_empty() {
+            let waits = self.keyspace.waits();
+            self.state.waiters.mark(waits, self.db, key);
+        }
         if self.keyspace.tracking().is_on() {
             self.state.tracked.changed(self.keyspace.tracking(), key);
         }
     }
 
-    /// Whether somebody may want to know of changes of keys of this shard.
+    /// Whether somebody watches keys of this shard, waits for some, or has cached some.
     #[inline]
     pub(super) fn is_watched(&self) -> bool {
-        !self.state.watchers.is_empty() || self.keyspace.tracking().is_on()
+        !self.state.watchers.is_empty()
+            || !self.state.waiters.is_empty()
+            || self.keyspace.tracking().is_on()
     }
 
     #[inline]
@@ -108,7 +114,7 @@ impl<'a> Part<'a> {
         self.file(key.hash, None, expire_at);
         self.count(1, isize::from(expire_at.is_some()), memory as isize);
         if next_expire.is_some() {
-            self.file(key.hash, None, next_expire);
+            self.file_parts(key.hash, next_expire);
             self.count_sub_expires(1);
         }
         self.count_index();
@@ -143,7 +149,7 @@ impl<'a> Part<'a> {
             )
         };
         if next_expire.is_some() {
-            self.file(hash, None, next_expire);
+            self.file_parts(hash, next_expire);
         }
         self.changed(hash, slot, changed)
     }
@@ -336,6 +342,12 @@ impl<'a> Part<'a> {
         }
     }
 
+    /// Has the index look at a new value's parts.
+    #[cold]
+    fn file_parts(&mut self, hash: KeyHash, next_expire: Option<UnixMillis>) {
+        self.file(hash, None, next_expire);
+    }
+
     #[inline]
     fn count(&self, len: isize, expires: isize, bytes: isize) {
         let DbCounters {
@@ -350,6 +362,7 @@ impl<'a> Part<'a> {
         }
     }
 
+    #[cold]
     fn count_sub_expires(&self, by: isize) {
         let counter = &self.shard.counters(self.place).sub_expires;
         counter.store(counter.load(Relaxed).wrapping_add_signed(by), Relaxed);

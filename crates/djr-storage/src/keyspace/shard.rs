@@ -12,6 +12,7 @@ use super::block::{self, Block};
 use super::hash::Key;
 use super::keyspace::Keyspace;
 use super::tracking::TrackedKeys;
+use super::wait::Waiters;
 use super::watch::Watchers;
 use super::wheel::Wheel;
 use crate::arena::Arena;
@@ -47,6 +48,7 @@ pub(super) struct ShardState {
     pub(super) dbs: Vec<DbShard>,
     pub(super) watchers: Watchers,
     pub(super) tracked: TrackedKeys,
+    pub(super) waiters: Waiters,
     /// Spreads the sizes at which the shards' tables grow.
     pub(super) phase: u32,
     random: Cell<u64>,
@@ -71,6 +73,7 @@ impl Shard {
             dbs: Vec::new(),
             watchers: Watchers::default(),
             tracked: TrackedKeys::default(),
+            waiters: Waiters::default(),
             phase,
             random: Cell::new(u64::from(number) + 0x9e37_79b9_7f4a_7c15),
         };

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::types::Probe;
 use crate::value::{Encoding, StringRef, Value, ValueRef};
 
 pub(super) const DBS: u32 = 3;
@@ -167,6 +168,123 @@ fn watchers_are_told_of_real_changes_only() {
     assert!(!access.db_mut(0).remove(key));
     assert!(!flag.is_set());
     access.take_expired(&mut |_, _| {});
+}
+
+/// Whether a lent structure was changed is known only afterwards; what happens to its key is a change at once.
+#[test]
+fn watchers_of_a_structure_are_told_when_it_is_settled() {
+    let keyspace = keyspace(4);
+    let key = keyspace.key(b"k");
+    let flag = WatchFlag::new();
+    let mut access = keyspace.open(Footprint::ALL, 1000);
+    let push = |access: &mut Access<'_>, bytes: &[u8]| {
+        let mut db = access.db_mut(0);
+        db.update_or_insert(key, Probe::default, |probe| {
+            probe.bytes.extend_from_slice(bytes)
+        })
+        .unwrap();
+    };
+    let was_told = || {
+        let was_set = flag.is_set();
+        flag.clear();
+        was_set
+    };
+    access.db_mut(0).watch(key, &flag);
+    push(&mut access, b"new");
+    assert!(was_told());
+    assert!(!access.has_lent());
+    push(&mut access, b"more");
+    assert!(access.has_lent() && !was_told());
+    access.settle_lent(true);
+    assert!(was_told());
+    push(&mut access, b"");
+    access.settle_lent(false);
+    assert!(!access.has_lent() && !was_told());
+    push(&mut access, b"dropped unsettled");
+    drop(access);
+    assert!(was_told());
+
+    let mut access = keyspace.open(Footprint::ALL, 1000);
+    let emptied = |probe: &mut Probe| probe.bytes.clear();
+    assert_eq!(access.db_mut(0).update(key, emptied), Ok(Some(())));
+    access.settle_lent(false);
+    assert!(was_told(), "the key is gone");
+    assert_eq!(access.db_mut(0).update(key, emptied), Ok(None));
+    assert!(!access.has_lent() && !was_told());
+    access.db_mut(0).unwatch(key, &flag);
+}
+
+#[test]
+fn many_fields_due_at_once_are_worked_off_in_steps() {
+    let keyspace = keyspace(1);
+    let count = if cfg!(miri) { 50 } else { 10_000 };
+    let mut access = keyspace.open(Footprint::ALL, 0);
+    for (name, rest) in [(b"emptied", ""), (b"remains", "something")] {
+        let mut probe = Probe::default();
+        probe.bytes.extend_from_slice(rest.as_bytes());
+        probe.deadlines.extend(5_000..5_000 + count as i64);
+        let key = access.keyspace().key(name);
+        access
+            .db_mut(0)
+            .set_value(key, Value::from(probe), Expire::Clear);
+    }
+    drop(access);
+    let none = keyspace.expire_step(0, 4_000, 100, &mut |_, _| {});
+    assert_eq!(none.expired_fields, 0);
+    let (mut fields, mut emptied, mut steps) = (0, Vec::new(), 0);
+    loop {
+        let progress = keyspace.expire_step(0, 100_000, 100, &mut |_, expired| match expired {
+            Expired::Field { .. } => fields += 1,
+            Expired::Fields { key, removed: true } => emptied.push(key.to_vec()),
+            Expired::Fields { .. } => {}
+            Expired::Key(key) => panic!("{key:?} has no deadline"),
+        });
+        assert!(progress.steps <= 108);
+        assert_eq!(progress.expired, 0);
+        steps += progress.steps;
+        if !progress.more {
+            break;
+        }
+    }
+    assert_eq!(fields, 2 * count);
+    assert_eq!(emptied, [b"emptied"]);
+    assert!(steps < 3 * count, "{steps}");
+    assert_eq!((keyspace.len(0), keyspace.sub_expires_len(0)), (1, 0));
+}
+
+/// Whoever changes a structure sees nothing that has expired, and the log has it before.
+#[test]
+fn an_update_removes_what_has_expired_first() {
+    let keyspace = keyspace(1);
+    let key = keyspace.key(b"k");
+    let mut probe = Probe::default();
+    probe.deadlines.extend([10, 20]);
+    let mut access = keyspace.open(Footprint::ALL, 15);
+    access
+        .db_mut(0)
+        .set_value(key, Value::from(probe), Expire::Clear);
+    assert!(access.db(0).contains(key));
+    let seen = access
+        .db_mut(0)
+        .update(key, |probe: &mut Probe| probe.deadlines.len());
+    assert_eq!(seen, Ok(Some(1)));
+    let mut told = Vec::new();
+    access.take_expired(&mut |_, expired| told.push(format!("{expired:?}")));
+    assert_eq!(told.len(), 2);
+    assert!(
+        told[0].starts_with("Field {") && told[1].ends_with("removed: false }"),
+        "{told:?}"
+    );
+    drop(access);
+    let mut access = keyspace.open(Footprint::ALL, 25);
+    let seen = access
+        .db_mut(0)
+        .update(key, |probe: &mut Probe| probe.deadlines.len());
+    assert_eq!(seen, Ok(None));
+    let mut told = Vec::new();
+    access.take_expired(&mut |_, expired| told.push(format!("{expired:?}")));
+    assert!(told[1].ends_with("removed: true }"), "{told:?}");
+    assert!(!access.db(0).contains(key));
 }
 
 #[test]

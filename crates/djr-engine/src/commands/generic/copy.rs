@@ -50,6 +50,8 @@ fn copy(
     }
     if let Some(entry) = context.db().copy_value(source) {
         context.access.db_mut(db).put(target, entry);
+        context.notify_in(db, Notify::NEW, "new", target.bytes);
+        context.notify_in(db, Notify::GENERIC, "copy_to", target.bytes);
     }
     Ok(Effect::Verbatim)
 }

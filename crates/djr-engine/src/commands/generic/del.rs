@@ -30,7 +30,10 @@ fn del(
     let mut removed = 0;
     for index in 1..args.len() {
         let key = context.key(args, index);
-        removed += i64::from(context.db().remove(key));
+        if context.db().remove(key) {
+            context.notify_del(key);
+            removed += 1;
+        }
     }
     reply.integer(removed);
     Ok(if removed > 0 {

@@ -134,9 +134,11 @@ fn expire(
     reply.integer(1);
     if deadline <= now {
         db.remove(key);
+        context.notify_del(key);
         return Ok(Effect::Rewritten(context.rewrite(&[b"DEL", key.bytes])));
     }
     entry.set_expire(Some(deadline));
+    context.notify(Notify::GENERIC, "expire", key.bytes);
     Ok(log_deadline(context, key, deadline))
 }
 

@@ -34,6 +34,9 @@ fn move_key(
         return Ok(Effect::None);
     };
     context.access.db_mut(db).put(key, entry);
+    context.notify_in(db, Notify::NEW, "new", key.bytes);
+    context.notify(Notify::GENERIC, "move_from", key.bytes);
+    context.notify_in(db, Notify::GENERIC, "move_to", key.bytes);
     Ok(Effect::Verbatim)
 }
 

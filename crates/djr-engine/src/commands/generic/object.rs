@@ -122,7 +122,10 @@ fn answer(
     reply: &mut Reply<'_>,
     write: impl FnOnce(EntryRef<'_>, &mut Reply<'_>) -> Result<(), CommandError>,
 ) -> Result<(), CommandError> {
-    match context.peek(context.key(args, 2)) {
+    // No event of a miss, as in Redis.
+    let entry = context.db.peek(context.key(args, 2));
+    context.lookups.count(entry.is_some());
+    match entry {
         Some(entry) => write(entry, reply),
         None => {
             reply.null();

@@ -22,6 +22,7 @@ fn persist(
     match context.db().get_mut(key) {
         Some(mut entry) if entry.entry().expire_at().is_some() => {
             entry.set_expire(None);
+            context.notify(Notify::GENERIC, "persist", key.bytes);
             reply.integer(1);
             Ok(Effect::Verbatim)
         }

@@ -53,6 +53,9 @@ fn rename(
     }
     let entry = db.take(source).ok_or(CommandError::NoSuchKey)?;
     db.put(target, entry);
+    context.notify_new(target);
+    context.notify(Notify::GENERIC, "rename_from", source.bytes);
+    context.notify(Notify::GENERIC, "rename_to", target.bytes);
     Ok(Renamed::Moved)
 }
 

@@ -25,6 +25,7 @@ fn append(
     let (key, value) = (context.key(args, 1), args.get(2));
     let engine = context.engine;
     let mut db = context.db();
+    let mut is_new = false;
     let len = match db.get_mut(key) {
         Some(mut entry) => {
             let len = string_of(entry.entry().value())?.len();
@@ -33,9 +34,14 @@ fn append(
         }
         None => {
             db.set_string(key, value, Expire::Clear);
+            is_new = true;
             value.len()
         }
     };
+    if is_new {
+        context.notify_new(key);
+    }
+    context.notify(Notify::STRING, "append", key.bytes);
     reply.integer(len as i64);
     Ok(Effect::Verbatim)
 }

@@ -68,6 +68,7 @@ fn delete_if(
         return Ok(Effect::None);
     }
     context.db().remove(key);
+    context.notify_del(key);
     Ok(Effect::Rewritten(context.rewrite(&[b"DEL", key.bytes])))
 }
 

@@ -28,6 +28,7 @@ fn getdel(
     };
     reply_string(reply, old);
     context.db().remove(key);
+    context.notify_del(key);
     Ok(Effect::Rewritten(context.rewrite(&[b"DEL", key.bytes])))
 }
 

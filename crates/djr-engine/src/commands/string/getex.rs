@@ -48,9 +48,11 @@ fn getex(
 fn set_deadline(context: &mut WriteContext<'_, '_>, key: Key<'_>, deadline: UnixMillis) -> Effect {
     if deadline <= context.now {
         context.db().remove(key);
+        context.notify_del(key);
         return Effect::Rewritten(context.rewrite(&[b"DEL", key.bytes]));
     }
     context.db().set_expire(key, Some(deadline));
+    context.notify(Notify::GENERIC, "expire", key.bytes);
     log_deadline(context, key, deadline)
 }
 
@@ -59,6 +61,7 @@ fn clear_deadline(context: &mut WriteContext<'_, '_>, key: Key<'_>) -> Effect {
     match db.get_mut(key) {
         Some(mut entry) if entry.entry().expire_at().is_some() => {
             entry.set_expire(None);
+            context.notify(Notify::GENERIC, "persist", key.bytes);
             Effect::Rewritten(context.rewrite(&[b"PERSIST", key.bytes]))
         }
         _ => Effect::None,

@@ -22,7 +22,8 @@ fn getset(
         Some(old) => reply_string(reply, old),
         None => reply.null(),
     }
-    context.db().set_string(key, value, Expire::Clear);
+    let was_there = context.db().set_string(key, value, Expire::Clear);
+    context.notify_set(key, was_there);
     Ok(Effect::Rewritten(
         context.rewrite(&[b"SET", key.bytes, value]),
     ))

@@ -52,6 +52,7 @@ fn add(
 ) -> Result<Effect, CommandError> {
     let key = context.key(args, 1);
     let mut db = context.db();
+    let mut is_new = false;
     let sum = match db.get_mut(key) {
         Some(mut entry) => {
             let current = string_of(entry.entry().value())?
@@ -65,9 +66,14 @@ fn add(
         }
         None => {
             db.set_integer(key, increment, Expire::Clear);
+            is_new = true;
             increment
         }
     };
+    if is_new {
+        context.notify_new(key);
+    }
+    context.notify(Notify::STRING, "incrby", key.bytes);
     reply.integer(sum);
     Ok(Effect::Verbatim)
 }

@@ -37,7 +37,11 @@ fn incrbyfloat(
         .checked_add(increment)
         .ok_or(CommandError::NanOrInfinity)?
         .to_text();
-    db.set_string_as(key, sum.as_bytes(), StringForm::Text, Expire::Keep);
+    let was_there = db.set_string_as(key, sum.as_bytes(), StringForm::Text, Expire::Keep);
+    if !was_there {
+        context.notify_new(key);
+    }
+    context.notify(Notify::STRING, "incrbyfloat", key.bytes);
     reply.bulk(sum.as_bytes());
     // Other machines may calculate otherwise.
     Ok(Effect::Rewritten(context.rewrite(&[

@@ -95,7 +95,7 @@ fn lcs(
 
 fn string_or_empty(entry: Option<EntryRef<'_>>) -> Result<StringRef<'_>, CommandError> {
     match entry {
-        Some(entry) => entry.value().as_string().ok_or(CommandError::text(
+        Some(entry) => entry.as_string().ok_or(CommandError::text(
             "ERR The specified keys must contain string values",
         )),
         None => Ok(StringRef::Bytes(b"")),

@@ -22,7 +22,7 @@ fn mget(
     reply.array(args.len() - 1);
     for index in 1..args.len() {
         let entry = context.get(context.key(args, index));
-        match entry.and_then(|entry| entry.value().as_string()) {
+        match entry.and_then(|entry| entry.as_string()) {
             Some(string) => reply_string(reply, string),
             None => reply.null(),
         }

@@ -76,9 +76,10 @@ fn check_pairs(args: &Args<'_>, command: &str) -> Result<(), CommandError> {
 fn set_pairs(context: &mut WriteContext<'_, '_>, args: &Args<'_>) {
     for index in (1..args.len()).step_by(2) {
         let key = context.key(args, index);
-        context
+        let was_there = context
             .db()
             .set_string(key, args.get(index + 1), Expire::Clear);
+        context.notify_set(key, was_there);
     }
 }
 

@@ -76,11 +76,13 @@ fn msetex(
                 done => done,
             },
             None if expiration.has_word() => {
-                context.db().set_string(key, value, Expire::Keep);
+                let was_there = context.db().set_string(key, value, Expire::Keep);
+                context.notify_set(key, was_there);
                 Effect::Rewritten(context.rewrite(&[b"SET", key.bytes, value, b"KEEPTTL"]))
             }
             None => {
-                context.db().set_string(key, value, Expire::Clear);
+                let was_there = context.db().set_string(key, value, Expire::Clear);
+                context.notify_set(key, was_there);
                 Effect::Rewritten(context.rewrite(&[b"SET", key.bytes, value]))
             }
         };

@@ -40,7 +40,8 @@ fn set(
         return set_with_options(context, args, reply);
     }
     let key = context.key(args, 1);
-    context.db().set_string(key, args.get(2), Expire::Clear);
+    let was_there = context.db().set_string(key, args.get(2), Expire::Clear);
+    context.notify_set(key, was_there);
     reply.ok();
     Ok(Effect::Verbatim)
 }
@@ -129,14 +130,16 @@ fn set_with_options(
         return Ok(set_until(context, key, value, deadline));
     }
     if options.expiration.has_word() {
-        context.db().set_string(key, value, Expire::Keep);
+        let was_there = context.db().set_string(key, value, Expire::Keep);
+        context.notify_set(key, was_there);
         if !plain {
             return Ok(Effect::Rewritten(
                 context.rewrite(&[b"SET", key.bytes, value, b"KEEPTTL"]),
             ));
         }
     } else {
-        context.db().set_string(key, value, Expire::Clear);
+        let was_there = context.db().set_string(key, value, Expire::Clear);
+        context.notify_set(key, was_there);
         if !plain {
             return Ok(Effect::Rewritten(
                 context.rewrite(&[b"SET", key.bytes, value]),
@@ -153,14 +156,22 @@ pub(super) fn set_until(
     value: &[u8],
     deadline: UnixMillis,
 ) -> Effect {
-    if deadline <= context.now {
-        return if context.db().remove(key) {
+    let past = deadline <= context.now;
+    let was_there = if past {
+        context.db().remove(key)
+    } else {
+        context.db().set_string(key, value, Expire::At(deadline))
+    };
+    context.notify_set(key, was_there);
+    context.notify(Notify::GENERIC, "expire", key.bytes);
+    if past {
+        context.notify(Notify::EXPIRED, "expired", key.bytes);
+        return if was_there {
             Effect::Rewritten(context.rewrite(&[b"DEL", key.bytes]))
         } else {
             Effect::None
         };
     }
-    context.db().set_string(key, value, Expire::At(deadline));
     let mut buffer = [0; INTEGER_TEXT_SIZE_MAX];
     let deadline = format_integer(deadline, &mut buffer);
     Effect::Rewritten(context.rewrite(&[b"SET", key.bytes, value, b"PXAT", deadline]))

@@ -27,6 +27,7 @@ fn setnx(
         return Ok(Effect::None);
     }
     db.set_string(key, value, Expire::Clear);
+    context.notify_set(key, false);
     reply.integer(1);
     Ok(Effect::Rewritten(
         context.rewrite(&[b"SET", key.bytes, value]),

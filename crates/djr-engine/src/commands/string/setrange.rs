@@ -27,6 +27,7 @@ fn setrange(
     let (key, value) = (context.key(args, 1), args.get(3));
     let engine = context.engine;
     let mut db = context.db();
+    let mut is_new = false;
     let len = match db.get_mut(key) {
         Some(mut entry) => {
             let len = string_of(entry.entry().value())?.len();
@@ -46,9 +47,14 @@ fn setrange(
             let mut bytes = vec![0; offset];
             bytes.extend_from_slice(value);
             db.set_string_as(key, &bytes, StringForm::Raw, Expire::Clear);
+            is_new = true;
             bytes.len()
         }
     };
+    if is_new {
+        context.notify_new(key);
+    }
+    context.notify(Notify::STRING, "setrange", key.bytes);
     reply.integer(len as i64);
     Ok(Effect::Verbatim)
 }

@@ -64,38 +64,32 @@ pub(super) const SCRIPTS: Section = Section {
     },
 };
 
-const HASH: &str = "the hash type";
-const LIST: &str = "the list type";
-const SET: &str = "the set type";
-const ZSET: &str = "the sorted set type";
-const STREAM: &str = "the stream type";
-
 pub(super) const ENCODINGS: Section = Section {
     title: "Encodings of small values",
     parameters: rows! {
         "hash-max-listpack-entries" | "hash-max-ziplist-entries" = "512", integer(0, LONG), Live,
-            "Hashes of at most so many fields are kept packed.", .later(HASH);
+            "Hashes of at most so many fields are kept packed.", .apply(live::encodings);
         "hash-max-listpack-value" | "hash-max-ziplist-value" = "64", LONG_MEMORY, Live,
-            "... if no field or value has more bytes than this.", .later(HASH);
+            "... if no field or value has more bytes than this.", .apply(live::encodings);
         "list-max-listpack-size" | "list-max-ziplist-size" = "-2", integer(-INT - 1, INT), Live,
-            "The size of a list's chunks: a number of elements, or -1 to -5 for 4, 8, 16, 32, 64 KiB.", .later(LIST);
+            "The size of a list's chunks: a number of elements, or -1 to -5 for 4, 8, 16, 32, 64 KiB.", .apply(live::encodings);
         "list-compress-depth" = "0", integer(0, INT), Live,
-            "How many chunks at each end of a list are not compressed; 0 compresses none.", .later(LIST);
+            "How many chunks at each end of a list are not compressed; 0 compresses none.", .apply(live::encodings);
         "set-max-intset-entries" = "512", integer(0, LONG), Live,
-            "Sets of at most so many integers are kept as an array.", .later(SET);
+            "Sets of at most so many integers are kept as an array.", .apply(live::encodings);
         "set-max-listpack-entries" = "128", integer(0, LONG), Live,
-            "Sets of at most so many members are kept packed.", .later(SET);
+            "Sets of at most so many members are kept packed.", .apply(live::encodings);
         "set-max-listpack-value" = "64", integer(0, LONG), Live,
-            "... if no member has more bytes than this.", .later(SET);
+            "... if no member has more bytes than this.", .apply(live::encodings);
         "zset-max-listpack-entries" | "zset-max-ziplist-entries" = "128", integer(0, LONG), Live,
-            "Sorted sets of at most so many members are kept packed.", .later(ZSET);
+            "Sorted sets of at most so many members are kept packed.", .apply(live::encodings);
         "zset-max-listpack-value" | "zset-max-ziplist-value" = "64", LONG_MEMORY, Live,
-            "... if no member has more bytes than this.", .later(ZSET);
+            "... if no member has more bytes than this.", .apply(live::encodings);
         "stream-node-max-bytes" = "4096", LONG_MEMORY, Live,
-            "The size of a stream's blocks; 0 for any.", .later(STREAM);
+            "The size of a stream's blocks; 0 for any.", .apply(live::encodings);
         "stream-node-max-entries" = "100", integer(0, LONG), Live,
-            "The number of entries in a stream's block; 0 for any.", .later(STREAM);
+            "The number of entries in a stream's block; 0 for any.", .apply(live::encodings);
         "hll-sparse-max-bytes" = "3000", LONG_MEMORY, Live,
-            "HyperLogLogs of at most so many bytes are kept sparse.", .later("HyperLogLog");
+            "HyperLogLogs of at most so many bytes are kept sparse.", .apply(live::encodings);
     },
 };

@@ -196,15 +196,21 @@ impl<'a> Block<'a> {
         value!(List Set SortedSet Hash Stream)
     }
 
+    #[cold]
+    #[inline(never)]
     pub(super) fn structure_memory(self, shape: &Shape) -> usize {
         with_structure!(self.structure(shape), ValueRef, object => object.memory_bytes(), _string => 0)
     }
 
+    #[cold]
+    #[inline(never)]
     pub(super) fn structure_encoding(self, shape: &Shape) -> Encoding {
         with_structure!(self.structure(shape), ValueRef, object => object.encoding(), _string => Encoding::Raw)
     }
 
     /// The earliest deadline of the parts of a structure in a block of this shape.
+    #[cold]
+    #[inline(never)]
     pub(super) fn structure_next_expire(self, shape: &Shape) -> Option<UnixMillis> {
         with_structure!(self.structure(shape), ValueRef, object => object.next_expire(), _string => None)
     }

@@ -62,6 +62,9 @@ pub(super) fn flags(client: &ClientInfo) -> String {
     if client.multi.load(Relaxed) >= 0 {
         flags.push('x');
     }
+    if client.waiter.lock().is_some() {
+        flags.push('b');
+    }
     if let Some(tracker) = &*client.tracker.lock() {
         flags.push('t');
         if tracker.is_broken.load(Relaxed) {

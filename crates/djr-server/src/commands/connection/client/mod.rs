@@ -8,6 +8,7 @@ mod names;
 mod pause;
 mod switches;
 mod tracking;
+mod unblock;
 
 use djr_engine::spec::{CommandSpec, Flags, Group, Run};
 use djr_engine::{Args, Reply};
@@ -37,6 +38,7 @@ pub(super) static SPEC: CommandSpec = CommandSpec {
         &names::SETNAME,
         &tracking::TRACKING,
         &tracking::TRACKINGINFO,
+        &unblock::SPEC,
         &pause::UNPAUSE,
     ],
     ..CommandSpec::DEFAULT
@@ -85,6 +87,7 @@ pub(super) static RUNS: &[Entry] = &[
         &tracking::TRACKINGINFO,
         ServerRun::Plain(tracking::trackinginfo),
     ),
+    (&unblock::SPEC, ServerRun::Plain(unblock::run)),
     (&pause::UNPAUSE, ServerRun::Plain(pause::unpause)),
 ];
 
