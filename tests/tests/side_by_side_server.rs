@@ -36,6 +36,13 @@ const SESSION: &[&str] = &[
     "client|no-evict",
     "client|no-touch",
     "client|help",
+    "publish",
+    "spublish",
+    "pubsub|channels",
+    "pubsub|numpat",
+    "pubsub|numsub",
+    "pubsub|shardchannels",
+    "pubsub|shardnumsub",
     "command|getkeys",
     "command|getkeysandflags",
     "command|count",
@@ -98,7 +105,7 @@ impl Comparison {
             let group = command.spec.group.name();
             let is_data = !matches!(
                 group,
-                "server" | "connection" | "transactions" | "scripting"
+                "server" | "connection" | "transactions" | "scripting" | "pubsub"
             );
             is_data
                 || name.starts_with("flush")

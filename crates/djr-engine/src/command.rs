@@ -278,7 +278,7 @@ fn key_range(keys: &[KeySpec]) -> (i32, i32, i32) {
 
 fn key_shape(keys: &[KeySpec], arity: i32) -> KeyShape {
     match keys {
-        [] => KeyShape::None,
+        _ if keys.iter().all(|key| key.access.has(Access::NOT_KEY)) => KeyShape::None,
         [
             KeySpec {
                 begin: BeginSearch::Index(at),
@@ -358,7 +358,7 @@ fn categories(spec: &CommandSpec, is_subcommand: bool) -> Vec<&'static str> {
     );
     if matches!(spec.group, crate::spec::Group::Scripting) {
         // What a script does is judged command by command.
-        names.retain(|name| !matches!(*name, "read" | "write"));
+        names.retain(|name| *name != "read");
     }
     if !spec.flags.has(Flags::FAST) {
         names.push("slow");

@@ -11,9 +11,9 @@ use crate::effect::{Effect, EffectLog, Effects};
 use crate::keys::each_key;
 use crate::notify::Events;
 use crate::registry::{Registry, Resolved};
-use crate::script::Scripts;
+use crate::script::{Functions, Scripts};
 use crate::settings::Settings;
-use crate::spec::{Reach, Read, Run, Write};
+use crate::spec::{Flags, Reach, Read, Run, Write};
 use crate::stats::Lookups;
 use crate::{Args, CommandError, Reply, Rng, Shell};
 
@@ -27,6 +27,8 @@ pub struct Engine {
     pub settings: Settings,
     /// The scripts that clients have sent.
     pub scripts: Scripts,
+    /// The libraries of functions that clients have loaded.
+    pub functions: Functions,
 }
 
 /// What one worker needs to execute commands: memory that is used again, counters, random numbers.
@@ -37,6 +39,8 @@ pub struct Executor {
     pub lookups: std::sync::Arc<Lookups>,
     /// Whether reading a key counts as an access to it: `false` under `CLIENT NO-TOUCH`.
     pub touch: bool,
+    /// The client that is to be told when a key changes that it reads now (`CLIENT TRACKING`).
+    pub reader: Option<u64>,
     /// The keyspace events of the command, transaction or script under way.
     pub events: Events,
     pub(crate) effects: Effects,
@@ -51,6 +55,7 @@ impl Executor {
             rng: Rng::new(seed),
             lookups: Default::default(),
             touch: true,
+            reader: None,
             events: Events::default(),
             effects: Effects::default(),
             blocking: Blocking::default(),
@@ -198,6 +203,9 @@ impl Engine {
         if !executor.touch {
             access.set_touch(false);
         }
+        if self.keyspace.tracking().is_on() {
+            return self.execute_tracked(executor, access, command, args, now, shell, reply);
+        }
         let result = match command.run {
             Run::Read(read) => {
                 let result = self.read(executor, &access, read, db, args, now, reply);
@@ -245,6 +253,7 @@ impl Engine {
             executor.effects.push_request(db, args);
         }
         executor.effects.append_to(shell.log());
+        self.tell_invalidations(access, shell);
         result.map(|_| ())
     }
 
@@ -262,7 +271,7 @@ impl Engine {
     pub fn open(&self, footprint: Footprint, now: UnixMillis) -> Result<Access<'_>, CommandError> {
         loop {
             if self.scripts.running().is_busy() && footprint != Footprint::NONE {
-                return Err(crate::script::BUSY);
+                return Err(self.scripts.running().busy_error());
             }
             if let Some(access) = self.keyspace.try_open(footprint, now, PATIENCE) {
                 return Ok(access);
@@ -288,6 +297,7 @@ impl Engine {
         let db = shell.db();
         let result = self.run(executor, access, command, db, args, now, shell, reply);
         shell.count(command, result.is_err());
+        self.remember_reader(executor, access, command, args);
         if matches!(result, Ok(Logged::Verbatim)) {
             executor.effects.push_request(db, args);
         }
@@ -325,6 +335,56 @@ impl Engine {
             reply.truncate(start);
         }
         result
+    }
+
+    /// The same while somebody tracks keys.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what a command needs, lent one by one: a struct of these would be borrowed as a whole"
+    )]
+    #[cold]
+    fn execute_tracked(
+        &self,
+        executor: &mut Executor,
+        mut access: Access<'_>,
+        command: &'static Command,
+        args: &Args<'_>,
+        now: UnixMillis,
+        shell: &mut dyn Shell,
+        reply: &mut Reply<'_>,
+    ) -> Result<(), CommandError> {
+        let db = shell.db();
+        let result = self.run(executor, &mut access, command, db, args, now, shell, reply);
+        // What has expired is gone before it is read.
+        self.log_expired(executor, &mut access, shell);
+        self.remember_reader(executor, &mut access, command, args);
+        self.log_all(executor, &mut access, result, db, args, shell)
+    }
+
+    /// Notes that the session's client has read the keys of a command, if it wants to know of their changes.
+    pub(crate) fn remember_reader(
+        &self,
+        executor: &Executor,
+        access: &mut Access<'_>,
+        command: &Command,
+        args: &Args<'_>,
+    ) {
+        if let Some(reader) = executor.reader
+            && command.flags.has(Flags::READONLY)
+            && !matches!(command.run, Run::Script(_))
+        {
+            // A request whose keys can't be found has read none.
+            let _ = each_key(command, args, |index, _| {
+                access.track(args.key(index, |bytes| self.keyspace.key(bytes)), reader);
+            });
+        }
+    }
+
+    /// Tells the shell which keys have changed that clients may have in caches of their own.
+    pub(crate) fn tell_invalidations(&self, access: &mut Access<'_>, shell: &mut dyn Shell) {
+        if self.keyspace.tracking().is_on() {
+            access.take_invalidations(&mut |invalidation| shell.invalidate(invalidation));
+        }
     }
 
     #[expect(

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use djr_storage::keyspace::Invalidation;
+
 use crate::blocking::{ClientAddress, Served, Waiter};
 use crate::command::Command;
 use crate::effect::EffectLog;
@@ -65,6 +67,9 @@ pub trait Shell {
     fn script_is_busy(&mut self) -> ScriptFate {
         ScriptFate::Continue
     }
+
+    /// Something has changed that clients may have in caches of their own. Called while the keys are open.
+    fn invalidate(&mut self, _invalidation: Invalidation) {}
 
     /// Counts a command that a script or a transaction ran, for `INFO commandstats`.
     fn count(&mut self, _command: &'static Command, _failed: bool) {}

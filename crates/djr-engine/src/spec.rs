@@ -389,11 +389,11 @@ impl Group {
             Group::Bitmap => Some("bitmap"),
             Group::HyperLogLog => Some("hyperloglog"),
             Group::Geo => Some("geo"),
-            Group::PubSub => Some("pubsub"),
             Group::Transactions => Some("transaction"),
             Group::Connection => Some("connection"),
             Group::Scripting => Some("scripting"),
-            Group::Server | Group::Cluster => None,
+            // The flag of that name says it.
+            Group::PubSub | Group::Server | Group::Cluster => None,
         }
     }
 }

@@ -161,6 +161,7 @@ impl Bench {
             registry: registry(),
             settings: Default::default(),
             scripts: Default::default(),
+            functions: Default::default(),
         }))
     }
 

@@ -89,6 +89,7 @@ impl Engine {
             }
         }
         self.log_expired(executor, &mut access, shell);
+        self.tell_invalidations(&mut access, shell);
         executor.effects.append_to(shell.log());
         drop(access);
         if self.keyspace.waits().has_ready() {

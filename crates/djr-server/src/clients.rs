@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering:
 use djr_engine::blocking::Waiter;
 use parking_lot::Mutex;
 
+use crate::tracking::Tracker;
 use crate::worker::Peer;
 
 /// What every worker may see of a client. Its own worker writes it, with plain stores.
@@ -15,6 +16,8 @@ pub(crate) struct ClientInfo {
     pub(crate) id: u64,
     /// The worker that serves it.
     pub(crate) worker: usize,
+    /// The number of its connection there.
+    pub(crate) slot: usize,
     pub(crate) fd: i32,
     pub(crate) peer: Peer,
     /// When it came, in milliseconds since 1970.
@@ -35,12 +38,25 @@ pub(crate) struct ClientInfo {
     /// Commands queued by MULTI; -1 outside of it, as CLIENT LIST shows it.
     pub(crate) multi: std::sync::atomic::AtomicI64,
     pub(crate) watching: AtomicUsize,
+    /// Channels, patterns and shard channels that it has subscribed to.
+    pub(crate) subscriptions: [AtomicUsize; 3],
     pub(crate) resp3: AtomicBool,
+    /// `CLIENT TRACKING`.
+    pub(crate) tracker: Mutex<Option<Arc<Tracker>>>,
     pub(crate) no_evict: AtomicBool,
     pub(crate) no_touch: AtomicBool,
     /// The wait that it is in.
     pub(crate) waiter: Mutex<Option<Arc<Waiter>>>,
     pub(crate) names: Mutex<Names>,
+}
+
+impl ClientInfo {
+    /// Whether it has subscribed to anything.
+    pub(crate) fn is_subscriber(&self) -> bool {
+        self.subscriptions
+            .iter()
+            .any(|count| count.load(Relaxed) > 0)
+    }
 }
 
 /// What a client has said about itself.
@@ -70,11 +86,18 @@ impl Clients {
     }
 
     /// Adds a client; its id is new.
-    pub(crate) fn add(&self, worker: usize, fd: i32, peer: Peer, now_ms: i64) -> Arc<ClientInfo> {
+    pub(crate) fn add(
+        &self,
+        (worker, slot): (usize, usize),
+        fd: i32,
+        peer: Peer,
+        now_ms: i64,
+    ) -> Arc<ClientInfo> {
         let id = self.next_id.fetch_add(1, Relaxed) + 1;
         let info = Arc::new(ClientInfo {
             id,
             worker,
+            slot,
             fd,
             peer,
             created_ms: now_ms,
@@ -88,7 +111,9 @@ impl Clients {
             output_bytes: AtomicUsize::new(0),
             multi: std::sync::atomic::AtomicI64::new(-1),
             watching: AtomicUsize::new(0),
+            subscriptions: Default::default(),
             resp3: AtomicBool::new(false),
+            tracker: Mutex::default(),
             no_evict: AtomicBool::new(false),
             no_touch: AtomicBool::new(false),
             waiter: Mutex::default(),

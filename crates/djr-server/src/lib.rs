@@ -5,6 +5,8 @@
 //! - `session`: a client's state, and the checks before its commands run.
 //! - `commands`: the commands that concern sessions and the server.
 //! - [`logging`]: the server's own log, for people.
+//! - `pubsub`: publish and subscribe.
+//! - `tracking`: client-side caching.
 //! - `persistence`: recovery, the log's thread, compaction.
 
 #![forbid(unsafe_code)]
@@ -16,11 +18,13 @@ pub mod config;
 pub mod logging;
 mod persistence;
 mod process;
+mod pubsub;
 mod server;
 mod session;
 mod shared;
 mod stats;
 mod surroundings;
+mod tracking;
 mod worker;
 
 /// The version of Redis whose commands and behaviour this server has.

@@ -155,6 +155,10 @@ fn write_base(engine: &Engine, log: &Log) -> Result<(), LogError> {
     let access = engine.keyspace.open(Footprint::ALL, clock::unix_millis());
     let mut writer = log.begin_rewrite()?;
     let mut failure = None;
+    for library in engine.functions.libraries().iter() {
+        let words: [&[u8]; 3] = [b"FUNCTION", b"LOAD", &library.code];
+        failure = failure.or(writer.write_command(0, &words).err());
+    }
     for db in 0..engine.keyspace.dbs() {
         access.db(db).for_each(|entry| {
             if failure.is_some() {

@@ -18,6 +18,7 @@ use crate::clock;
 use crate::commands;
 use crate::config::{self, Config};
 use crate::persistence::Persistence;
+use crate::pubsub::Directory;
 use crate::shared::{Gate, Shared, Shutdown, WorkerHandle};
 use crate::stats::WorkerStats;
 use crate::surroundings::{PidFile, tell_systemd};
@@ -160,10 +161,13 @@ impl Server {
                 registry,
                 settings: Default::default(),
                 scripts: Default::default(),
+                functions: Default::default(),
             },
             server_commands: commands::runs(registry),
             persistence: Persistence::default(),
             clients: Clients::default(),
+            pubsub: Directory::new(),
+            trackers: Default::default(),
             gate: Gate::default(),
             workers: workers.collect(),
             started: clock::monotonic(),

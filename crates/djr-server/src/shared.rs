@@ -13,7 +13,9 @@ use crate::clients::Clients;
 use crate::commands::ServerRun;
 use crate::config::Config;
 use crate::persistence::Persistence;
+use crate::pubsub::Directory;
 use crate::stats::WorkerStats;
+use crate::tracking::Trackers;
 use crate::worker::Mailbox;
 
 /// Everything that is one per server.
@@ -26,6 +28,8 @@ pub(crate) struct Shared {
     pub(crate) append_only: bool,
     pub(crate) persistence: Persistence,
     pub(crate) clients: Clients,
+    pub(crate) pubsub: Directory,
+    pub(crate) trackers: Trackers,
     pub(crate) gate: Gate,
     pub(crate) workers: Vec<WorkerHandle>,
     pub(crate) started: Instant,

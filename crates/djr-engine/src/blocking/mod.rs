@@ -330,6 +330,7 @@ impl Engine {
                 shell.parked(waiter);
             }
         }
+        self.remember_reader(executor, &mut access, command, args);
         self.log_all(executor, &mut access, result, db, args, shell)
     }
 

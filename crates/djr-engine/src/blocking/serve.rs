@@ -170,6 +170,7 @@ impl Engine {
             let Some((ticket, waiter)) = next else {
                 access.db_mut(db).end_ready(key);
                 self.log_expired(executor, access, shell);
+                self.tell_invalidations(access, shell);
                 return Step::Done;
             };
             if !access.footprint().covers(waiter.footprint) {
@@ -252,7 +253,7 @@ impl Engine {
                 _ => Err(self.unknown_command(&args)),
             };
             match result {
-                Err(error) if error == crate::script::BUSY => break,
+                Err(error) if crate::script::is_busy(&error) => break,
                 Err(_) => refused += 1,
                 Ok(()) => {}
             }

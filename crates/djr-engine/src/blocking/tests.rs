@@ -112,6 +112,7 @@ fn bench() -> Bench {
         registry: Registry::leak(&families),
         settings: Default::default(),
         scripts: Default::default(),
+        functions: Default::default(),
     }))
 }
 

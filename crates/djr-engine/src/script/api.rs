@@ -7,7 +7,7 @@ use mlua::{Lua, MultiValue, Table, Value};
 use super::cache::Sha;
 use super::host::{self, ErrorReply, Place};
 use super::interpreter::Shared;
-use super::library;
+use super::{functions, library};
 
 /// The version of Redis whose scripting API this is, as `redis.REDIS_VERSION` says it.
 pub(super) const REDIS_VERSION: &str = "8.0.0";
@@ -42,6 +42,14 @@ pub(super) fn host_table(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Table> 
         })?,
     )?;
     host.set("results_max", library::RESULTS_MAX)?;
+    host.set("invalid_name", functions::INVALID_NAME)?;
+    let is_name = |_: &Lua, name: mlua::String| Ok(functions::is_name(&name.as_bytes()));
+    host.set("is_name", lua.create_function(is_name)?)?;
+    let is_flag = |_: &Lua, name: mlua::String| {
+        let mut flags = super::shebang::Flags::default();
+        Ok(flags.set(&name.as_bytes()).is_some())
+    };
+    host.set("is_flag", lua.create_function(is_flag)?)?;
     host.set("redis", redis(lua)?)?;
     library::math::add(lua, shared, &host)?;
     let libraries = lua.create_table()?;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use super::shebang::{self, Flags};
 use crate::CommandError;
@@ -193,9 +193,29 @@ pub struct Running {
     busy: AtomicBool,
     wrote: AtomicBool,
     kill: AtomicBool,
+    /// Known once it is busy: nobody can ask before.
+    current: Mutex<Option<Current>>,
+}
+
+/// The script or function that runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Current {
+    /// The SHA-1 of a script, or the name of a function.
+    pub name: String,
+    /// The command that called it.
+    pub command: Vec<Vec<u8>>,
+    /// When it was called, in milliseconds since 1970.
+    pub started_ms: i64,
+    /// It is a function, to be ended with FUNCTION KILL.
+    pub is_function: bool,
 }
 
 impl Running {
+    /// What runs past `busy-reply-threshold`.
+    pub fn current(&self) -> Option<Current> {
+        self.current.lock().clone()
+    }
+
     /// Whether a script runs past `busy-reply-threshold`. One relaxed load.
     #[inline]
     pub fn is_busy(&self) -> bool {
@@ -205,13 +225,33 @@ impl Running {
     /// Errors if a script is busy: what everyone else is told meanwhile.
     #[inline]
     pub fn refuse_if_busy(&self) -> Result<(), CommandError> {
-        if self.is_busy() { Err(BUSY) } else { Ok(()) }
+        if self.is_busy() {
+            Err(self.busy_error())
+        } else {
+            Ok(())
+        }
     }
 
-    /// Asks the script to end (`SCRIPT KILL`); refused where that would leave half of its writes.
-    pub fn kill(&self) -> Result<(), CommandError> {
+    /// What everyone is told while a script or a function runs too long.
+    #[cold]
+    pub fn busy_error(&self) -> CommandError {
+        match &*self.current.lock() {
+            Some(current) if current.is_function => BUSY_FUNCTION,
+            _ => BUSY,
+        }
+    }
+
+    /// Asks the script to end (`SCRIPT KILL`) or, with `function`, the function (`FUNCTION KILL`); refused where that would
+    /// leave half of its writes.
+    pub fn kill(&self, function: bool) -> Result<(), CommandError> {
         if !self.active.load(Relaxed) || !self.is_busy() {
             return Err(NOT_BUSY);
+        }
+        if self
+            .current()
+            .is_some_and(|current| current.is_function != function)
+        {
+            return Err(self.busy_error());
         }
         if self.wrote.load(Relaxed) {
             return Err(UNKILLABLE);
@@ -227,11 +267,14 @@ impl Running {
     }
 
     pub(super) fn end(&self) {
-        self.busy.store(false, Relaxed);
+        if self.busy.swap(false, Relaxed) {
+            *self.current.lock() = None;
+        }
         self.active.store(false, Relaxed);
     }
 
-    pub(super) fn set_busy(&self) {
+    pub(super) fn set_busy(&self, current: Current) {
+        *self.current.lock() = Some(current);
         self.busy.store(true, Relaxed);
     }
 
@@ -245,8 +288,17 @@ impl Running {
 }
 
 /// What commands are answered while a script runs too long.
-pub const BUSY: CommandError = CommandError::text(
+const BUSY: CommandError = CommandError::text(
     "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",
+);
+
+/// Whether a command was refused because a script or function runs too long.
+pub fn is_busy(error: &CommandError) -> bool {
+    *error == BUSY || *error == BUSY_FUNCTION
+}
+
+const BUSY_FUNCTION: CommandError = CommandError::text(
+    "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE.",
 );
 const NOT_BUSY: CommandError = CommandError::text("NOTBUSY No scripts in execution right now.");
 const UNKILLABLE: CommandError = CommandError::text(

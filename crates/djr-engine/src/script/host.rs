@@ -207,6 +207,8 @@ pub(super) struct Place {
 pub(super) const SANDBOX_SOURCE: &str = "=sandbox";
 /// The source of every script.
 pub(super) const SCRIPT_SOURCE: &str = "@user_script";
+/// The source of every library of functions.
+pub(super) const FUNCTION_SOURCE: &str = "@user_function";
 
 impl Place {
     /// A line of a source.

@@ -14,7 +14,8 @@ use xxhash_rust::xxh3::Xxh3Builder;
 
 use super::cache::{Script, Scripts, Sha};
 use super::convert::one_line;
-use super::host::{self, Place, SANDBOX_SOURCE, SCRIPT_SOURCE};
+use super::host::{self, FUNCTION_SOURCE, Place, SANDBOX_SOURCE, SCRIPT_SOURCE};
+use super::libraries::LoadedLibraries;
 use super::random::Random;
 use super::run::Buffers;
 use super::{api, library, shebang};
@@ -26,7 +27,7 @@ const INTERRUPT_INSTRUCTIONS: u32 = 10_000;
 /// After so many scripts the collector makes a step of its own, beside those that allocation pays for.
 const RUNS_PER_COLLECTOR_STEP: u32 = 50;
 /// More keys and arguments than this are handed over in tables.
-const ARGUMENTS_ON_STACK_MAX: usize = 200;
+pub(super) const ARGUMENTS_ON_STACK_MAX: usize = 200;
 const SANDBOX: &str = include_str!("sandbox.lua");
 
 /// One worker's Lua interpreter, made when the first script runs.
@@ -42,15 +43,16 @@ pub(super) struct Shared {
     pub(super) cjson: library::cjson::Settings,
 }
 
-struct State {
-    lua: Lua,
+pub(super) struct State {
+    pub(super) lua: Lua,
     /// The compiled scripts by number.
     functions: Table,
     /// Sets KEYS and ARGV, calls a script, catches its error.
     run: Function,
     /// The same, where there are many keys or arguments.
     run_many: Function,
-    shared: Rc<Shared>,
+    pub(super) libraries: LoadedLibraries,
+    pub(super) shared: Rc<Shared>,
     by_sha: HashMap<Sha, Rc<Compiled>>,
     /// The same by text, so that EVAL need not compute the SHA-1 of a script that it knows.
     by_text: HashSet<ByText, Xxh3Builder>,
@@ -60,7 +62,7 @@ struct State {
     drops: u64,
     runs: u32,
     /// Lua frees a chunk's name while it still reads the chunk, unless someone holds the same string.
-    _names: [mlua::String; 2],
+    _names: [mlua::String; 3],
 }
 
 /// A script, ready to run in one interpreter.
@@ -93,7 +95,7 @@ impl PartialEq for ByText {
 impl Eq for ByText {}
 
 /// What the sandbox says of a run: whether it went well, the result or the error, and where the error arose.
-type Ended = (bool, Value, Option<String>, Option<i64>);
+pub(super) type Ended = (bool, Value, Option<String>, Option<i64>);
 
 /// How a script ended.
 pub(super) enum Outcome {
@@ -103,8 +105,19 @@ pub(super) enum Outcome {
     Failed(Value, Place),
 }
 
+impl Outcome {
+    pub(super) fn new((ok, result, source, line): Ended) -> Self {
+        if ok {
+            Outcome::Returned(result)
+        } else {
+            let place = Place::new(source.unwrap_or_default(), line.unwrap_or(-1));
+            Outcome::Failed(result, place)
+        }
+    }
+}
+
 impl Interpreter {
-    fn state(&mut self) -> Result<&mut State, CommandError> {
+    pub(super) fn state(&mut self) -> Result<&mut State, CommandError> {
         if self.state.is_none() {
             let state = State::new().map_err(|error| {
                 CommandError::format(format!("ERR the script interpreter can't start: {error}"))
@@ -184,14 +197,16 @@ impl State {
             cjson: Default::default(),
         });
         let host = api::host_table(&lua, &shared)?;
-        let (globals, functions, run, run_many): (Table, _, _, _) =
+        let (globals, functions, run, run_many, callbacks, load, call, call_many) =
             lua.load(SANDBOX).set_name(SANDBOX_SOURCE).call(host)?;
+        let globals: Table = globals;
         lua.set_globals(globals)?;
         watch_instructions(&lua, INTERRUPT_INSTRUCTIONS)?;
         Ok(Self {
             functions,
             run,
             run_many,
+            libraries: LoadedLibraries::new(callbacks, load, call, call_many),
             shared,
             by_sha: HashMap::new(),
             count: 0,
@@ -200,6 +215,7 @@ impl State {
             drops: 0,
             runs: 0,
             _names: [
+                lua.create_string(FUNCTION_SOURCE)?,
                 lua.create_string(SCRIPT_SOURCE)?,
                 lua.create_string("=(load)")?,
             ],
@@ -280,18 +296,10 @@ impl State {
                 .collect::<mlua::Result<Variadic<_>>>()?;
             self.run.call((compiled.number, keys.len(), all))?
         };
-        let (ok, result, source, line) = ended;
-        Ok(if ok {
-            Outcome::Returned(result)
-        } else {
-            Outcome::Failed(
-                result,
-                Place::new(source.unwrap_or_default(), line.unwrap_or(-1)),
-            )
-        })
+        Ok(Outcome::new(ended))
     }
 
-    fn after_run(&mut self) {
+    pub(super) fn after_run(&mut self) {
         self.runs += 1;
         if self.runs.is_multiple_of(RUNS_PER_COLLECTOR_STEP) {
             // Only a finalizer can fail, and scripts can't make any.
@@ -300,7 +308,7 @@ impl State {
     }
 
     /// After a script was killed: the next one is asked as rarely as before.
-    fn calm(&mut self) {
+    pub(super) fn calm(&mut self) {
         let _ = watch_instructions(&self.lua, INTERRUPT_INSTRUCTIONS);
     }
 }
@@ -315,12 +323,12 @@ impl Interpreter {
 }
 
 /// An error of the interpreter's own, which no script raised.
-fn failed(error: mlua::Error) -> CommandError {
+pub(super) fn failed(error: mlua::Error) -> CommandError {
     CommandError::format(one_line(format!("ERR {error}").as_bytes()))
 }
 
 /// A string as an argument of a Lua function. What is UTF-8 takes the shorter way through the binding.
-fn text<'a>(lua: &Lua, bytes: &'a [u8]) -> mlua::Result<Either<&'a str, mlua::String>> {
+pub(super) fn text<'a>(lua: &Lua, bytes: &'a [u8]) -> mlua::Result<Either<&'a str, mlua::String>> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Ok(Either::Left(text)),
         Err(_) => lua.create_string(bytes).map(Either::Right),
@@ -344,21 +352,27 @@ fn watch_instructions(lua: &Lua, every: u32) -> mlua::Result<()> {
 
 /// Compiles a script; its error says where.
 fn compile(lua: &Lua, text: &[u8]) -> Result<Function, CommandError> {
+    compile_as(lua, text, SCRIPT_SOURCE, "script (new function)")
+}
+
+/// Compiles what the user calls by this name.
+pub(super) fn compile_as(
+    lua: &Lua,
+    text: &[u8],
+    source: &str,
+    what: &str,
+) -> Result<Function, CommandError> {
+    let failure = |text: &str| CommandError::format(format!("ERR Error compiling {what}: {text}"));
     if text.first() == Some(&0x1b) {
-        return Err(CommandError::text(
-            "ERR Error compiling script (new function): attempt to load bytecode: only text is allowed",
-        ));
+        return Err(failure("attempt to load bytecode: only text is allowed"));
     }
     let chunk = lua
         .load(shebang::body(text))
-        .set_name(SCRIPT_SOURCE)
+        .set_name(source)
         .set_mode(ChunkMode::Text);
-    chunk.into_function().map_err(|error| {
-        let text = match error {
-            mlua::Error::SyntaxError { message, .. } => message,
-            other => other.to_string(),
-        };
-        CommandError::format(format!("ERR Error compiling script (new function): {text}"))
+    chunk.into_function().map_err(|error| match error {
+        mlua::Error::SyntaxError { message, .. } => failure(&message),
+        other => failure(&other.to_string()),
     })
 }
 

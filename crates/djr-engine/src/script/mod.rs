@@ -2,6 +2,7 @@
 //!
 //! - [`cache`]: the scripts that clients have sent, and which one is running: shared by all workers.
 //! - [`interpreter`]: one worker's Lua, with what it compiled; `sandbox.lua` makes the globals that scripts see.
+//! - [`functions`]: the libraries of functions, shared as the scripts are; [`libraries`]: one worker's part in them.
 //! - [`run`]: one execution. Its [`host::Host`] is what `redis.call` and the others reach.
 //! - [`convert`]: replies to Lua values and back. [`api`]: the table `redis`. [`library`]: `cjson`, `cmsgpack`, `struct`, `bit`.
 //!
@@ -11,6 +12,7 @@
 //! - `math.random` begins anywhere in every run, the settings of `cjson` last for one run, `collectgarbage` can't stop the
 //!   collector: no script sees what another one did.
 //! - `redis.set_repl` changes nothing: what a script wrote is always logged as a whole. There is no debugger.
+//! - What a library of functions keeps in its variables is kept by each worker for itself.
 //! - A message lacks the line where one of the wrapped functions of the library failed in `return f(…)`: Lua has dropped
 //!   the caller by then.
 //!
@@ -22,8 +24,10 @@ mod cache;
 mod convert;
 #[cfg(test)]
 mod differential_tests;
+mod functions;
 mod host;
 mod interpreter;
+mod libraries;
 mod library;
 mod number;
 mod random;
@@ -37,14 +41,16 @@ use djr_storage::keyspace::{Access, UnixMillis};
 use crate::engine::{Engine, Executor};
 use crate::{Args, CommandError, Reply, Shell};
 
-pub use cache::{Running, Script, Scripts, Sha};
+pub use cache::{Current, Running, Script, Scripts, Sha};
+pub use functions::{Function, Functions, Libraries, Library};
 pub use interpreter::Interpreter;
 pub use shebang::Flags as ScriptFlags;
 
-pub use cache::BUSY;
+pub use cache::is_busy;
 pub(crate) use interpreter::check_syntax;
+pub(crate) use libraries::load_library;
 pub(crate) use number::parse as parse_number;
-pub(crate) use run::{eval, eval_ro, evalsha, evalsha_ro};
+pub(crate) use run::{eval, eval_ro, evalsha, evalsha_ro, fcall, fcall_ro};
 
 /// The function behind a script command: the keyspace is open as a whole, effects go into the executor's unit.
 pub type RunScript = fn(

@@ -1,24 +1,31 @@
 //! One execution of a script.
 
+use std::rc::Rc;
+use std::sync::Arc;
+
 use djr_protocol::{Batch, CommandEncoder, Limits, RequestDecoder};
 use djr_storage::keyspace::{Access, UnixMillis};
 use mlua::{Lua, MultiValue, Value};
 use smallvec::SmallVec;
 
-use super::cache::Sha;
+use super::cache::{Current, Sha};
 use super::convert::{lua_to_reply, one_line, reply_to_lua, version};
+use super::functions::Library;
 use super::host::{self, ErrorReply, Host, Place};
 use super::interpreter::{Compiled, Outcome};
 use super::number;
+use super::shebang::Flags;
 use crate::blocking::Mode;
 use crate::command::Command;
 use crate::engine::{Engine, Executor};
 use crate::registry::Resolved;
 use crate::shell::ScriptFate;
-use crate::spec::Flags;
+use crate::spec::Flags as CommandFlags;
 use crate::{Args, CommandError, Reply, Shell};
 
 const NO_SCRIPT: CommandError = CommandError::text("NOSCRIPT No matching script. Please use EVAL.");
+const NO_FUNCTION: CommandError = CommandError::text("ERR Function not found");
+const BAD_NUMBER_OF_KEYS: CommandError = CommandError::text("ERR Bad number of keys provided");
 const WRITE_FLAG_RO: CommandError =
     CommandError::text("ERR Can not execute a script with write flag using *_ro command.");
 const READ_ONLY: ErrorReply =
@@ -43,6 +50,38 @@ const BUFFER_KEPT_BYTES: usize = 64 * 1024;
 enum By {
     Text,
     Name,
+    /// A function of a library, by its name.
+    Function,
+}
+
+/// What is called.
+enum Callee {
+    Script(Rc<Compiled>),
+    Function(Arc<Library>, usize),
+}
+
+impl Callee {
+    /// What it declares about itself.
+    fn flags(&self) -> Option<Flags> {
+        match self {
+            Callee::Script(compiled) => compiled.script.flags,
+            Callee::Function(library, index) => {
+                library.functions.get(*index).map(|function| function.flags)
+            }
+        }
+    }
+
+    /// Its name in error messages.
+    fn name(&self) -> String {
+        match self {
+            Callee::Script(compiled) => compiled.script.sha.to_string(),
+            Callee::Function(library, index) => {
+                let function = library.functions.get(*index);
+                let name = function.map(|function| function.name.as_slice());
+                String::from_utf8_lossy(name.unwrap_or_default()).into_owned()
+            }
+        }
+    }
 }
 
 macro_rules! entry_points {
@@ -76,6 +115,10 @@ entry_points! {
     evalsha: Name, false;
     /// EVALSHA_RO
     evalsha_ro: Name, true;
+    /// FCALL
+    fcall: Function, false;
+    /// FCALL_RO
+    fcall_ro: Function, true;
 }
 
 /// `EVAL script numkeys key… arg…`
@@ -104,15 +147,32 @@ impl Call<'_> {
         if matches!(self.by, By::Name) && self.args.get(1).len() != 40 {
             return Err(NO_SCRIPT);
         }
+        let function = match self.by {
+            By::Function => {
+                let found = engine.functions.find(self.args.get(1));
+                Some(found.ok_or(NO_FUNCTION)?)
+            }
+            By::Text | By::Name => None,
+        };
         let (keys, argv) = self.keys_and_arguments()?;
-        let compiled = match self.by {
-            By::Text => interpreter.by_text(&engine.scripts, self.args.get(1))?,
-            By::Name => match Sha::parse(self.args.get(1)) {
-                Some(sha) => interpreter.by_sha(&engine.scripts, sha)?.ok_or(NO_SCRIPT)?,
+        let callee = match (self.by, function) {
+            (By::Function, None) => return Err(NO_FUNCTION),
+            (_, Some((library, index))) => {
+                interpreter.ready(&engine.functions, &library, shell)?;
+                Callee::Function(library, index)
+            }
+            (By::Text, None) => {
+                Callee::Script(interpreter.by_text(&engine.scripts, self.args.get(1))?)
+            }
+            (By::Name, None) => match Sha::parse(self.args.get(1)) {
+                Some(sha) => {
+                    let compiled = interpreter.by_sha(&engine.scripts, sha)?;
+                    Callee::Script(compiled.ok_or(NO_SCRIPT)?)
+                }
                 None => return Err(NO_SCRIPT),
             },
         };
-        let flags = compiled.script.flags;
+        let flags = callee.flags();
         if self.read_only && flags.is_some_and(|flags| !flags.no_writes) {
             return Err(WRITE_FLAG_RO);
         }
@@ -123,6 +183,8 @@ impl Call<'_> {
         let effects_before = executor.effects.len();
         let seed = executor.rng.next();
         let mut running = Run {
+            callee: &callee,
+            args: self.args,
             engine,
             executor,
             access,
@@ -138,8 +200,11 @@ impl Call<'_> {
             killed: None,
         };
         engine.scripts.running().begin();
-        let outcome = host::enter(&mut running, || {
-            interpreter.run(&compiled, &keys, &argv, seed)
+        let outcome = host::enter(&mut running, || match &callee {
+            Callee::Script(compiled) => interpreter.run(compiled, &keys, &argv, seed),
+            Callee::Function(library, index) => {
+                interpreter.call(library, *index, &keys, &argv, seed)
+            }
         });
         engine.scripts.running().end();
         let (resp3, killed) = (running.resp3, running.killed.take());
@@ -149,22 +214,25 @@ impl Call<'_> {
         shell.select(db);
         if let Some(place) = killed {
             interpreter.calm();
-            return Err(at_place(
-                "ERR Script killed by user with SCRIPT KILL...",
-                &compiled,
-                &place,
-            ));
+            let text = match callee {
+                Callee::Script(_) => "ERR Script killed by user with SCRIPT KILL...",
+                Callee::Function(..) => "ERR Script killed by user with FUNCTION KILL.",
+            };
+            return Err(at_place(text, &callee, &place));
         }
         match outcome? {
             Outcome::Returned(value) => lua_to_reply(value, resp3, reply)
                 .map_err(|error| CommandError::format(one_line(format!("ERR {error}").as_bytes()))),
-            Outcome::Failed(error, place) => Err(at_place(&error_text(&error), &compiled, &place)),
+            Outcome::Failed(error, place) => Err(at_place(&error_text(&error), &callee, &place)),
         }
     }
 
     /// What follows the number of keys.
     fn keys_and_arguments(&self) -> Result<(Texts<'_>, Texts<'_>), CommandError> {
-        let count = self.args.integer(2)?;
+        let count = match self.by {
+            By::Function => self.args.integer(2).map_err(|_| BAD_NUMBER_OF_KEYS)?,
+            By::Text | By::Name => self.args.integer(2)?,
+        };
         let Ok(count) = usize::try_from(count) else {
             return Err(CommandError::text("ERR Number of keys can't be negative"));
         };
@@ -180,16 +248,18 @@ impl Call<'_> {
 }
 
 /// The error reply of a script: its text, the script's name, and where it was.
-fn at_place(text: &str, compiled: &Compiled, place: &Place) -> CommandError {
+fn at_place(text: &str, callee: &Callee, place: &Place) -> CommandError {
     let text = format!(
         "{text} script: {}, on {}:{}.",
-        compiled.script.sha, place.source, place.line
+        callee.name(),
+        place.source,
+        place.line
     );
     CommandError::format(one_line(text.as_bytes()))
 }
 
 /// The text of what a script raised: of a table its `err`, which begins with a code of its own.
-fn error_text(error: &Value) -> String {
+pub(super) fn error_text(error: &Value) -> String {
     match error {
         Value::Table(table) => match table.raw_get::<Value>("err") {
             Ok(Value::String(text)) => text.to_string_lossy(),
@@ -206,6 +276,8 @@ type Texts<'a> = SmallVec<[&'a [u8]; 8]>;
 
 /// A script while it runs: the engine, as its functions reach it.
 struct Run<'a, 'k> {
+    callee: &'a Callee,
+    args: &'a Args<'a>,
     engine: &'a Engine,
     executor: &'a mut Executor,
     access: &'a mut Access<'k>,
@@ -281,7 +353,7 @@ impl Run<'_, '_> {
         if !command.accepts(args.len()) {
             return Err(WRONG_ARITY);
         }
-        if command.flags.has(Flags::NO_SCRIPT) {
+        if command.flags.has(CommandFlags::NO_SCRIPT) {
             return Err(NOT_ALLOWED);
         }
         if self.read_only && command.may_write() {
@@ -376,7 +448,12 @@ impl Host for Run<'_, '_> {
                 return false;
             }
             self.busy = true;
-            self.engine.scripts.running().set_busy();
+            self.engine.scripts.running().set_busy(Current {
+                name: self.callee.name(),
+                command: self.args.from(0).map(<[u8]>::to_vec).collect(),
+                started_ms: self.now,
+                is_function: matches!(self.callee, Callee::Function(..)),
+            });
         }
         let fate = self.shell.script_is_busy();
         if fate == ScriptFate::Kill || self.engine.scripts.running().is_killed() {

@@ -1,6 +1,6 @@
 -- Makes the globals that scripts see, and the function that runs one. Called once per interpreter with a table of what
--- the host provides; returns the globals, the table of compiled
--- scripts and two functions that run one.
+-- the host provides; returns the globals, the table of compiled scripts and two functions that run one, the table of the
+-- functions of libraries, what loads a library, and two functions that call one of its functions.
 --
 -- Lua 5.1 has no read-only tables. A protected table is an empty one that reads through to the true one and refuses
 -- every assignment; whatever in the library works on a table without asking its metatable is wrapped below.
@@ -14,6 +14,8 @@ local _G, error, getmetatable, next, pairs, pcall, rawget, rawset, select, setme
 local collectgarbage, loadstring = collectgarbage, loadstring
 local byte, find, gsub, sub = string.byte, string.find, string.gsub, string.sub
 local concat = table.concat
+local lower = string.lower
+local setfenv = setfenv
 local resume = coroutine.resume
 local reveal, position = host.reveal, host.position
 
@@ -49,6 +51,9 @@ local globals_metatable = {
 setmetatable(globals, globals_metatable)
 local globals_metatable_shown = protect(globals_metatable)
 
+-- What the functions of libraries see, by the same name for all of them.
+local library_env = {}
+
 -- The functions of the base library that need no wrapping.
 for _, name in pairs({ 'assert', 'error', 'gcinfo', 'ipairs', 'rawequal', 'select', 'tonumber', 'tostring', 'type' }) do
   globals[name] = _G[name]
@@ -60,7 +65,7 @@ globals._VERSION = _VERSION
 
 function globals.getmetatable(value)
   if behind[value] ~= nil then
-    return value == env and globals_metatable_shown or nil
+    return (value == env or value == library_env) and globals_metatable_shown or nil
   end
   return getmetatable(value)
 end
@@ -408,19 +413,23 @@ local function execute(number)
   return false, result, source, line
 end
 
+-- Keys and arguments out of one row.
+local function split(count, ...)
+  if count == 0 then
+    return {}, { ... }
+  elseif count == 1 then
+    return { (...) }, { select(2, ...) }
+  end
+  local keys = { ... }
+  for index = count + 1, #keys do
+    keys[index] = nil
+  end
+  return keys, { select(count + 1, ...) }
+end
+
 -- Called with the number of keys, then the keys and the arguments.
 local function run(number, count, ...)
-  if count == 0 then
-    globals.KEYS, globals.ARGV = {}, { ... }
-  elseif count == 1 then
-    globals.KEYS, globals.ARGV = { (...) }, { select(2, ...) }
-  else
-    local keys = { ... }
-    for index = count + 1, #keys do
-      keys[index] = nil
-    end
-    globals.KEYS, globals.ARGV = keys, { select(count + 1, ...) }
-  end
+  globals.KEYS, globals.ARGV = split(count, ...)
   return execute(number)
 end
 
@@ -430,4 +439,163 @@ local function run_many(number, keys, argv)
   return execute(number)
 end
 
-return env, scripts, run, run_many
+-- Libraries of functions. They see what scripts see, but for KEYS and ARGV; while one is loaded, nothing but `redis`, with
+-- little in it.
+
+local library_globals = setmetatable({}, globals_metatable)
+for name, value in pairs(globals) do
+  library_globals[name] = value
+end
+library_globals.KEYS, library_globals.ARGV = nil, nil
+library_globals._G = library_env
+local library_metatable = { __index = library_globals, __newindex = refuse }
+setmetatable(library_env, library_metatable)
+behind[library_env] = library_globals
+
+-- What the library that is being loaded has registered; nil while none is.
+local registered
+
+local function refuse_registration(text)
+  error({ err = 'ERR ' .. text }, 0)
+end
+
+local function is_text(value)
+  return type(value) == 'string' or type(value) == 'number'
+end
+
+-- The named arguments of `redis.register_function`, each with what reads it.
+local named = {
+  function_name = function(value)
+    if not is_text(value) then
+      refuse_registration('function_name argument given to redis.register_function must be a string')
+    end
+    return tostring(value)
+  end,
+  description = function(value)
+    if not is_text(value) then
+      refuse_registration('description argument given to redis.register_function must be a string')
+    end
+    return tostring(value)
+  end,
+  callback = function(value)
+    if type(value) ~= 'function' then
+      refuse_registration('callback argument given to redis.register_function must be a function')
+    end
+    return value
+  end,
+  flags = function(value)
+    if type(value) ~= 'table' then
+      refuse_registration('flags argument to redis.register_function must be a table representing function flags')
+    end
+    local flags = {}
+    while rawget(value, #flags + 1) ~= nil do
+      local flag = rawget(value, #flags + 1)
+      if not is_text(flag) or not host.is_flag(tostring(flag)) then
+        refuse_registration('unknown flag given')
+      end
+      flags[#flags + 1] = tostring(flag)
+    end
+    return flags
+  end,
+}
+
+local function register_function(...)
+  if registered == nil then
+    refuse_registration('redis.register_function can only be called on FUNCTION LOAD command')
+  end
+  local count = select('#', ...)
+  if count < 1 or count > 2 then
+    refuse_registration('wrong number of arguments to redis.register_function')
+  end
+  local first, second = ...
+  local new = { flags = {} }
+  if count == 1 then
+    if type(first) ~= 'table' then
+      refuse_registration(
+        'calling redis.register_function with a single argument is only applicable to Lua table (representing named arguments).'
+      )
+    end
+    for key, value in next, first do
+      if not is_text(key) then
+        refuse_registration('named argument key given to redis.register_function is not a string')
+      end
+      key = lower(key)
+      local read = named[key]
+      if not read then
+        refuse_registration('unknown argument given to redis.register_function')
+      end
+      new[key] = read(value)
+    end
+    if not new.function_name then
+      refuse_registration('redis.register_function must get a function name argument')
+    end
+    if not new.callback then
+      refuse_registration('redis.register_function must get a callback argument')
+    end
+  else
+    if not is_text(first) then
+      refuse_registration('first argument to redis.register_function must be a string')
+    end
+    if type(second) ~= 'function' then
+      refuse_registration('second argument to redis.register_function must be a function')
+    end
+    new.function_name, new.callback = tostring(first), second
+  end
+  if not host.is_name(new.function_name) then
+    refuse_registration(host.invalid_name)
+  end
+  for _, other in pairs(registered) do
+    if lower(other.function_name) == lower(new.function_name) then
+      refuse_registration('Function already exists in the library')
+    end
+  end
+  registered[#registered + 1] = new
+end
+
+local loading = setmetatable({ register_function = register_function, log = host.redis.log }, globals_metatable)
+for _, name in pairs({ 'LOG_DEBUG', 'LOG_VERBOSE', 'LOG_NOTICE', 'LOG_WARNING', 'REDIS_VERSION', 'REDIS_VERSION_NUM' }) do
+  loading[name] = host.redis[name]
+end
+local loading_globals = setmetatable({ redis = protect(loading) }, globals_metatable)
+loading_globals.server = loading_globals.redis
+
+-- The functions of all libraries by number.
+local functions = {}
+
+-- Runs a library's text: true and what it has registered, or false and the error. The functions are numbered from `first` on.
+local function load_library(chunk, first)
+  registered = {}
+  library_metatable.__index = loading_globals
+  behind[library_env] = loading_globals
+  local ok, failure = xpcall(setfenv(chunk, library_env), handler)
+  library_metatable.__index = library_globals
+  behind[library_env] = library_globals
+  local found = registered
+  registered = nil
+  if not ok then
+    return false, failure
+  end
+  for index = 1, #found do
+    functions[first + index - 1] = found[index].callback
+    found[index].callback = nil
+  end
+  return true, found
+end
+
+local function call_many(number, keys, argv)
+  local ok, result = xpcall(function()
+    local result = functions[number](keys, argv)
+    return result
+  end, handler)
+  if ok then
+    return true, result
+  end
+  return false, result, source, line
+end
+
+-- Calls a function with the number of keys, then the keys and the arguments.
+local function call(number, count, ...)
+  return call_many(number, split(count, ...))
+end
+
+return env, scripts, run, run_many, functions, load_library, call, call_many

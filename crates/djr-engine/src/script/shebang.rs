@@ -18,7 +18,8 @@ pub struct Flags {
 }
 
 impl Flags {
-    fn set(&mut self, name: &[u8]) -> Option<()> {
+    /// Sets the flag of this name, if there is one.
+    pub(super) fn set(&mut self, name: &[u8]) -> Option<()> {
         *match name {
             b"no-writes" => &mut self.no_writes,
             b"allow-oom" => &mut self.allow_oom,
@@ -28,6 +29,22 @@ impl Flags {
             _ => return None,
         } = true;
         Some(())
+    }
+}
+
+impl Flags {
+    /// The names of the flags that are set.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        [
+            (self.no_writes, "no-writes"),
+            (self.allow_oom, "allow-oom"),
+            (self.allow_stale, "allow-stale"),
+            (self.no_cluster, "no-cluster"),
+            (self.allow_cross_slot_keys, "allow-cross-slot-keys"),
+        ]
+        .into_iter()
+        .filter(|(set, _)| *set)
+        .map(|(_, name)| name)
     }
 }
 
@@ -75,7 +92,7 @@ pub(super) fn body(script: &[u8]) -> &[u8] {
 }
 
 /// Words between blanks; quotes hold a word together. `None` if a quote is not closed or not followed by a blank.
-fn split(line: &[u8]) -> Option<Vec<Vec<u8>>> {
+pub(super) fn split(line: &[u8]) -> Option<Vec<Vec<u8>>> {
     let mut words = Vec::new();
     let mut bytes = line.iter().copied().peekable();
     while let Some(first) = bytes.find(|byte| !byte.is_ascii_whitespace()) {

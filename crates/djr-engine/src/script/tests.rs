@@ -289,7 +289,7 @@ fn killed(script: &str) -> (String, Result<(), CommandError>) {
                 String::from_utf8_lossy(&other),
                 "-BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.\r\n"
             );
-            tell.send(engine.scripts.running().kill())
+            tell.send(engine.scripts.running().kill(false))
                 .expect("a receiver");
         }
         ScriptFate::Continue

@@ -1,6 +1,7 @@
 //! The server's own commands: what concerns sessions and the server, not the keyspace.
 
 mod connection;
+mod pubsub;
 mod server;
 mod transactions;
 
@@ -37,6 +38,7 @@ pub(crate) type Entry = (&'static CommandSpec, ServerRun);
 /// The families of this crate: the commands, and what runs them and their subcommands.
 static FAMILIES: &[(&[&CommandSpec], &[&[Entry]])] = &[
     (connection::COMMANDS, connection::RUNS),
+    (pubsub::COMMANDS, pubsub::RUNS),
     (server::COMMANDS, server::RUNS),
     (transactions::COMMANDS, transactions::RUNS),
 ];

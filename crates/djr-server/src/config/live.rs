@@ -1,5 +1,6 @@
 //! Changes while the server runs: `CONFIG SET`, and what must be told when a value changes.
 
+use djr_engine::notify::Notify;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::Config;
@@ -232,12 +233,10 @@ pub(super) fn busy_reply_threshold(shared: &Shared) -> Result<(), Refusal> {
 }
 
 pub(super) fn notify_keyspace_events(shared: &Shared) -> Result<(), Refusal> {
-    let events = shared.config.number(NOTIFY_KEYSPACE_EVENTS);
-    shared
-        .engine
-        .settings
-        .notify_keyspace_events
-        .set(events as u64);
+    let classes = shared.config.print(NOTIFY_KEYSPACE_EVENTS.0);
+    let classes = Notify::parse(&classes).unwrap_or(Notify::NONE);
+    let setting = &shared.engine.settings.notify_keyspace_events;
+    setting.set(classes.bits());
     Ok(())
 }
 

@@ -35,11 +35,11 @@ pub use sources::{Action, environment, from_command_line};
 
 pub(crate) use live::{apply_all, change};
 pub(crate) use rewrite::rewrite;
-pub(crate) use table::{Change, Id};
+pub(crate) use table::{Change, Id, Number};
 
 use crate::worker::{Peer, Stream};
 use special::Adds;
-use table::{COUNT, Meaning, Number, Words};
+use table::{COUNT, Meaning, Words};
 use value::{Refusal, Value};
 
 /// The configuration of a server. Made before the start, with [`Config::default`] and its setters or from a command line;
@@ -572,9 +572,10 @@ impl Config {
         self.is(PROTECTED_MODE) && !self.needs_password()
     }
 
-    /// When the replies that wait for a normal client are too many.
-    pub(crate) fn output_limit(&self) -> OutputLimit {
-        let [hard, soft, seconds] = &self.output_limits[0];
+    /// When the replies that wait for a client are too many: a normal one, or one that has subscribed to something.
+    pub(crate) fn output_limit(&self, is_subscriber: bool) -> OutputLimit {
+        let [normal, _, subscriber] = &self.output_limits;
+        let [hard, soft, seconds] = if is_subscriber { subscriber } else { normal };
         OutputLimit {
             hard: hard.load(Relaxed),
             soft: soft.load(Relaxed),

@@ -276,7 +276,7 @@ fn setters_and_limits() {
         soft: 1 << 20,
         soft_ms: 5000,
     };
-    assert_eq!(config.output_limit(), limit);
+    assert_eq!(config.output_limit(false), limit);
 }
 
 #[test]

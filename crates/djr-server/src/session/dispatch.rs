@@ -4,7 +4,6 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use djr_engine::command::Command;
-use djr_engine::script::BUSY;
 use djr_engine::spec::{Flags, Run};
 use djr_engine::{Args, CommandError, Engine, Executor, Prepared, Reply};
 use djr_protocol::{Batch, Limits};
@@ -175,6 +174,9 @@ impl Requests {
                 {
                     refuse(core, Some(command), &error, &mut reply, false);
                 }
+                if core.holds_pushes() {
+                    core.release_pushes(session, out);
+                }
             } else {
                 let command = prepared.command;
                 execute_one(
@@ -234,8 +236,9 @@ fn execute_one(
     execute_checked(
         core, executor, session, engine, command, args, stopwatch, out,
     );
+    end_of_tracked(core, session, command);
     if session.replies != Replies::On && !session.postponed {
-        if quiet {
+        if quiet && !is_confirmed_always(command) {
             out.truncate(start);
         }
         if let Replies::Skip(left) = session.replies {
@@ -246,6 +249,29 @@ fn execute_one(
             };
         }
     }
+    if core.holds_pushes() {
+        core.release_pushes(session, out);
+    }
+}
+
+/// After a command of a client that tracks keys.
+fn end_of_tracked(core: &mut Core, session: &mut Session, command: Option<&Command>) {
+    let Some(tracked) = &mut session.tracked else {
+        return;
+    };
+    // CLIENT CACHING is for one command, or for one transaction.
+    let is_client = command.is_some_and(|command| command.full_name.starts_with("client|"));
+    if session.multi.is_none() && !is_client {
+        tracked.caching = false;
+    }
+    core.limit_tracking();
+}
+
+/// Whether `CLIENT REPLY` leaves a command's replies alone: they come among the messages.
+fn is_confirmed_always(command: Option<&Command>) -> bool {
+    command.is_some_and(|command| {
+        command.flags.has(Flags::PUBSUB) && command.spec.name.ends_with("subscribe")
+    })
 }
 
 /// The long way: every check that Redis makes, in its order.
@@ -317,6 +343,10 @@ fn execute_checked(
     // Those that look at clients see themselves running.
     session.info.last_command.store(command.id, Relaxed);
     let now = core.now;
+    executor.reader = session
+        .tracked
+        .as_ref()
+        .and_then(|tracked| tracked.reader());
     let result = match (command.run, core.shared.server_run(command)) {
         (Run::Shell, Some(ServerRun::TopLevel(run))) => {
             run(&mut Context { session, core }, executor, args, &mut reply)
@@ -331,6 +361,7 @@ fn execute_checked(
         }
     };
     core.end_of_busy();
+    executor.reader = None;
     if let Err(error) = result {
         refuse(core, Some(command), &error, &mut reply, false);
     }
@@ -365,23 +396,55 @@ fn check(
             "ERR Command not allowed inside a transaction",
         ));
     }
-    check_state(core, command).map_err(|error| (Some(command), error))?;
+    check_log(core, command).map_err(|error| (Some(command), error))?;
+    if session.is_restricted() && !is_allowed_to_subscribers(command) {
+        return refused(CommandError::format(format!(
+            "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
+            command.full_name
+        )));
+    }
+    check_activity(core, command).map_err(|error| (Some(command), error))?;
     Ok(command)
+}
+
+/// What a RESP2 client may send while it waits for messages.
+fn is_allowed_to_subscribers(command: &Command) -> bool {
+    matches!(
+        command.spec.name,
+        "ping"
+            | "quit"
+            | "reset"
+            | "subscribe"
+            | "unsubscribe"
+            | "psubscribe"
+            | "punsubscribe"
+            | "ssubscribe"
+            | "sunsubscribe"
+    )
 }
 
 /// Whether the state of the server lets a command run.
 pub(crate) fn check_state(core: &Core, command: &Command) -> Result<(), CommandError> {
-    let gate = core.gate;
-    if gate & Gate::MISCONF != 0 && command.flags.has(Flags::WRITE) {
+    check_log(core, command)?;
+    check_activity(core, command)
+}
+
+fn check_log(core: &Core, command: &Command) -> Result<(), CommandError> {
+    if core.gate & Gate::MISCONF != 0 && command.flags.has(Flags::WRITE) {
         return Err(core.shared.persistence.misconf());
     }
+    Ok(())
+}
+
+fn check_activity(core: &Core, command: &Command) -> Result<(), CommandError> {
+    let gate = core.gate;
     if gate & Gate::LOADING != 0 && !command.flags.has(Flags::LOADING) {
         return Err(CommandError::text(
             "LOADING Redis is loading the dataset in memory",
         ));
     }
     if gate & Gate::BUSY != 0 && !command.flags.has(Flags::ALLOW_BUSY) {
-        return Err(BUSY);
+        return Err(core.shared.engine.scripts.running().busy_error());
     }
     Ok(())
 }
@@ -439,7 +502,8 @@ pub(crate) fn execute_while_busy(
         });
         if opens_keyspace {
             let mut reply = Reply::new(out, session.version);
-            refuse(core, None, &BUSY, &mut reply, true);
+            let busy = shared.engine.scripts.running().busy_error();
+            refuse(core, None, &busy, &mut reply, true);
         } else {
             let mut stopwatch = Stopwatch::new();
             execute_checked(

@@ -11,6 +11,8 @@ use djr_protocol::RespVersion;
 use djr_storage::keyspace::{Access, WatchFlag};
 
 use crate::clients::ClientInfo;
+use crate::pubsub::{Kind, Subscriptions};
+use crate::tracking::Tracked;
 use crate::worker::Wait;
 
 pub(crate) use dispatch::{Ahead, Requests, execute_while_busy};
@@ -35,6 +37,10 @@ pub(crate) struct Session {
     pub(crate) replies: Replies,
     /// `CLIENT NO-TOUCH`.
     pub(crate) no_touch: bool,
+    /// What it has subscribed to; `None` if nothing.
+    pub(crate) subscriptions: Option<Box<Subscriptions>>,
+    /// `CLIENT TRACKING`; `None` if it is off.
+    pub(crate) tracked: Option<Box<Tracked>>,
     /// The connection ends once the replies so far are out.
     pub(crate) close: bool,
     /// It ends at once, without them.
@@ -86,6 +92,8 @@ impl Session {
             watch_flag: WatchFlag::new(),
             replies: Replies::On,
             no_touch: false,
+            subscriptions: None,
+            tracked: None,
             close: false,
             dropped: false,
             overfull: false,
@@ -104,10 +112,34 @@ impl Session {
     /// Whether its data commands need no look at the session before they run.
     #[inline]
     pub(crate) fn is_plain(&self) -> bool {
-        self.authenticated && self.multi.is_none() && self.replies == Replies::On && !self.no_touch
+        self.authenticated
+            && self.multi.is_none()
+            && self.replies == Replies::On
+            && !self.no_touch
+            && self.subscriptions.is_none()
+            && self.tracked.is_none()
     }
 
-    /// `RESET`: as when the connection was new. The watches have been taken out of the keyspace before.
+    /// Whether it may only subscribe, unsubscribe and the like: in RESP2 a message could not be told from a reply.
+    pub(crate) fn is_restricted(&self) -> bool {
+        self.subscriptions.is_some() && self.version == RespVersion::V2
+    }
+
+    /// To be called when the subscriptions have changed.
+    pub(crate) fn subscriptions_changed(&mut self) {
+        let count = |kind| {
+            let subscriptions = self.subscriptions.as_ref();
+            subscriptions.map_or(0, |subscriptions| subscriptions.len(kind))
+        };
+        for (kind, shown) in Kind::ALL.into_iter().zip(&self.info.subscriptions) {
+            shown.store(count(kind), Relaxed);
+        }
+        self.subscriptions
+            .take_if(|subscriptions| subscriptions.is_empty());
+    }
+
+    /// `RESET`: as when the connection was new. The watches have been taken out of the keyspace before,
+    /// and subscriptions and tracking have ended.
     pub(crate) fn reset(&mut self, authenticated: bool) {
         let info = self.info.clone();
         *info.names.lock() = Default::default();

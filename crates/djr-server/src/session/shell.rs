@@ -7,6 +7,8 @@ use djr_engine::command::Command;
 use djr_engine::notify::{Event, Events};
 use djr_engine::{Args, CommandError, EffectLog, Reply, ScriptFate, Shell};
 
+use djr_storage::keyspace::Invalidation;
+
 use super::Session;
 use crate::clock;
 use crate::commands::{Context, ServerRun};
@@ -85,6 +87,11 @@ impl Shell for SessionShell<'_> {
         self.core.serve_while_busy()
     }
 
+    fn invalidate(&mut self, invalidation: Invalidation) {
+        let by = self.session.info.id;
+        self.core.invalidate(invalidation, Some(by));
+    }
+
     fn count(&mut self, command: &'static Command, failed: bool) {
         let stats = &self.core.stats.commands[command.id];
         stats.calls.add(1);
@@ -116,6 +123,8 @@ pub(crate) struct WorkerShell<'a> {
     pub(crate) served: Vec<Served>,
     /// What is to be published.
     pub(crate) events: Events,
+    /// What clients may have to be told.
+    pub(crate) invalidations: Vec<Invalidation>,
 }
 
 impl<'a> WorkerShell<'a> {
@@ -125,6 +134,7 @@ impl<'a> WorkerShell<'a> {
             db: 0,
             served: Vec::new(),
             events: Events::default(),
+            invalidations: Vec::new(),
         }
     }
 }
@@ -153,6 +163,10 @@ impl Shell for WorkerShell<'_> {
 
     fn served(&mut self, served: Served) {
         self.served.push(served);
+    }
+
+    fn invalidate(&mut self, invalidation: Invalidation) {
+        self.invalidations.push(invalidation);
     }
 
     fn notify(&mut self, event: Event<'_>) {

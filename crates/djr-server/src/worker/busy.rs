@@ -40,6 +40,7 @@ impl Core {
 
     fn look_at_sockets(&mut self) -> io::Result<()> {
         self.take_mail();
+        self.receive_messages();
         let mut ready = Vec::new();
         self.driver.wait(Some(Duration::ZERO), &mut ready)?;
         for event in ready {

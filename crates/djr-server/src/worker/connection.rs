@@ -32,6 +32,8 @@ pub(crate) struct Connection {
     pub(crate) wait_for: Offset,
     /// Is in the worker's list of connections to write to.
     pub(crate) queued: bool,
+    /// Among what waits for the end of the turn is something that answers no request.
+    pub(crate) pushed: bool,
     /// Nothing more is read; it ends once the replies are out.
     pub(crate) closing: bool,
     /// The peer sends nothing more than what the socket holds.
@@ -64,6 +66,7 @@ impl Connection {
             above_limit_since: 0,
             wait_for: 0,
             queued: false,
+            pushed: false,
             closing: false,
             peer_ended: false,
             readable: false,
@@ -82,6 +85,14 @@ impl Connection {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => return ReadOutcome::Closed,
             }
+        }
+    }
+
+    /// What is out makes room. Each byte is moved about once at most, however long the peer stays behind.
+    fn forget_written(&mut self) {
+        if self.out_written > self.out.len() / 2 {
+            self.out.drain(..self.out_written);
+            self.out_written = 0;
         }
     }
 
@@ -112,7 +123,10 @@ impl Connection {
             match self.stream.write(&self.out[self.out_written..]) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => self.out_written += count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.forget_written();
+                    return Ok(false);
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }

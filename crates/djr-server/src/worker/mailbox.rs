@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 
 use super::driver::Accepted;
 use super::waits::Ended;
+use crate::pubsub::Message;
 
 /// A message to a worker.
 pub(crate) enum Mail {
@@ -24,6 +25,9 @@ pub(crate) struct Mailbox {
     mails: Mutex<Vec<Mail>>,
     /// There is something: read without the lock.
     full: AtomicBool,
+    /// What others have published, in the order of each of them.
+    messages: Mutex<Vec<Message>>,
+    has_messages: AtomicBool,
     waker: Arc<Waker>,
 }
 
@@ -32,6 +36,8 @@ impl Mailbox {
         Self {
             mails: Mutex::default(),
             full: AtomicBool::new(false),
+            messages: Mutex::default(),
+            has_messages: AtomicBool::new(false),
             waker,
         }
     }
@@ -41,6 +47,25 @@ impl Mailbox {
         self.mails.lock().push(mail);
         self.full.store(true, Ordering::Release);
         self.wake();
+    }
+
+    /// Sends all of these messages at once, and wakes the worker.
+    pub(crate) fn send_messages(&self, messages: &mut Vec<Message>) {
+        self.messages.lock().append(messages);
+        if !self.has_messages.swap(true, Ordering::AcqRel) {
+            self.wake();
+        }
+    }
+
+    /// Takes the messages.
+    #[inline]
+    pub(crate) fn take_messages(&self) -> Vec<Message> {
+        if !self.has_messages.load(Ordering::Acquire) {
+            return Vec::new();
+        }
+        // In this order: what is added in between is taken now, or announced anew.
+        self.has_messages.store(false, Ordering::SeqCst);
+        std::mem::take(&mut *self.messages.lock())
     }
 
     /// Ends the worker's waiting.

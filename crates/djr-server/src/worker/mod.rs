@@ -13,6 +13,7 @@ mod busy;
 mod connection;
 mod driver;
 mod mailbox;
+mod push;
 mod waits;
 
 use std::collections::VecDeque;
@@ -22,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use djr_engine::command::Command;
 use djr_engine::engine::log_expiry;
-use djr_engine::notify::{Event, Events};
+use djr_engine::notify::Events;
 use djr_engine::{EffectLog, Executor};
 use djr_protocol::{Limits, ProtocolError};
 use djr_storage::aof::{FsyncPolicy, Log, Offset};
@@ -31,12 +32,15 @@ use djr_storage::keyspace::{Turn, UnixMillis, WatchFlag};
 pub(crate) use connection::{Connection, ReadOutcome};
 pub(crate) use driver::{Accepted, Driver, Listener, Peer, Ready, Stream};
 pub(crate) use mailbox::{Mail, Mailbox};
+pub(crate) use push::Pushes;
 pub(crate) use waits::{Ended, Wait, Waits, give_back_undelivered};
 
 use crate::clock;
+use crate::pubsub::Hub;
 use crate::session::{Ahead, Requests, Session, Watch};
 use crate::shared::{Gate, Shared};
 use crate::stats::WorkerStats;
+use crate::tracking::Broadcast;
 
 /// One read takes at most so many bytes: what a socket usually holds.
 const READ_SIZE: usize = 128 << 10;
@@ -128,6 +132,10 @@ pub(crate) struct Core {
     busy_script: bool,
     /// Watches that have ended and are still in the keyspace.
     unwatch_later: Vec<(Vec<Watch>, WatchFlag)>,
+    /// Who of this worker's clients has subscribed to what.
+    pub(crate) hub: Hub,
+    pushes: Pushes,
+    pub(crate) broadcast: Broadcast,
     /// Of clients that wait for keys.
     pub(crate) waits: Waits,
     /// Keyspace events of what has expired.
@@ -196,6 +204,9 @@ impl Worker {
                 next_tick: clock::monotonic() + TICK,
                 busy_script: false,
                 unwatch_later: Vec::new(),
+                hub: Hub::default(),
+                pushes: Pushes::default(),
+                broadcast: Broadcast::default(),
                 waits: Waits::default(),
                 events: Events::default(),
             },
@@ -232,6 +243,7 @@ impl Worker {
         self.core.driver.wait(Some(timeout), &mut ready)?;
         self.core.begin_turn();
         self.core.take_mail();
+        self.core.receive_messages();
         // While requests are executed: keeps what prefetches look at.
         let turn = self.shared.engine.keyspace.pin();
         let unread = std::mem::take(&mut self.core.unread);
@@ -559,6 +571,8 @@ impl Worker {
         core.end_pause_if_due();
         core.close_all_overfull();
         core.unwatch();
+        core.tell_expired();
+        core.limit_tracking();
         if core.shared.gate.bits() & Gate::PAUSED == 0 {
             for id in std::mem::take(&mut core.paused) {
                 self.resume(id, turn);
@@ -585,7 +599,8 @@ impl Worker {
 impl Core {
     /// Makes ready for the replies of a connection.
     fn prepare_out(&mut self, connection: &mut Connection) {
-        let limit = self.shared.config.output_limit();
+        let is_subscriber = connection.session.subscriptions.is_some();
+        let limit = self.shared.config.output_limit(is_subscriber);
         self.output_len_max = limit.hard_or_none().saturating_add(connection.out_written);
         if connection.out.capacity() == 0
             && let Some(spare) = self.spare.pop()
@@ -643,11 +658,18 @@ impl Core {
 
     /// Hands the log to the operating system, then writes the replies.
     fn end_turn(&mut self) {
-        if std::mem::take(&mut self.log.dirty)
+        let wrote = std::mem::take(&mut self.log.dirty);
+        if wrote
             && let Some(log) = &self.log.log
             && log.flush().is_err()
         {
             self.shared.persistence.failed(&self.shared);
+        }
+        self.flush_broadcast();
+        self.flush_outboxes();
+        self.close_doomed();
+        if wrote {
+            self.delay_pushes();
         }
         for id in std::mem::take(&mut self.queued) {
             self.finish_replies(id);
@@ -657,6 +679,18 @@ impl Core {
             if !self.finish_replies(id) {
                 self.waiting.rotate_right(1);
                 break;
+            }
+        }
+    }
+
+    /// What this turn has published may speak of what it has written: it waits for the log as replies do.
+    fn delay_pushes(&mut self) {
+        let end = self.log.end;
+        for id in &self.queued {
+            if let Some(Some(connection)) = self.connections.get_mut(*id)
+                && std::mem::take(&mut connection.pushed)
+            {
+                connection.wait_for = connection.wait_for.max(end);
             }
         }
     }
@@ -729,10 +763,11 @@ impl Core {
 
     /// `client-output-buffer-limit`: whether too many replies wait for a client.
     fn is_overfull(&mut self, id: usize) -> bool {
-        let limit = self.shared.config.output_limit();
         let now = self.now;
         let connection = self.connections.get_mut(id).and_then(Option::as_mut);
         connection.is_some_and(|connection| {
+            let is_subscriber = connection.session.subscriptions.is_some();
+            let limit = self.shared.config.output_limit(is_subscriber);
             let bytes = connection.out_len() as u64;
             limit.is_exceeded(bytes, &mut connection.above_limit_since, now)
         })
@@ -752,7 +787,8 @@ impl Core {
 
     /// Closes the connections whose replies have been above the soft limit for too long: nothing may ever be written to them.
     fn close_all_overfull(&mut self) {
-        if self.shared.config.output_limit().soft == 0 {
+        let config = &self.shared.config;
+        if config.output_limit(false).soft == 0 && config.output_limit(true).soft == 0 {
             return;
         }
         for id in 0..self.connections.len() {
@@ -764,6 +800,9 @@ impl Core {
 
     /// Notes that a connection has replies for the end of the turn.
     fn queue(&mut self, id: usize, connection: &mut Connection) {
+        if self.holds_pushes() {
+            self.release_pushes(&connection.session, &mut connection.out);
+        }
         if self.log.end > connection.wait_for && self.log.dirty {
             connection.wait_for = self.log.end;
         }
@@ -773,11 +812,14 @@ impl Core {
         }
     }
 
-    fn put_back(&mut self, id: usize, connection: Box<Connection>, open: bool) {
+    fn put_back(&mut self, id: usize, mut connection: Box<Connection>, open: bool) {
         if connection.session.postponed {
             self.paused.push(id);
         }
         let open = open && !connection.session.dropped;
+        if self.holds_pushes() {
+            self.queue(id, &mut connection);
+        }
         let overfull = connection.session.overfull;
         self.connections[id] = Some(connection);
         if overfull {
@@ -847,7 +889,7 @@ impl Core {
         let info = self
             .shared
             .clients
-            .add(self.index, fd, accepted.peer, self.now);
+            .add((self.index, slot), fd, accepted.peer, self.now);
         let session = Session::new(info, slot, !self.shared.config.needs_password());
         self.connections[slot] = Some(Box::new(Connection::new(accepted.stream, session)));
     }
@@ -878,6 +920,8 @@ impl Core {
         let Some(mut connection) = self.connections.get_mut(id).and_then(Option::take) else {
             return;
         };
+        self.unsubscribe_all(&mut connection.session);
+        self.untrack(&mut connection.session);
         self.count_connection_out();
         self.shared.clients.remove(connection.session.info.id);
         self.abandon(&mut connection);
@@ -938,9 +982,13 @@ impl Core {
         if self.end_pause_if_due() || shared.gate.bits() & Gate::PAUSED == 0 {
             return false;
         }
-        // Scripts may write, whatever keys they name.
+        // Scripts may write, whatever keys they name. Messages go to the replicas, too.
         let may_write = |command: &Command| {
-            command.may_write() || matches!(command.spec.name, "eval" | "evalsha" | "fcall")
+            command.may_write()
+                || matches!(
+                    command.spec.name,
+                    "eval" | "evalsha" | "fcall" | "publish" | "spublish"
+                )
         };
         !shared.pause_writes_only.load(Relaxed)
             || may_write(command)
@@ -961,11 +1009,6 @@ impl Core {
             events.deliver(|event| self.notify(event));
             self.events = events;
         }
-    }
-
-    /// Publishes a keyspace event, which the setting wants.
-    pub(crate) fn notify(&mut self, _event: Event<'_>) {
-        // There are no subscribers yet.
     }
 
     fn expire_some(&mut self) {
@@ -1011,7 +1054,10 @@ impl Core {
         for id in 0..self.connections.len() {
             let idle = self.connections[id].as_ref().is_some_and(|connection| {
                 let session = &connection.session;
-                session.wait.is_none() && session.info.active_ms.load(Relaxed) < limit
+                // Subscribers have nothing to send.
+                session.wait.is_none()
+                    && session.subscriptions.is_none()
+                    && session.info.active_ms.load(Relaxed) < limit
             });
             if idle {
                 self.close(id);

@@ -292,7 +292,14 @@ impl Worker {
         let (engine, now) = (&self.shared.engine, core.now);
         let mut shell = WorkerShell::new(&mut core.log);
         let returned = give_back(engine, &mut self.executor, &mut undos, now, &mut shell);
-        let (served, events) = (shell.served, shell.events);
+        let WorkerShell {
+            served,
+            events,
+            invalidations,
+            ..
+        } = shell;
+        let told = invalidations.into_iter();
+        told.for_each(|invalidation| core.invalidate(invalidation, None));
         served.into_iter().for_each(|served| core.served(served));
         events.deliver(|event| core.notify(event));
         core.stats.returned_pops.add(returned as u64);
@@ -308,7 +315,13 @@ impl Worker {
             let now = core.now;
             let mut shell = WorkerShell::new(&mut core.log);
             engine.serve(&mut self.executor, Footprint::ALL, now, &mut shell);
-            let served = shell.served;
+            let WorkerShell {
+                served,
+                invalidations,
+                ..
+            } = shell;
+            let told = invalidations.into_iter();
+            told.for_each(|invalidation| core.invalidate(invalidation, None));
             served.into_iter().for_each(|served| core.served(served));
             let events = &self.executor.events;
             events.deliver(|event| core.notify(event));

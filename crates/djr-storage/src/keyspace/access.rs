@@ -210,10 +210,13 @@ impl<'k> Access<'k> {
         let lent = std::mem::take(&mut notes.lent);
         for (db, hash, key) in lent.iter().filter(|_| changed) {
             let shard = self.keyspace.shard_of(*hash);
-            let waits = self.keyspace.waits();
+            let (waits, tracking) = (self.keyspace.waits(), self.keyspace.tracking());
             let state = self.state_mut(shard);
             state.watchers.mark(*db, key);
             state.waiters.mark(waits, *db, key);
+            if tracking.is_on() {
+                state.tracked.changed(tracking, key);
+            }
         }
     }
 
@@ -279,6 +282,7 @@ impl<'k> Access<'k> {
             Some(db) => db..db + 1,
             None => 0..self.keyspace.dbs(),
         };
+        self.invalidate_all();
         let mut removed = 0;
         for shard in self.footprint.shards() {
             for db in dbs.clone() {
@@ -329,7 +333,7 @@ impl<'k> Access<'k> {
 
     #[inline]
     #[allow(unsafe_code)]
-    fn state_mut(&mut self, shard: u32) -> &mut ShardState {
+    pub(super) fn state_mut(&mut self, shard: u32) -> &mut ShardState {
         // SAFETY: `&mut self` excludes every other reference derived from this access.
         unsafe { &mut *self.state_ptr(shard) }
     }

@@ -10,6 +10,7 @@ use super::block::Block;
 use super::hash::{Footprint, Key, KeyHash, UnixMillis};
 use super::options::{AccessClock, KeyspaceOptions};
 use super::shard::{DbCounters, Shard};
+use super::tracking::Tracking;
 use super::wait::Waits;
 use super::wheel::TICK_MS;
 use crate::table::{EpochGuard, Home};
@@ -21,6 +22,7 @@ pub struct Keyspace {
     shard_bits: u32,
     hasher: SipHasher13,
     clock: AccessClock,
+    pub(super) tracking: Tracking,
     /// Where each db's keys are in the shards, so that `SWAPDB` exchanges two numbers. Written only while all shards are locked.
     places: Box<[AtomicU32]>,
     waits: Waits,
@@ -66,6 +68,7 @@ impl Keyspace {
             shard_bits: options.shards.trailing_zeros(),
             hasher: SipHasher13::new_with_keys(options.hash_seed.0, options.hash_seed.1),
             clock: AccessClock::default(),
+            tracking: Tracking::default(),
             places: (0..options.dbs).map(AtomicU32::new).collect(),
             waits: Waits::default(),
         }

@@ -70,12 +70,17 @@ impl<'a> Part<'a> {
             let waits = self.keyspace.waits();
             self.state.waiters.mark(waits, self.db, key);
         }
+        if self.keyspace.tracking().is_on() {
+            self.state.tracked.changed(self.keyspace.tracking(), key);
+        }
     }
 
-    /// Whether somebody watches keys of this shard, or waits for some.
+    /// Whether somebody watches keys of this shard, waits for some, or has cached some.
     #[inline]
     pub(super) fn is_watched(&self) -> bool {
-        !self.state.watchers.is_empty() || !self.state.waiters.is_empty()
+        !self.state.watchers.is_empty()
+            || !self.state.waiters.is_empty()
+            || self.keyspace.tracking().is_on()
     }
 
     #[inline]

@@ -4,12 +4,12 @@ use super::super::prelude::*;
 use crate::script::{self, RunScript};
 use crate::spec::{BeginSearch, FindKeys, KeySpec, Keys};
 
-const FLAGS: Flags = Flags::NO_SCRIPT
+pub(super) const FLAGS: Flags = Flags::NO_SCRIPT
     .with(Flags::SKIP_MONITOR)
     .with(Flags::STALE)
     .with(Flags::NO_MANDATORY_KEYS);
 
-const fn keys(access: Access) -> KeySpec {
+pub(super) const fn keys(access: Access) -> KeySpec {
     KeySpec {
         begin: BeginSearch::Index(2),
         find: FindKeys::KeyNum {

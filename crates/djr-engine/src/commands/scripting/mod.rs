@@ -1,6 +1,8 @@
 //! Scripts.
 
 mod eval;
+mod fcall;
+mod function;
 mod script;
 
 use crate::spec::CommandSpec;
@@ -11,5 +13,8 @@ pub static COMMANDS: &[&CommandSpec] = &[
     &eval::EVALSHA,
     &eval::EVAL_RO,
     &eval::EVALSHA_RO,
+    &fcall::FCALL,
+    &fcall::FCALL_RO,
+    &function::SPEC,
     &script::SPEC,
 ];

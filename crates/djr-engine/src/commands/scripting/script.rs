@@ -93,7 +93,7 @@ static KILL: CommandSpec = CommandSpec {
     flags: Flags::NO_SCRIPT.with(Flags::ALLOW_BUSY),
     tips: &["request_policy:all_shards", "response_policy:one_succeeded"],
     run: Run::Read(|context, _, reply| {
-        context.engine.scripts.running().kill()?;
+        context.engine.scripts.running().kill(false)?;
         reply.ok();
         Ok(())
     }),

@@ -23,6 +23,8 @@ pub(super) static SPEC: CommandSpec = CommandSpec {
 
 pub(super) fn run(context: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result {
     crate::commands::reset_watches(context);
+    context.core.unsubscribe_all(context.session);
+    context.core.untrack(context.session);
     let authenticated = !context.core.shared.config.needs_password();
     context.session.reset(authenticated);
     reply.set_version(RespVersion::V2);

@@ -90,7 +90,7 @@ pub(super) const LIMITS: Section = Section {
         "maxmemory-clients" = "0", special(&specials::MEMORY_OR_PERCENT), Live,
             "Memory that all clients together may take; 0 for any.", .later("the eviction of clients");
         "tracking-table-max-keys" = "1000000", integer(0, LONG), Live,
-            "Keys remembered for client-side caching.", .later("CLIENT TRACKING");
+            "Keys remembered for client-side caching; 0 for any number.";
     },
 };
 

@@ -127,7 +127,14 @@ impl Condition {
         let names = client.names.lock();
         match self {
             Condition::Ids(ids) => ids.contains(&client.id),
-            Condition::Type(kind) => kind == "normal",
+            Condition::Type(kind) => {
+                *kind
+                    == if client.is_subscriber() {
+                        "pubsub"
+                    } else {
+                        "normal"
+                    }
+            }
             Condition::User(user) => names.user == *user,
             Condition::Address(address) => client.peer.remote() == *address,
             Condition::LocalAddress(address) => client.peer.local() == *address,

@@ -7,6 +7,7 @@ mod list;
 mod names;
 mod pause;
 mod switches;
+mod tracking;
 mod unblock;
 
 use djr_engine::spec::{CommandSpec, Flags, Group, Run};
@@ -21,7 +22,9 @@ pub(super) static SPEC: CommandSpec = CommandSpec {
     summary: "About connections.",
     flags: Flags::NONE,
     subcommands: &[
+        &tracking::CACHING,
         &names::GETNAME,
+        &tracking::GETREDIR,
         &HELP,
         &ID,
         &list::INFO,
@@ -33,6 +36,8 @@ pub(super) static SPEC: CommandSpec = CommandSpec {
         &switches::REPLY,
         &names::SETINFO,
         &names::SETNAME,
+        &tracking::TRACKING,
+        &tracking::TRACKINGINFO,
         &unblock::SPEC,
         &pause::UNPAUSE,
     ],
@@ -75,6 +80,13 @@ pub(super) static RUNS: &[Entry] = &[
     (&switches::REPLY, ServerRun::Plain(switches::reply)),
     (&names::SETINFO, ServerRun::Plain(names::setinfo)),
     (&names::SETNAME, ServerRun::Plain(names::setname)),
+    (&tracking::CACHING, ServerRun::Plain(tracking::caching)),
+    (&tracking::GETREDIR, ServerRun::Plain(tracking::getredir)),
+    (&tracking::TRACKING, ServerRun::Plain(tracking::tracking)),
+    (
+        &tracking::TRACKINGINFO,
+        ServerRun::Plain(tracking::trackinginfo),
+    ),
     (&unblock::SPEC, ServerRun::Plain(unblock::run)),
     (&pause::UNPAUSE, ServerRun::Plain(pause::unpause)),
 ];

@@ -3,7 +3,7 @@
 use djr_engine::command::Command;
 use djr_engine::keys::each_key;
 use djr_engine::registry::Resolved;
-use djr_engine::spec::{Access, Arg, CommandSpec, Flags, Group, Run};
+use djr_engine::spec::{Access, Arg, CommandSpec, Flags, Group, KeySpec, Run};
 use djr_engine::{Args, CommandError, OwnedRequest, Reply};
 
 use crate::commands::{Context, Result};
@@ -71,7 +71,8 @@ fn find(
     let Resolved::Command(command) = context.core.shared.engine.registry.resolve(&inner) else {
         return Err(CommandError::text("ERR Invalid command specified"));
     };
-    if command.keys.is_empty() {
+    let is_key = |spec: &KeySpec| !spec.access.has(Access::NOT_KEY);
+    if !command.keys.iter().any(is_key) {
         return Err(CommandError::text("ERR The command has no key arguments"));
     }
     if !command.accepts(inner.len()) {

@@ -10,6 +10,7 @@ use djr_storage::aof::FsyncPolicy;
 use crate::clock;
 use crate::commands::Context;
 use crate::process;
+use crate::pubsub::Kind;
 use crate::shared::{Gate, Shared};
 use crate::stats::WorkerStats;
 
@@ -116,8 +117,14 @@ pub(super) fn clients(report: &mut Report<'_>) {
         .filter_map(|client| client.waiter.lock().clone());
     let with_timeout = waiters.clone().filter(|waiter| waiter.timeout.is_some());
     report.field("blocked_clients", waiters.clone().count());
-    report.field("tracking_clients", 0);
-    report.field("pubsub_clients", 0);
+    report.field("tracking_clients", shared.trackers.len());
+    report.field(
+        "pubsub_clients",
+        clients
+            .iter()
+            .filter(|client| client.is_subscriber())
+            .count(),
+    );
     report.field("watching_clients", watching.clone().count());
     report.field(
         "total_watched_keys",
@@ -149,6 +156,12 @@ pub(super) fn memory(report: &mut Report<'_>) {
         report.field("total_system_memory", total);
         report.field("total_system_memory_human", human(total));
     }
+    let (libraries, functions) = shared.engine.functions.counts();
+    report.field("used_memory_scripts_eval", shared.engine.scripts.bytes());
+    report.field("number_of_cached_scripts", shared.engine.scripts.len());
+    report.field("number_of_functions", functions);
+    report.field("number_of_libraries", libraries);
+    report.field("used_memory_functions", shared.engine.functions.bytes());
     report.field("maxmemory", shared.config.maxmemory());
     report.field("maxmemory_human", human(shared.config.maxmemory()));
     report.field("maxmemory_policy", shared.config.maxmemory_policy());
@@ -233,8 +246,14 @@ pub(super) fn stats(report: &mut Report<'_>) {
     report.field("evicted_keys", 0);
     report.field("keyspace_hits", report.sum(|stats| &stats.lookups.hits));
     report.field("keyspace_misses", report.sum(|stats| &stats.lookups.misses));
-    report.field("pubsub_channels", 0);
-    report.field("pubsub_patterns", 0);
+    let pubsub = &report.shared.pubsub;
+    report.field("pubsub_channels", pubsub.len(Kind::Channel));
+    report.field("pubsub_patterns", pubsub.len(Kind::Pattern));
+    report.field("pubsub_shardchannels", pubsub.len(Kind::Shard));
+    let tracking = report.shared.engine.keyspace.tracking();
+    report.field("tracking_total_keys", tracking.keys());
+    report.field("tracking_total_items", tracking.readings());
+    report.field("tracking_total_prefixes", report.shared.trackers.prefixes());
     report.field("latest_fork_usec", 0);
     report.field("total_forks", 0);
     report.field("total_error_replies", report.sum(|stats| &stats.errors));
