@@ -21,6 +21,8 @@ pub struct Generator<'r> {
     tokens: BTreeMap<String, BTreeSet<String>>,
     /// Where the number is that says how many of the next argument there are.
     number_at: Option<usize>,
+    /// About the greatest id of the streams so far.
+    stream_ms: u64,
 }
 
 const KEYS: &[&str] = &["a", "b", "c", "d", "key:5", "key:6", "", "k\0\r\n\u{e9}"];
@@ -51,6 +53,10 @@ const FIELDS: &[&str] = &[
     "x y",
     "\0\r\n\u{ff}",
     "a field of more than sixty-four bytes, which a packed hash does not hold",
+];
+
+const MEMBERS: &[&str] = &[
+    "a", "b", "c", "d", "e", "aa", "ab", "m", "x", "z", "1", "2", "10", "-7", "", "\u{e9}",
 ];
 
 const STRINGS: &[&str] = &[
@@ -196,12 +202,19 @@ impl<'r> Generator<'r> {
         commands.retain(|(command, _)| {
             tokens.contains_key(&command.full_name) && !command.spec.flags.has(Flags::BLOCKING)
         });
+        if let Ok(only) = std::env::var("DJR_ONLY") {
+            commands.retain(|(command, _)| {
+                only.split(',')
+                    .any(|start| command.full_name.starts_with(start))
+            });
+        }
         assert!(!commands.is_empty(), "there is nothing to draw from");
         Self {
             rng: Rng::new(seed),
             commands,
             tokens,
             number_at: None,
+            stream_ms: 1,
         }
     }
 
@@ -263,6 +276,13 @@ impl<'r> Generator<'r> {
 
     fn arg(&mut self, command: &Command, arg: &Arg, words: &mut Words) {
         if let Some(token) = arg.token {
+            // Nobody is there who would end the wait; and an id of the clock is another one on each side.
+            if token == "BLOCK" || token == "*" {
+                if token == "*" {
+                    words.push(self.stream_id(command));
+                }
+                return;
+            }
             if !self.tokens[&command.full_name].contains(token) {
                 return;
             }
@@ -287,6 +307,9 @@ impl<'r> Generator<'r> {
     fn value(&mut self, command: &Command, arg: &Arg, words: &mut Words) {
         let word = match arg.kind {
             ArgKind::Token => return,
+            ArgKind::Block(args) if arg.name == "streams" => {
+                return self.streams(command, args, words);
+            }
             ArgKind::Block(args) => {
                 return args.iter().for_each(|arg| self.arg(command, arg, words));
             }
@@ -295,9 +318,14 @@ impl<'r> Generator<'r> {
                 return self.arg(command, &args[at], words);
             }
             ArgKind::Key(_) => self.key(command.spec.group),
+            ArgKind::String | ArgKind::Integer | ArgKind::UnixTime
+                if command.spec.group == Group::Stream =>
+            {
+                self.stream_word(command, arg.name)
+            }
             ArgKind::String if command.spec.group == Group::List => self.element(),
             ArgKind::String => self.string(arg.name),
-            ArgKind::Double => self.double(),
+            ArgKind::Double => self.named_double(arg.name),
             ArgKind::Pattern => self.one_of(PATTERNS),
             ArgKind::Integer | ArgKind::UnixTime => self.integer(command, arg.name),
         };
@@ -321,10 +349,32 @@ impl<'r> Generator<'r> {
 
     fn string(&mut self, name: &str) -> Vec<u8> {
         match name {
-            "type" => self.one_of(&["string", "STRING", "list", "hash"]),
+            "type" => self.one_of(&["string", "STRING", "list", "hash", "zset"]),
             "field" if self.below(10) > 0 => self.one_of(FIELDS),
+            // Few, so that they meet.
+            "member" | "member1" | "member2" if self.below(8) > 0 => {
+                let at = self.below(MEMBERS.len());
+                MEMBERS[at].as_bytes().to_vec()
+            }
+            // Ends of ranges of ranks, scores and members.
+            "start" | "stop" | "min" | "max" if self.below(8) > 0 => self.bound(),
+            "encoding" if self.below(10) > 0 => {
+                let signed = self.below(2);
+                let bits = 1 + self.below(63 + signed);
+                format!("{}{bits}", ["u", "i"][signed]).into_bytes()
+            }
             _ if self.below(4) == 0 => self.below(2000).to_string().into_bytes(),
             _ => self.one_of(STRINGS),
+        }
+    }
+
+    /// As many keys as ids.
+    fn streams(&mut self, command: &Command, args: &[Arg], words: &mut Words) {
+        let count = 1 + self.below(3);
+        for arg in args {
+            for _ in 0..count {
+                self.value(command, arg, words);
+            }
         }
     }
 
@@ -339,6 +389,132 @@ impl<'r> Generator<'r> {
                 .into_bytes(),
             _ => self.one_of(&["1", "2", "a", "b", "abc"]),
         }
+    }
+
+    fn bound(&mut self) -> Vec<u8> {
+        match self.below(8) {
+            0..=3 => (self.below(30) as i64 - 12).to_string().into_bytes(),
+            4 => self.one_of(&["-", "+", "-inf", "+inf", "(1", "(-inf", "0", "-1"]),
+            5 => format!("({}", self.below(9) as i64 - 4).into_bytes(),
+            _ => {
+                let bracket = self.one_of(&["[", "("]);
+                let member = self.one_of(MEMBERS);
+                [bracket, member].concat()
+            }
+        }
+    }
+
+    /// A number of a size that makes sense for an argument of this name, mostly.
+    fn named_double(&mut self, name: &str) -> Vec<u8> {
+        let any = self.below(10) == 0;
+        match name {
+            // Few and small, so that scores and sums of them are equal now and then.
+            "score" | "increment" if !any && self.below(4) > 0 => {
+                let halves = self.below(21) as i32 - 10;
+                (f64::from(halves) / 2.0).to_string().into_bytes()
+            }
+            "min" | "max" if !any => self.bound(),
+            "longitude" if !any => self.coordinate(180.0),
+            "latitude" if !any => self.coordinate(85.0),
+            "radius" | "width" | "height" if !any => {
+                let digits = self.below(8) as i32;
+                let length = (self.below(1000) as f64 + 1.0) * 10_f64.powi(digits - 2);
+                length.to_string().into_bytes()
+            }
+            // A wait would end only then.
+            "timeout" if !any => b"0.01".to_vec(),
+            _ => self.double(),
+        }
+    }
+
+    /// Degrees: mostly near to each other, so that searches find something.
+    fn coordinate(&mut self, max: f64) -> Vec<u8> {
+        let part = self.rng.next() as f64 / u64::MAX as f64 * 2.0 - 1.0;
+        let degrees = if self.below(3) == 0 {
+            part * max
+        } else {
+            10.0 + part * 3.0
+        };
+        format!("{degrees:.5}").into_bytes()
+    }
+
+    fn stream_word(&mut self, command: &Command, name: &str) -> Vec<u8> {
+        let any = self.below(30) == 0;
+        match name {
+            "id" if command.full_name == "xreadgroup" && self.below(3) > 0 => b">".to_vec(),
+            "id" | "start" | "end" | "last-id" | "lastid" | "max-deleted-id" => {
+                self.stream_id(command)
+            }
+            "threshold" if self.below(2) == 0 => self.stream_id(command),
+            "threshold" | "count" | "entriesread" | "entries-added" if !any => {
+                (self.below(16) as i64 - 1).to_string().into_bytes()
+            }
+            "group" => self.one_of(&["g", "g", "h", "", "i"]),
+            "consumer" => self.one_of(&["c", "c", "d", "e", ""]),
+            // Long ago or never, so that timing does not matter.
+            "min-idle-time" if !any => self.one_of(&["0", "0", "0", "-1", "100000000000"]),
+            "ms" if !any => self.one_of(&["0", "1000000", "-5", "99999999999999"]),
+            "unix-time-milliseconds" if !any => {
+                self.one_of(&["0", "1000000", "-5", "1600000000000"])
+            }
+            "min-idle-time" | "ms" | "unix-time-milliseconds" => self.one_of(&["x", "", "1.5"]),
+            "field" => self.one_of(&["a", "a", "a", "b", "12", ""]),
+            _ => self.string(name),
+        }
+    }
+
+    /// The id of a stream's entry: of a new one for XADD, mostly, else of one that may be there.
+    fn stream_id(&mut self, command: &Command) -> Vec<u8> {
+        const ODD: &[&str] = &[
+            "",
+            "-",
+            "+",
+            "$",
+            ">",
+            "(",
+            "(5",
+            "(5-1",
+            "5-",
+            "-5",
+            "x",
+            "5-x",
+            "5-5-5",
+            "007",
+            "5-007",
+            " 5",
+            "+5",
+            "5--0",
+            "5-*",
+            "0-0",
+            "0",
+            "5-18446744073709551615",
+            "18446744073709551616",
+            "5\05",
+        ];
+        let (new, odd) = (command.full_name == "xadd", self.below(12));
+        if odd == 0 && self.below(300) == 0 {
+            return b"18446744073709551615-18446744073709551615".to_vec();
+        }
+        if odd == 0 {
+            return self.one_of(ODD);
+        }
+        let seq = self.below(4);
+        if new {
+            self.stream_ms += self.rng.below(2);
+            return match odd {
+                1 => format!("{}", self.stream_ms),
+                2 => format!("{}-*", self.stream_ms),
+                _ => format!("{}-{seq}", self.stream_ms),
+            }
+            .into_bytes();
+        }
+        let ms = self.stream_ms.saturating_sub(self.rng.below(20));
+        match odd {
+            1 => format!("{ms}"),
+            2 => format!("({ms}-{seq}"),
+            _ => format!("{ms}-{seq}"),
+        }
+        .into_bytes()
     }
 
     /// A decimal number, or nearly one.
@@ -382,8 +558,10 @@ impl<'r> Generator<'r> {
             "count" if !any && command.spec.group != Group::List => b"1000".to_vec(),
             // Not past the largest string, which would be made.
             "offset" if self.below(10) == 0 => {
-                self.one_of(&["536870912", "9223372036854775807", "-1", "x"])
+                self.one_of(&["4294967296", "9223372036854775807", "-1", "x"])
             }
+            // Of a field, in its own width.
+            "offset" if self.below(4) == 0 => format!("#{}", self.below(9)).into_bytes(),
             "offset" => self.below(60).to_string().into_bytes(),
             "db" | "destination-db" | "index1" | "index2" => self.one_of(&[
                 "0",
@@ -412,6 +590,9 @@ impl<'r> Generator<'r> {
             "unix-time-seconds" if of_fields => self.between(5_000_000_000, 75_000_000_000),
             "unix-time-milliseconds" if of_fields => {
                 self.between(5_000_000_000_000, 75_000_000_000_000)
+            }
+            "bit" | "value" if command.spec.group == Group::Bitmap && self.below(4) > 0 => {
+                self.below(2).to_string().into_bytes()
             }
             // So many possible deadlines that none is drawn twice.
             "seconds" => self.between(1_000_000, 1 << 40),

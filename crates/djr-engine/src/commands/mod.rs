@@ -1,9 +1,13 @@
 //! All data commands, a directory a family, a file a command or tight group.
 
+pub mod bitmap;
 pub mod generic;
+pub mod geo;
 pub mod hash;
+pub mod hyperloglog;
 pub mod list;
 pub mod scripting;
+pub mod sorted_set;
 pub mod string;
 
 #[cfg(test)]
@@ -20,6 +24,10 @@ pub static FAMILIES: &[&[&CommandSpec]] = &[
     string::COMMANDS,
     list::COMMANDS,
     hash::COMMANDS,
+    sorted_set::COMMANDS,
+    geo::COMMANDS,
+    bitmap::COMMANDS,
+    hyperloglog::COMMANDS,
     generic::COMMANDS,
     scripting::COMMANDS,
 ];
