@@ -8,6 +8,7 @@ pub mod hyperloglog;
 pub mod list;
 pub mod scripting;
 pub mod sorted_set;
+pub mod stream;
 pub mod string;
 
 #[cfg(test)]
@@ -28,6 +29,7 @@ pub static FAMILIES: &[&[&CommandSpec]] = &[
     geo::COMMANDS,
     bitmap::COMMANDS,
     hyperloglog::COMMANDS,
+    stream::COMMANDS,
     generic::COMMANDS,
     scripting::COMMANDS,
 ];
