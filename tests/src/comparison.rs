@@ -168,6 +168,14 @@ pub fn is_different_on_purpose(reference: &Reference, name: &str, words: &Words)
         "evalsha" | "evalsha_ro" => reference.is_valkey(),
         // We have no debugger; Redis has no SHOW; its words of help are others.
         "script|debug" | "script|show" | "script|help" => true,
+        // Redis 7.0 let times that are too far away overflow.
+        "blpop" | "brpop" | "blmove" | "brpoplpush" | "blmpop" | "bzpopmin" | "bzpopmax"
+        | "bzmpop"
+            if reference.version.starts_with("redis 7.0") =>
+        {
+            let number = |word: &Vec<u8>| std::str::from_utf8(word).ok()?.parse::<f64>().ok();
+            words.iter().filter_map(number).any(|number| number > 9e15)
+        }
         // Redis 7.0 took the opposite of this.
         "lrem" | "lpos" if words.iter().any(|word| word == b"-9223372036854775808") => {
             reference.version.starts_with("redis 7.0")
