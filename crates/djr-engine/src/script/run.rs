@@ -10,7 +10,6 @@ use super::convert::{lua_to_reply, one_line, reply_to_lua, version};
 use super::host::{self, ErrorReply, Host, Place};
 use super::interpreter::{Compiled, Outcome};
 use super::number;
-use crate::blocking::Mode;
 use crate::command::Command;
 use crate::engine::{Engine, Executor};
 use crate::registry::Resolved;
@@ -316,7 +315,6 @@ impl Run<'_, '_> {
         let command = self.resolve(&args)?;
         output.clear();
         let mut reply = Reply::new(output, version(self.resp3));
-        let mode = std::mem::replace(&mut self.executor.blocking.mode, Mode::Script);
         let result = self.shell.permit(command, &args).and_then(|()| {
             self.engine.run_inside(
                 self.executor,
@@ -328,7 +326,6 @@ impl Run<'_, '_> {
                 &mut reply,
             )
         });
-        self.executor.blocking.mode = mode;
         if !self.wrote && self.executor.effects.len() > self.effects_before {
             self.wrote = true;
             self.engine.scripts.running().set_wrote();
