@@ -15,11 +15,12 @@ use serde_json::{Value, json};
 const WIDER_SYNTAX: &[&str] = &[
     "set",
     "debug",
-    "geosearch",
-    "geosearchstore",
+    "bitop",
     "xadd",
     "xreadgroup",
     "xtrim",
+    "geosearch",
+    "geosearchstore",
 ];
 
 /// Every difference between the declarations and the facts, one line each.

@@ -19,10 +19,10 @@ pub struct Generator<'r> {
     commands: Vec<(&'r Command, Words)>,
     /// The words that announce options, by full name of the command: no other is used.
     tokens: BTreeMap<String, BTreeSet<String>>,
-    /// About the greatest id of the streams so far.
-    stream_ms: u64,
     /// Where the number is that says how many of the next argument there are.
     number_at: Option<usize>,
+    /// About the greatest id of the streams so far.
+    stream_ms: u64,
 }
 
 const KEYS: &[&str] = &["a", "b", "c", "d", "key:5", "key:6", "", "k\0\r\n\u{e9}"];
@@ -200,10 +200,7 @@ impl<'r> Generator<'r> {
             }
         }
         commands.retain(|(command, _)| {
-            // Those of streams wait only if they are told to.
-            let waits = command.spec.flags.has(Flags::BLOCKING);
-            tokens.contains_key(&command.full_name)
-                && (!waits || command.spec.group == Group::Stream)
+            tokens.contains_key(&command.full_name) && !command.spec.flags.has(Flags::BLOCKING)
         });
         if let Ok(only) = std::env::var("DJR_ONLY") {
             commands.retain(|(command, _)| {
@@ -216,8 +213,8 @@ impl<'r> Generator<'r> {
             rng: Rng::new(seed),
             commands,
             tokens,
-            stream_ms: 1,
             number_at: None,
+            stream_ms: 1,
         }
     }
 
@@ -321,12 +318,12 @@ impl<'r> Generator<'r> {
                 return self.arg(command, &args[at], words);
             }
             ArgKind::Key(_) => self.key(command.spec.group),
-            ArgKind::String if command.spec.group == Group::List => self.element(),
             ArgKind::String | ArgKind::Integer | ArgKind::UnixTime
                 if command.spec.group == Group::Stream =>
             {
                 self.stream_word(command, arg.name)
             }
+            ArgKind::String if command.spec.group == Group::List => self.element(),
             ArgKind::String => self.string(arg.name),
             ArgKind::Double => self.named_double(arg.name),
             ArgKind::Pattern => self.one_of(PATTERNS),
@@ -361,6 +358,11 @@ impl<'r> Generator<'r> {
             }
             // Ends of ranges of ranks, scores and members.
             "start" | "stop" | "min" | "max" if self.below(8) > 0 => self.bound(),
+            "encoding" if self.below(10) > 0 => {
+                let signed = self.below(2);
+                let bits = 1 + self.below(63 + signed);
+                format!("{}{bits}", ["u", "i"][signed]).into_bytes()
+            }
             _ if self.below(4) == 0 => self.below(2000).to_string().into_bytes(),
             _ => self.one_of(STRINGS),
         }
@@ -374,6 +376,66 @@ impl<'r> Generator<'r> {
                 self.value(command, arg, words);
             }
         }
+    }
+
+    /// An element of a list: few different ones, so that they are found, and some long ones, so that lists are kept in all ways.
+    fn element(&mut self) -> Vec<u8> {
+        match self.below(24) {
+            0 => self.string("element"),
+            1 => vec![b'x'; 100 + self.below(3000)],
+            2 => vec![b'y'; 4000 + self.below(5000)],
+            3 => (self.rng.next() as i64 >> self.below(64))
+                .to_string()
+                .into_bytes(),
+            _ => self.one_of(&["1", "2", "a", "b", "abc"]),
+        }
+    }
+
+    fn bound(&mut self) -> Vec<u8> {
+        match self.below(8) {
+            0..=3 => (self.below(30) as i64 - 12).to_string().into_bytes(),
+            4 => self.one_of(&["-", "+", "-inf", "+inf", "(1", "(-inf", "0", "-1"]),
+            5 => format!("({}", self.below(9) as i64 - 4).into_bytes(),
+            _ => {
+                let bracket = self.one_of(&["[", "("]);
+                let member = self.one_of(MEMBERS);
+                [bracket, member].concat()
+            }
+        }
+    }
+
+    /// A number of a size that makes sense for an argument of this name, mostly.
+    fn named_double(&mut self, name: &str) -> Vec<u8> {
+        let any = self.below(10) == 0;
+        match name {
+            // Few and small, so that scores and sums of them are equal now and then.
+            "score" | "increment" if !any && self.below(4) > 0 => {
+                let halves = self.below(21) as i32 - 10;
+                (f64::from(halves) / 2.0).to_string().into_bytes()
+            }
+            "min" | "max" if !any => self.bound(),
+            "longitude" if !any => self.coordinate(180.0),
+            "latitude" if !any => self.coordinate(85.0),
+            "radius" | "width" | "height" if !any => {
+                let digits = self.below(8) as i32;
+                let length = (self.below(1000) as f64 + 1.0) * 10_f64.powi(digits - 2);
+                length.to_string().into_bytes()
+            }
+            // A wait would end only then.
+            "timeout" if !any => b"0.01".to_vec(),
+            _ => self.double(),
+        }
+    }
+
+    /// Degrees: mostly near to each other, so that searches find something.
+    fn coordinate(&mut self, max: f64) -> Vec<u8> {
+        let part = self.rng.next() as f64 / u64::MAX as f64 * 2.0 - 1.0;
+        let degrees = if self.below(3) == 0 {
+            part * max
+        } else {
+            10.0 + part * 3.0
+        };
+        format!("{degrees:.5}").into_bytes()
     }
 
     fn stream_word(&mut self, command: &Command, name: &str) -> Vec<u8> {
@@ -455,66 +517,6 @@ impl<'r> Generator<'r> {
         .into_bytes()
     }
 
-    /// An element of a list: few different ones, so that they are found, and some long ones, so that lists are kept in all ways.
-    fn element(&mut self) -> Vec<u8> {
-        match self.below(24) {
-            0 => self.string("element"),
-            1 => vec![b'x'; 100 + self.below(3000)],
-            2 => vec![b'y'; 4000 + self.below(5000)],
-            3 => (self.rng.next() as i64 >> self.below(64))
-                .to_string()
-                .into_bytes(),
-            _ => self.one_of(&["1", "2", "a", "b", "abc"]),
-        }
-    }
-
-    fn bound(&mut self) -> Vec<u8> {
-        match self.below(8) {
-            0..=3 => (self.below(30) as i64 - 12).to_string().into_bytes(),
-            4 => self.one_of(&["-", "+", "-inf", "+inf", "(1", "(-inf", "0", "-1"]),
-            5 => format!("({}", self.below(9) as i64 - 4).into_bytes(),
-            _ => {
-                let bracket = self.one_of(&["[", "("]);
-                let member = self.one_of(MEMBERS);
-                [bracket, member].concat()
-            }
-        }
-    }
-
-    /// A number of a size that makes sense for an argument of this name, mostly.
-    fn named_double(&mut self, name: &str) -> Vec<u8> {
-        let any = self.below(10) == 0;
-        match name {
-            // Few and small, so that scores and sums of them are equal now and then.
-            "score" | "increment" if !any && self.below(4) > 0 => {
-                let halves = self.below(21) as i32 - 10;
-                (f64::from(halves) / 2.0).to_string().into_bytes()
-            }
-            "min" | "max" if !any => self.bound(),
-            "longitude" if !any => self.coordinate(180.0),
-            "latitude" if !any => self.coordinate(85.0),
-            "radius" | "width" | "height" if !any => {
-                let digits = self.below(8) as i32;
-                let length = (self.below(1000) as f64 + 1.0) * 10_f64.powi(digits - 2);
-                length.to_string().into_bytes()
-            }
-            // A wait would end only then.
-            "timeout" if !any => b"0.01".to_vec(),
-            _ => self.double(),
-        }
-    }
-
-    /// Degrees: mostly near to each other, so that searches find something.
-    fn coordinate(&mut self, max: f64) -> Vec<u8> {
-        let part = self.rng.next() as f64 / u64::MAX as f64 * 2.0 - 1.0;
-        let degrees = if self.below(3) == 0 {
-            part * max
-        } else {
-            10.0 + part * 3.0
-        };
-        format!("{degrees:.5}").into_bytes()
-    }
-
     /// A decimal number, or nearly one.
     pub fn double(&mut self) -> Vec<u8> {
         match self.below(4) {
@@ -556,8 +558,10 @@ impl<'r> Generator<'r> {
             "count" if !any && command.spec.group != Group::List => b"1000".to_vec(),
             // Not past the largest string, which would be made.
             "offset" if self.below(10) == 0 => {
-                self.one_of(&["536870912", "9223372036854775807", "-1", "x"])
+                self.one_of(&["4294967296", "9223372036854775807", "-1", "x"])
             }
+            // Of a field, in its own width.
+            "offset" if self.below(4) == 0 => format!("#{}", self.below(9)).into_bytes(),
             "offset" => self.below(60).to_string().into_bytes(),
             "db" | "destination-db" | "index1" | "index2" => self.one_of(&[
                 "0",
@@ -586,6 +590,9 @@ impl<'r> Generator<'r> {
             "unix-time-seconds" if of_fields => self.between(5_000_000_000, 75_000_000_000),
             "unix-time-milliseconds" if of_fields => {
                 self.between(5_000_000_000_000, 75_000_000_000_000)
+            }
+            "bit" | "value" if command.spec.group == Group::Bitmap && self.below(4) > 0 => {
+                self.below(2).to_string().into_bytes()
             }
             // So many possible deadlines that none is drawn twice.
             "seconds" => self.between(1_000_000, 1 << 40),

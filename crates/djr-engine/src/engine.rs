@@ -135,6 +135,7 @@ impl Engine {
     ) -> Result<Footprint, CommandError> {
         match command.spec.reach {
             _ if command.opens_all() => Ok(Footprint::ALL),
+            Reach::Sort => Ok(crate::commands::sort_footprint(&self.keyspace, args)),
             Reach::Cursor => Ok(crate::commands::scan_footprint(&self.keyspace, db, args)),
             _ => {
                 let mut footprint = Footprint::NONE;
@@ -423,8 +424,10 @@ impl Engine {
         access.take_expired(&mut |db, expired| {
             log_expiry(log, db, expired);
             events.push_expired(wanted, db, expired);
-            if let Expired::Key(_) = expired {
-                executor.lookups.expired.add(1);
+            match expired {
+                Expired::Key(_) => executor.lookups.expired.add(1),
+                Expired::Field { .. } => executor.lookups.expired_fields.add(1),
+                Expired::Fields { .. } => {}
             }
         });
         events.move_to_front(before);

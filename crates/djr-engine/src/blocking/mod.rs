@@ -185,6 +185,11 @@ impl WriteContext<'_, '_> {
         self.blocking.mode == Mode::Again
     }
 
+    /// Whether the command is run again, for a client that has waited: only then is [`undo`](Self::undo) of use.
+    pub fn has_waited(&self) -> bool {
+        self.blocking.mode == Mode::Again
+    }
+
     /// Ends a command that found nothing: its client waits until one of the keys changes to something of the kind, and then the
     /// command is run again. Only where it [may](Self::may_block). Nothing may have been written to the reply; what has been changed
     /// nevertheless (`XREADGROUP` makes its consumer) is told by [`rewrite`](Self::rewrite) before.

@@ -1,8 +1,10 @@
 //! All data commands, a directory a family, a file a command or tight group.
 
+pub mod bitmap;
 pub mod generic;
 pub mod geo;
 pub mod hash;
+pub mod hyperloglog;
 pub mod list;
 pub mod scripting;
 pub mod sorted_set;
@@ -14,7 +16,7 @@ mod events_tests;
 mod expiration;
 mod prelude;
 
-pub(crate) use generic::scan_footprint;
+pub(crate) use generic::{scan_footprint, sort_footprint};
 
 use crate::spec::CommandSpec;
 
@@ -25,6 +27,8 @@ pub static FAMILIES: &[&[&CommandSpec]] = &[
     hash::COMMANDS,
     sorted_set::COMMANDS,
     geo::COMMANDS,
+    bitmap::COMMANDS,
+    hyperloglog::COMMANDS,
     stream::COMMANDS,
     generic::COMMANDS,
     scripting::COMMANDS,

@@ -43,6 +43,7 @@ pub use shebang::Flags as ScriptFlags;
 
 pub use cache::BUSY;
 pub(crate) use interpreter::check_syntax;
+pub(crate) use number::parse as parse_number;
 pub(crate) use run::{eval, eval_ro, evalsha, evalsha_ro};
 
 /// The function behind a script command: the keyspace is open as a whole, effects go into the executor's unit.

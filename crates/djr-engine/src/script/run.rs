@@ -283,7 +283,7 @@ impl Run<'_, '_> {
         if command.flags.has(Flags::NO_SCRIPT) {
             return Err(NOT_ALLOWED);
         }
-        if self.read_only && command.flags.has(Flags::WRITE) {
+        if self.read_only && command.may_write() {
             return Err(READ_ONLY);
         }
         Ok(command)

@@ -3,6 +3,7 @@
 mod copy;
 mod dbsize;
 mod del;
+mod dump;
 mod exists;
 mod expire;
 mod flush;
@@ -12,12 +13,15 @@ mod object;
 mod persist;
 mod randomkey;
 mod rename;
+mod restore;
 mod scan;
+mod sort;
 mod swapdb;
 mod ttl;
 mod r#type;
 
 pub(crate) use scan::scan_footprint;
+pub(crate) use sort::footprint as sort_footprint;
 
 use crate::spec::CommandSpec;
 
@@ -27,6 +31,7 @@ pub static COMMANDS: &[&CommandSpec] = &[
     &dbsize::SPEC,
     &del::DEL,
     &del::UNLINK,
+    &dump::SPEC,
     &exists::EXISTS,
     &exists::TOUCH,
     &expire::EXPIRE,
@@ -42,7 +47,11 @@ pub static COMMANDS: &[&CommandSpec] = &[
     &randomkey::SPEC,
     &rename::RENAME,
     &rename::RENAMENX,
+    &restore::RESTORE,
+    &restore::RESTORE_ASKING,
     &scan::SPEC,
+    &sort::SORT,
+    &sort::SORT_RO,
     &swapdb::SPEC,
     &ttl::TTL,
     &ttl::PTTL,
