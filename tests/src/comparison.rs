@@ -179,7 +179,11 @@ pub fn is_different_on_purpose(reference: &Reference, name: &str, words: &Words)
             !reference.version.starts_with("redis 8")
         }
         // Redis 7.0 adds no consumer that gets nothing, and does not know when one last got something.
-        "xreadgroup" | "xclaim" | "xautoclaim" | "xgroup|createconsumer" | "xgroup|delconsumer"
+        "xreadgroup"
+        | "xclaim"
+        | "xautoclaim"
+        | "xgroup|createconsumer"
+        | "xgroup|delconsumer"
         | "xinfo|consumers" => reference.version.starts_with("redis 7.0"),
         // How far a group lags behind is estimated in another way by Redis 8.
         "xinfo|groups" => !reference.version.starts_with("redis 8"),
