@@ -186,8 +186,13 @@ pub fn is_different_on_purpose(reference: &Reference, name: &str, words: &Words)
         "xread" | "xreadgroup" if words.iter().any(|word| word == b"+") => {
             !reference.version.starts_with("redis 8")
         }
-        // Redis 7.0 adds no consumer that has claimed nothing, and does not know when one last got something.
-        "xclaim" | "xautoclaim" | "xinfo|consumers" => reference.version.starts_with("redis 7.0"),
+        // Redis 7.0 adds no consumer that gets nothing, and does not know when one last got something.
+        "xreadgroup"
+        | "xclaim"
+        | "xautoclaim"
+        | "xgroup|createconsumer"
+        | "xgroup|delconsumer"
+        | "xinfo|consumers" => reference.version.starts_with("redis 7.0"),
         // How far a group lags behind is estimated in another way by Redis 8.
         "xinfo|groups" => !reference.version.starts_with("redis 8"),
         "xinfo|stream" if words.len() > 3 => !reference.version.starts_with("redis 8"),

@@ -388,7 +388,6 @@ impl Run<'_, '_> {
         let command = self.resolve(&args)?;
         output.clear();
         let mut reply = Reply::new(output, version(self.resp3));
-        let mode = std::mem::replace(&mut self.executor.blocking.mode, Mode::Script);
         let result = self.shell.permit(command, &args).and_then(|()| {
             self.engine.run_inside(
                 self.executor,
@@ -400,7 +399,6 @@ impl Run<'_, '_> {
                 &mut reply,
             )
         });
-        self.executor.blocking.mode = mode;
         if !self.wrote && self.executor.effects.len() > self.effects_before {
             self.wrote = true;
             self.engine.scripts.running().set_wrote();
