@@ -10,7 +10,18 @@ use djr_engine::spec::{Arg, ArgKind, BeginSearch, FindKeys, KeySpec};
 use serde_json::{Value, json};
 
 /// Where our syntax is wider than what the servers that the facts come from document.
-const WIDER_SYNTAX: &[&str] = &["set", "debug", "bitop"];
+///
+/// GEOSEARCH: since Valkey has polygons, it calls the center optional, but counts it in the arity all the same.
+const WIDER_SYNTAX: &[&str] = &[
+    "set",
+    "debug",
+    "bitop",
+    "xadd",
+    "xreadgroup",
+    "xtrim",
+    "geosearch",
+    "geosearchstore",
+];
 
 /// Every difference between the declarations and the facts, one line each.
 pub fn differences(registry: &Registry) -> Vec<String> {

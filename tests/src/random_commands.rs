@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use djr_engine::Rng;
 use djr_engine::command::Command;
 use djr_engine::registry::Registry;
-use djr_engine::spec::{Arg, ArgKind};
+use djr_engine::spec::{Arg, ArgKind, Flags, Group};
 
 /// A command line.
 pub type Words = Vec<Vec<u8>>;
@@ -19,9 +19,45 @@ pub struct Generator<'r> {
     commands: Vec<(&'r Command, Words)>,
     /// The words that announce options, by full name of the command: no other is used.
     tokens: BTreeMap<String, BTreeSet<String>>,
+    /// Where the number is that says how many of the next argument there are.
+    number_at: Option<usize>,
+    /// About the greatest id of the streams so far.
+    stream_ms: u64,
 }
 
 const KEYS: &[&str] = &["a", "b", "c", "d", "key:5", "key:6", "", "k\0\r\n\u{e9}"];
+
+/// Keys that mostly hold values of the type of one family, so that its commands find some.
+const TYPED_KEYS: &[(Group, &[&str])] = &[
+    (Group::List, &["list:1", "list:2", "list:3"]),
+    (Group::Set, &["set:1", "set:2", "set:3"]),
+    (Group::Hash, &["hash:1", "hash:2", "hash:3"]),
+    (Group::SortedSet, &["zset:1", "zset:2", "zset:3"]),
+    (Group::Geo, &["zset:1", "zset:2", "zset:3"]),
+    (Group::Stream, &["stream:1", "stream:2"]),
+];
+
+/// Fields of hashes: few, so that commands meet.
+const FIELDS: &[&str] = &[
+    "a",
+    "b",
+    "c",
+    "f1",
+    "f2",
+    "f3",
+    "1",
+    "2",
+    "-7",
+    "01",
+    "",
+    "x y",
+    "\0\r\n\u{ff}",
+    "a field of more than sixty-four bytes, which a packed hash does not hold",
+];
+
+const MEMBERS: &[&str] = &[
+    "a", "b", "c", "d", "e", "aa", "ab", "m", "x", "z", "1", "2", "10", "-7", "", "\u{e9}",
+];
 
 const STRINGS: &[&str] = &[
     "",
@@ -163,18 +199,35 @@ impl<'r> Generator<'r> {
                 }
             }
         }
-        commands.retain(|(command, _)| tokens.contains_key(&command.full_name));
+        commands.retain(|(command, _)| {
+            tokens.contains_key(&command.full_name) && !command.spec.flags.has(Flags::BLOCKING)
+        });
+        if let Ok(only) = std::env::var("DJR_ONLY") {
+            commands.retain(|(command, _)| {
+                only.split(',')
+                    .any(|start| command.full_name.starts_with(start))
+            });
+        }
         assert!(!commands.is_empty(), "there is nothing to draw from");
         Self {
             rng: Rng::new(seed),
             commands,
             tokens,
+            number_at: None,
+            stream_ms: 1,
         }
     }
 
     /// All keys that commands may name.
     pub fn keys() -> impl Iterator<Item = &'static [u8]> {
-        KEYS.iter().map(|key| key.as_bytes())
+        let typed = TYPED_KEYS.iter().flat_map(|(_, keys)| *keys);
+        let all: BTreeSet<_> = KEYS.iter().chain(typed).collect();
+        all.into_iter().map(|key| key.as_bytes())
+    }
+
+    /// Fields that hashes may have.
+    pub fn fields() -> impl Iterator<Item = &'static [u8]> {
+        FIELDS.iter().map(|field| field.as_bytes())
     }
 
     /// A number below `bound`.
@@ -197,6 +250,7 @@ impl<'r> Generator<'r> {
                     word.make_ascii_uppercase();
                 }
             }
+            self.number_at = None;
             self.args(command, command.spec.syntax, &mut words);
             if self.below(10) == 0 {
                 self.spoil(names, &mut words);
@@ -206,26 +260,29 @@ impl<'r> Generator<'r> {
     }
 
     fn args(&mut self, command: &Command, args: &[Arg], words: &mut Words) {
-        // Options may come in any order.
-        let first_option = args
-            .iter()
-            .position(|arg| arg.optional)
-            .unwrap_or(args.len());
-        let (fixed, options) = args.split_at(first_option);
-        for arg in fixed {
-            self.arg(command, arg, words);
-        }
-        let mut options: Vec<_> = options.to_vec();
-        while !options.is_empty() {
-            let option = options.remove(self.below(options.len()));
-            if self.below(3) == 0 {
-                self.arg(command, &option, words);
+        for run in args.chunk_by(|one, next| one.optional == next.optional) {
+            // Options may come in any order.
+            let mut run = run.to_vec();
+            while !run.is_empty() {
+                let is_option = run[0].optional;
+                let at = if is_option { self.below(run.len()) } else { 0 };
+                let arg = run.remove(at);
+                if !is_option || self.below(3) == 0 {
+                    self.arg(command, &arg, words);
+                }
             }
         }
     }
 
     fn arg(&mut self, command: &Command, arg: &Arg, words: &mut Words) {
         if let Some(token) = arg.token {
+            // Nobody is there who would end the wait; and an id of the clock is another one on each side.
+            if token == "BLOCK" || token == "*" {
+                if token == "*" {
+                    words.push(self.stream_id(command));
+                }
+                return;
+            }
             if !self.tokens[&command.full_name].contains(token) {
                 return;
             }
@@ -237,15 +294,10 @@ impl<'r> Generator<'r> {
         }
         let times = if arg.multiple { 1 + self.below(3) } else { 1 };
         if arg.multiple
-            && let Some(last) = words.last_mut()
-            && command
-                .spec
-                .syntax
-                .first()
-                .is_some_and(|first| first.name == "numkeys")
+            && let Some(at) = self.number_at.take()
             && self.below(10) > 0
         {
-            *last = times.to_string().into_bytes();
+            words[at] = times.to_string().into_bytes();
         }
         for _ in 0..times {
             self.value(command, arg, words);
@@ -255,6 +307,9 @@ impl<'r> Generator<'r> {
     fn value(&mut self, command: &Command, arg: &Arg, words: &mut Words) {
         let word = match arg.kind {
             ArgKind::Token => return,
+            ArgKind::Block(args) if arg.name == "streams" => {
+                return self.streams(command, args, words);
+            }
             ArgKind::Block(args) => {
                 return args.iter().for_each(|arg| self.arg(command, arg, words));
             }
@@ -262,26 +317,204 @@ impl<'r> Generator<'r> {
                 let at = self.below(args.len());
                 return self.arg(command, &args[at], words);
             }
-            ArgKind::Key(_) => self.one_of(KEYS),
+            ArgKind::Key(_) => self.key(command.spec.group),
+            ArgKind::String | ArgKind::Integer | ArgKind::UnixTime
+                if command.spec.group == Group::Stream =>
+            {
+                self.stream_word(command, arg.name)
+            }
+            ArgKind::String if command.spec.group == Group::List => self.element(),
             ArgKind::String => self.string(arg.name),
-            ArgKind::Double => self.double(),
+            ArgKind::Double => self.named_double(arg.name),
             ArgKind::Pattern => self.one_of(PATTERNS),
-            ArgKind::Integer | ArgKind::UnixTime => self.integer(arg.name),
+            ArgKind::Integer | ArgKind::UnixTime => self.integer(command, arg.name),
         };
+        if matches!(arg.name, "numkeys" | "numfields") {
+            self.number_at = Some(words.len());
+        }
         words.push(word);
+    }
+
+    fn key(&mut self, group: Group) -> Vec<u8> {
+        let typed = TYPED_KEYS.iter().find(|(it, _)| *it == group);
+        match typed {
+            Some((_, keys)) if self.below(8) > 0 => self.one_of(keys),
+            None if group == Group::Generic && self.below(2) == 0 => {
+                let at = self.below(TYPED_KEYS.len());
+                self.one_of(TYPED_KEYS[at].1)
+            }
+            _ => self.one_of(KEYS),
+        }
     }
 
     fn string(&mut self, name: &str) -> Vec<u8> {
         match name {
+            "type" => self.one_of(&["string", "STRING", "list", "hash", "zset"]),
+            "field" if self.below(10) > 0 => self.one_of(FIELDS),
+            // Few, so that they meet.
+            "member" | "member1" | "member2" if self.below(8) > 0 => {
+                let at = self.below(MEMBERS.len());
+                MEMBERS[at].as_bytes().to_vec()
+            }
+            // Ends of ranges of ranks, scores and members.
+            "start" | "stop" | "min" | "max" if self.below(8) > 0 => self.bound(),
             "encoding" if self.below(10) > 0 => {
                 let signed = self.below(2);
                 let bits = 1 + self.below(63 + signed);
                 format!("{}{bits}", ["u", "i"][signed]).into_bytes()
             }
-            "type" => self.one_of(&["string", "STRING", "list", "hash"]),
             _ if self.below(4) == 0 => self.below(2000).to_string().into_bytes(),
             _ => self.one_of(STRINGS),
         }
+    }
+
+    /// As many keys as ids.
+    fn streams(&mut self, command: &Command, args: &[Arg], words: &mut Words) {
+        let count = 1 + self.below(3);
+        for arg in args {
+            for _ in 0..count {
+                self.value(command, arg, words);
+            }
+        }
+    }
+
+    /// An element of a list: few different ones, so that they are found, and some long ones, so that lists are kept in all ways.
+    fn element(&mut self) -> Vec<u8> {
+        match self.below(24) {
+            0 => self.string("element"),
+            1 => vec![b'x'; 100 + self.below(3000)],
+            2 => vec![b'y'; 4000 + self.below(5000)],
+            3 => (self.rng.next() as i64 >> self.below(64))
+                .to_string()
+                .into_bytes(),
+            _ => self.one_of(&["1", "2", "a", "b", "abc"]),
+        }
+    }
+
+    fn bound(&mut self) -> Vec<u8> {
+        match self.below(8) {
+            0..=3 => (self.below(30) as i64 - 12).to_string().into_bytes(),
+            4 => self.one_of(&["-", "+", "-inf", "+inf", "(1", "(-inf", "0", "-1"]),
+            5 => format!("({}", self.below(9) as i64 - 4).into_bytes(),
+            _ => {
+                let bracket = self.one_of(&["[", "("]);
+                let member = self.one_of(MEMBERS);
+                [bracket, member].concat()
+            }
+        }
+    }
+
+    /// A number of a size that makes sense for an argument of this name, mostly.
+    fn named_double(&mut self, name: &str) -> Vec<u8> {
+        let any = self.below(10) == 0;
+        match name {
+            // Few and small, so that scores and sums of them are equal now and then.
+            "score" | "increment" if !any && self.below(4) > 0 => {
+                let halves = self.below(21) as i32 - 10;
+                (f64::from(halves) / 2.0).to_string().into_bytes()
+            }
+            "min" | "max" if !any => self.bound(),
+            "longitude" if !any => self.coordinate(180.0),
+            "latitude" if !any => self.coordinate(85.0),
+            "radius" | "width" | "height" if !any => {
+                let digits = self.below(8) as i32;
+                let length = (self.below(1000) as f64 + 1.0) * 10_f64.powi(digits - 2);
+                length.to_string().into_bytes()
+            }
+            // A wait would end only then.
+            "timeout" if !any => b"0.01".to_vec(),
+            _ => self.double(),
+        }
+    }
+
+    /// Degrees: mostly near to each other, so that searches find something.
+    fn coordinate(&mut self, max: f64) -> Vec<u8> {
+        let part = self.rng.next() as f64 / u64::MAX as f64 * 2.0 - 1.0;
+        let degrees = if self.below(3) == 0 {
+            part * max
+        } else {
+            10.0 + part * 3.0
+        };
+        format!("{degrees:.5}").into_bytes()
+    }
+
+    fn stream_word(&mut self, command: &Command, name: &str) -> Vec<u8> {
+        let any = self.below(30) == 0;
+        match name {
+            "id" if command.full_name == "xreadgroup" && self.below(3) > 0 => b">".to_vec(),
+            "id" | "start" | "end" | "last-id" | "lastid" | "max-deleted-id" => {
+                self.stream_id(command)
+            }
+            "threshold" if self.below(2) == 0 => self.stream_id(command),
+            "threshold" | "count" | "entriesread" | "entries-added" if !any => {
+                (self.below(16) as i64 - 1).to_string().into_bytes()
+            }
+            "group" => self.one_of(&["g", "g", "h", "", "i"]),
+            "consumer" => self.one_of(&["c", "c", "d", "e", ""]),
+            // Long ago or never, so that timing does not matter.
+            "min-idle-time" if !any => self.one_of(&["0", "0", "0", "-1", "100000000000"]),
+            "ms" if !any => self.one_of(&["0", "1000000", "-5", "99999999999999"]),
+            "unix-time-milliseconds" if !any => {
+                self.one_of(&["0", "1000000", "-5", "1600000000000"])
+            }
+            "min-idle-time" | "ms" | "unix-time-milliseconds" => self.one_of(&["x", "", "1.5"]),
+            "field" => self.one_of(&["a", "a", "a", "b", "12", ""]),
+            _ => self.string(name),
+        }
+    }
+
+    /// The id of a stream's entry: of a new one for XADD, mostly, else of one that may be there.
+    fn stream_id(&mut self, command: &Command) -> Vec<u8> {
+        const ODD: &[&str] = &[
+            "",
+            "-",
+            "+",
+            "$",
+            ">",
+            "(",
+            "(5",
+            "(5-1",
+            "5-",
+            "-5",
+            "x",
+            "5-x",
+            "5-5-5",
+            "007",
+            "5-007",
+            " 5",
+            "+5",
+            "5--0",
+            "5-*",
+            "0-0",
+            "0",
+            "5-18446744073709551615",
+            "18446744073709551616",
+            "5\05",
+        ];
+        let (new, odd) = (command.full_name == "xadd", self.below(12));
+        if odd == 0 && self.below(300) == 0 {
+            return b"18446744073709551615-18446744073709551615".to_vec();
+        }
+        if odd == 0 {
+            return self.one_of(ODD);
+        }
+        let seq = self.below(4);
+        if new {
+            self.stream_ms += self.rng.below(2);
+            return match odd {
+                1 => format!("{}", self.stream_ms),
+                2 => format!("{}-*", self.stream_ms),
+                _ => format!("{}-{seq}", self.stream_ms),
+            }
+            .into_bytes();
+        }
+        let ms = self.stream_ms.saturating_sub(self.rng.below(20));
+        match odd {
+            1 => format!("{ms}"),
+            2 => format!("({ms}-{seq}"),
+            _ => format!("{ms}-{seq}"),
+        }
+        .into_bytes()
     }
 
     /// A decimal number, or nearly one.
@@ -302,11 +535,27 @@ impl<'r> Generator<'r> {
         }
     }
 
-    fn integer(&mut self, name: &str) -> Vec<u8> {
+    fn integer(&mut self, command: &Command, name: &str) -> Vec<u8> {
         let any = self.below(8) == 0;
+        let of_fields = command.spec.group == Group::Hash;
         match name {
+            // So many are drawn if it is negative.
+            "count" if command.spec.name.contains("rand") => self.one_of(&[
+                "0",
+                "1",
+                "2",
+                "3",
+                "10",
+                "100",
+                "-1",
+                "-2",
+                "-5",
+                "-50",
+                "x",
+                "9223372036854775807",
+            ]),
             "cursor" if !any => b"0".to_vec(),
-            "count" if !any => b"1000".to_vec(),
+            "count" if !any && command.spec.group != Group::List => b"1000".to_vec(),
             // Not past the largest string, which would be made.
             "offset" if self.below(10) == 0 => {
                 self.one_of(&["4294967296", "9223372036854775807", "-1", "x"])
@@ -335,7 +584,16 @@ impl<'r> Generator<'r> {
                 self.one_of(TIMES)
             }
             _ if any => self.one_of(INTEGERS),
-            "bit" | "value" if self.below(4) > 0 => self.below(2).to_string().into_bytes(),
+            // Fields live up to 2^46 milliseconds.
+            "seconds" if of_fields => self.between(1_000_000, 60_000_000_000),
+            "milliseconds" if of_fields => self.between(1_000_000_000, 60_000_000_000_000),
+            "unix-time-seconds" if of_fields => self.between(5_000_000_000, 75_000_000_000),
+            "unix-time-milliseconds" if of_fields => {
+                self.between(5_000_000_000_000, 75_000_000_000_000)
+            }
+            "bit" | "value" if command.spec.group == Group::Bitmap && self.below(4) > 0 => {
+                self.below(2).to_string().into_bytes()
+            }
             // So many possible deadlines that none is drawn twice.
             "seconds" => self.between(1_000_000, 1 << 40),
             "milliseconds" => self.between(1_000_000_000, 1 << 50),

@@ -1,8 +1,9 @@
 //! Random command sequences, run in the engine and in a real server: the replies must be the same.
 //!
-//! `DJR_SEED` repeats a run, `DJR_COMMANDS` sets its length. With `DJR_PEERS=dir` the servers in that directory are compared too.
+//! `DJR_SEED` repeats a run, `DJR_COMMANDS` sets its length, `DJR_ONLY=z,geo,del` draws only commands that begin so. With `DJR_PEERS=dir` the servers in that directory are compared too.
 
 use djr_engine::Rng;
+use djr_engine::spec::Group;
 use djr_engine::testkit::{Bench, registry};
 use djr_protocol::RespVersion;
 use djr_tests::comparison::{equal, is_different_on_purpose, known_tokens, line, number, seed};
@@ -23,6 +24,32 @@ fn the_engine_answers_as_real_servers_do() {
             let reference = Reference::start(&binary);
             println!("{}: seed {seed}, {version:?}", reference.version);
             Comparison::new(reference, version).run(seed, commands / 2);
+        }
+    }
+}
+
+/// Nothing but streams, so that they live long, and small blocks, so that they have many.
+#[test]
+fn streams_are_as_in_real_servers() {
+    let seed = seed();
+    let commands = number("DJR_COMMANDS").map_or(COMMANDS, |count| count as usize);
+    for binary in binaries() {
+        for version in [RespVersion::V2, RespVersion::V3] {
+            let reference = Reference::start(&binary);
+            println!("{}: seed {seed}, {version:?}", reference.version);
+            let mut comparison = Comparison::new(reference, version);
+            let limit =
+                comparison
+                    .connection
+                    .call(&[b"CONFIG", b"SET", b"stream-node-max-entries", b"4"]);
+            assert!(!limit.is_error());
+            comparison
+                .bench
+                .engine
+                .settings
+                .stream_node_max_entries
+                .set(4);
+            comparison.run_streams(seed, commands / 2);
         }
     }
 }
@@ -327,6 +354,48 @@ impl Comparison {
         assert!(errors * 20 > all, "and some are wrong");
     }
 
+    fn run_streams(&mut self, seed: u64, commands: usize) {
+        let mut known = known_tokens(&mut self.connection);
+        known.retain(|name, _| {
+            let command = registry().by_full_name(name.as_bytes());
+            command.is_some_and(|command| command.spec.group == Group::Stream)
+        });
+        let mut generator = Generator::new(registry(), seed, known);
+        for index in 0..commands {
+            let (name, mut words) = generator.draw();
+            if generator.below(400) == 0 {
+                words = vec![
+                    b"DEL".to_vec(),
+                    Generator::keys()
+                        .nth(generator.below(3))
+                        .unwrap_or_default()
+                        .to_vec(),
+                ];
+            }
+            if is_different_on_purpose(&self.reference, &name, &words) {
+                continue;
+            }
+            self.step(&name, &words, seed);
+            if index % 50 == 49 {
+                for key in Generator::keys() {
+                    let words = ["XINFO", "STREAM", "", "FULL", "COUNT", "0"];
+                    let mut words: Words = words.map(|word| word.as_bytes().to_vec()).to_vec();
+                    words[2] = key.to_vec();
+                    if is_different_on_purpose(&self.reference, "xinfo|stream", &words) {
+                        words.truncate(3);
+                    }
+                    self.step("xinfo|stream", &words, seed);
+                }
+            }
+        }
+        let (all, errors) = (self.history.len(), self.errors);
+        println!(
+            "{}: {all} commands, {errors} refused",
+            self.reference.version
+        );
+        assert!(errors * 2 < all, "most commands do something");
+    }
+
     /// Runs one command on both sides.
     fn step(&mut self, name: &str, words: &Words, seed: u64) {
         self.history.push((self.bench.shell.db, words.clone()));
@@ -349,12 +418,31 @@ impl Comparison {
     /// Looks at every key on both sides.
     fn compare_keys(&mut self, seed: u64) {
         for key in Generator::keys() {
-            for command in ["get", "pexpiretime", "object|encoding"] {
+            for command in [
+                "type",
+                "get",
+                "lrange",
+                "hgetall",
+                "pexpiretime",
+                "object|encoding",
+                "hpexpiretime",
+            ] {
                 let mut words: Words = command
                     .split('|')
                     .map(|word| word.as_bytes().to_vec())
                     .collect();
                 words.push(key.to_vec());
+                if command == "lrange" {
+                    words.extend([b"0".to_vec(), b"-1".to_vec()]);
+                }
+                if command == "hpexpiretime" {
+                    if self.reference.major() < 8 {
+                        continue;
+                    }
+                    let fields: Words = Generator::fields().map(<[u8]>::to_vec).collect();
+                    words.extend([b"FIELDS".to_vec(), fields.len().to_string().into_bytes()]);
+                    words.extend(fields);
+                }
                 if !is_different_on_purpose(&self.reference, command, &words) {
                     self.step(command, &words, seed);
                 }
@@ -363,8 +451,16 @@ impl Comparison {
     }
 
     fn report(&self, words: &Words, ours: &Reply, theirs: &Reply, seed: u64) -> ! {
-        let start = self.history.len().saturating_sub(40);
-        for (db, words) in &self.history[start..] {
+        // Those that name its key, whichever of its words that is; looking tells nothing.
+        let is_about_it = |past: &Words| past[1..].iter().any(|word| words[1..].contains(word));
+        let looks = |past: &Words| past[0] == b"get" || past[0] == b"type";
+        let related: Vec<_> = self
+            .history
+            .iter()
+            .filter(|(_, past)| is_about_it(past) && !looks(past))
+            .collect();
+        let start = related.len().saturating_sub(40);
+        for (db, words) in &related[start..] {
             println!("db {db}: {}", line(words));
         }
         panic!(

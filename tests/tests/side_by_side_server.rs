@@ -281,7 +281,7 @@ impl Comparison {
             self.step(client, "keys", &words("KEYS *"));
             self.step(client, "scan", &words("SCAN 0 COUNT 10000"));
             for key in Generator::keys() {
-                for line in ["type", "get", "pexpiretime", "object encoding"] {
+                for line in ["type", "get", "hgetall", "pexpiretime", "object encoding"] {
                     let mut words = words(line);
                     words.push(key.to_vec());
                     let name = line.replace(' ', "|");

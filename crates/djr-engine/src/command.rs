@@ -14,6 +14,8 @@ pub struct Command {
     pub key_shape: KeyShape,
     /// Exact number of arguments, name included; negative: at least so many.
     pub arity: i32,
+    /// It may wait: [`Flags::BLOCKING`].
+    pub blocks: bool,
     /// A number of its own among all commands and subcommands, dense from 0: an index for statistics.
     pub id: usize,
     /// The declaration.
@@ -92,6 +94,7 @@ impl Command {
         Self {
             run: spec.run,
             arity,
+            blocks: flags.has(Flags::BLOCKING),
             flags,
             key_range: key_range(&keys),
             key_shape: match spec.reach {

@@ -4,6 +4,7 @@ use djr_storage::keyspace::{Access, Db, DbMut, EntryRef, Expire, Key, UnixMillis
 use djr_storage::types::Object;
 use djr_storage::value::{StringRef, Value, ValueRef};
 
+use crate::blocking::Blocking;
 use crate::effect::{Effects, Rewritten};
 use crate::engine::Engine;
 use crate::notify::{Events, Notify};
@@ -92,6 +93,7 @@ pub struct WriteContext<'a, 'k> {
     pub rng: &'a mut Rng,
     pub(crate) lookups: &'a Lookups,
     pub(crate) effects: &'a mut Effects,
+    pub(crate) blocking: &'a mut Blocking,
     pub(crate) events: &'a Events,
     pub(crate) removed: bool,
 }

@@ -3,6 +3,7 @@
 use djr_protocol::encode_command;
 
 use crate::Args;
+use crate::blocking::Blocked;
 
 /// What a writing command did. Replaying it reads no clock and draws no random number, so it
 /// always rebuilds the same state.
@@ -16,6 +17,8 @@ pub enum Effect {
     /// Something equivalent and deterministic was written by
     /// [`WriteContext::rewrite`](crate::WriteContext::rewrite), which gives this proof.
     Rewritten(Rewritten),
+    /// There was nothing to take: the client waits, as [`WriteContext::block`](crate::WriteContext::block) was told.
+    Blocked(Blocked),
 }
 
 /// Proof that the rewritten form of a command has been written. Only `rewrite` makes one.

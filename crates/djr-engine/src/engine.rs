@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use djr_storage::keyspace::{Access, Expired, Footprint, KeyHash, Keyspace, UnixMillis};
 
+use crate::blocking::Blocking;
 use crate::command::{Command, KeyShape};
 use crate::context::{ReadContext, WriteContext};
 use crate::effect::{Effect, EffectLog, Effects};
@@ -39,6 +40,7 @@ pub struct Executor {
     /// The keyspace events of the command, transaction or script under way.
     pub events: Events,
     pub(crate) effects: Effects,
+    pub(crate) blocking: Blocking,
     pub(crate) interpreter: crate::script::Interpreter,
 }
 
@@ -51,6 +53,7 @@ impl Executor {
             touch: true,
             events: Events::default(),
             effects: Effects::default(),
+            blocking: Blocking::default(),
             interpreter: Default::default(),
         }
     }
@@ -88,8 +91,10 @@ impl Prepared {
 const PATIENCE: Duration = Duration::from_millis(10);
 
 /// What a command did to the log's unit that is being built.
-enum Logged {
+pub(crate) enum Logged {
     Nothing,
+    /// Nothing but what has been written: its client is to wait.
+    Blocked,
     /// The request's own bytes are still to be logged.
     Verbatim,
     /// The effects have been written.
@@ -157,7 +162,15 @@ impl Engine {
         if matches!(command.run, Run::Shell) {
             return shell.run(command, args, reply);
         }
-        let result = self.execute_locked(executor, command, args, now, shell, reply);
+        let result = if command.blocks {
+            self.execute_blocking(executor, command, args, now, shell, reply)
+        } else {
+            self.execute_locked(executor, command, args, now, shell, reply)
+        };
+        if self.keyspace.waits().has_ready() {
+            let footprint = self.footprint(command, shell.db(), args);
+            self.serve(executor, footprint.unwrap_or(Footprint::ALL), now, shell);
+        }
         if !executor.events.is_empty() {
             executor.events.deliver(|event| shell.notify(event));
         }
@@ -179,6 +192,9 @@ impl Engine {
             (KeyShape::One(_), Some(hash)) => self.open_key(hash, now)?,
             _ => self.open(self.footprint(command, db, args)?, now)?,
         };
+        if self.keyspace.waits().has_ready() {
+            access = self.serve_first(executor, access, now, shell)?;
+        }
         if !executor.touch {
             access.set_touch(false);
         }
@@ -208,14 +224,14 @@ impl Engine {
                     result
                 }
             }
-            _ => self.run(executor, &mut access, command, args, now, shell, reply),
+            _ => self.run(executor, &mut access, command, db, args, now, shell, reply),
         };
         self.log_all(executor, &mut access, result, db, args, shell)
     }
 
     /// Logs what a command did where that is not just the request.
     #[cold]
-    fn log_all(
+    pub(crate) fn log_all(
         &self,
         executor: &mut Executor,
         access: &mut Access<'_>,
@@ -270,7 +286,7 @@ impl Engine {
         reply: &mut Reply<'_>,
     ) -> Result<(), CommandError> {
         let db = shell.db();
-        let result = self.run(executor, access, command, args, now, shell, reply);
+        let result = self.run(executor, access, command, db, args, now, shell, reply);
         shell.count(command, result.is_err());
         if matches!(result, Ok(Logged::Verbatim)) {
             executor.effects.push_request(db, args);
@@ -282,17 +298,17 @@ impl Engine {
         clippy::too_many_arguments,
         reason = "what a command needs, lent one by one: a struct of these would be borrowed as a whole"
     )]
-    fn run(
+    pub(crate) fn run(
         &self,
         executor: &mut Executor,
         access: &mut Access<'_>,
         command: &'static Command,
+        db: u32,
         args: &Args<'_>,
         now: UnixMillis,
         shell: &mut dyn Shell,
         reply: &mut Reply<'_>,
     ) -> Result<Logged, CommandError> {
-        let db = shell.db();
         let start = reply.len();
         let result = match command.run {
             Run::Read(read) => self
@@ -367,6 +383,7 @@ impl Engine {
             rng: &mut executor.rng,
             lookups: &executor.lookups,
             effects: &mut executor.effects,
+            blocking: &mut executor.blocking,
             events: &executor.events,
             removed: false,
         };
@@ -374,13 +391,19 @@ impl Engine {
             Ok(Effect::None) => Ok(Logged::Nothing),
             Ok(Effect::Verbatim) => Ok(Logged::Verbatim),
             Ok(Effect::Rewritten(_)) => Ok(Logged::Written),
+            Ok(Effect::Blocked(_)) => Ok(Logged::Blocked),
             Err(error) => {
                 reply.truncate(start);
                 Err(error)
             }
         };
         if access.has_lent() {
-            access.settle_lent(!matches!(result, Ok(Logged::Nothing) | Err(_)));
+            let changed = match result {
+                Ok(Logged::Nothing) | Err(_) => false,
+                Ok(Logged::Blocked) => !executor.effects.is_empty(),
+                Ok(Logged::Verbatim | Logged::Written) => true,
+            };
+            access.settle_lent(changed);
         }
         result
     }

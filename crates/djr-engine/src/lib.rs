@@ -12,6 +12,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod blocking;
 pub mod command;
 pub mod commands;
 pub mod engine;

@@ -54,6 +54,19 @@ impl LongDouble {
         sum.is_finite().then_some(Self(sum))
     }
 
+    /// A thousand times the number, rounded up to an integer: seconds in milliseconds. `None` if that is more than 2^63 - 1; the
+    /// least number if it is less than that.
+    pub(crate) fn times_1000_rounded_up(self) -> Option<i64> {
+        let product = (self.0 * Self::from_integer(1000).0).value;
+        if product > Self::from_integer(i64::MAX).0 {
+            return None;
+        }
+        let rounded = product
+            .to_i128_r(64, Round::TowardPositive, &mut true)
+            .value;
+        i64::try_from(rounded).ok()
+    }
+
     /// The number in decimal, without exponent: exact down to the 17th digit after the point, which is rounded; zeros at the end
     /// are left out. The number must be finite.
     pub(crate) fn to_text(self) -> String {

@@ -1,5 +1,8 @@
 //! What the engine asks of the session that a command came from.
 
+use std::sync::Arc;
+
+use crate::blocking::{ClientAddress, Served, Waiter};
 use crate::command::Command;
 use crate::effect::EffectLog;
 use crate::notify::Event;
@@ -26,6 +29,18 @@ pub trait Shell {
 
     /// Whether a command inside a script or transaction may run now: access rights, memory, a log that takes no writes.
     fn permit(&mut self, command: &'static Command, args: &Args<'_>) -> Result<(), CommandError>;
+
+    /// Whose session it is, if its client can wait. Without it, a blocking command that finds nothing says so at once.
+    fn address(&self) -> Option<ClientAddress> {
+        None
+    }
+
+    /// The command that runs has found nothing: the client waits, and hears no more of it until the wait has ended. Called while
+    /// its keys are open.
+    fn parked(&mut self, _waiter: Arc<Waiter>) {}
+
+    /// A wait has ended, here, of a client here or of another worker: takes the reply to it.
+    fn served(&mut self, _served: Served) {}
 
     /// Where effects go.
     fn log(&mut self) -> &mut dyn EffectLog;

@@ -2,6 +2,7 @@
 //!
 //! Other crates' tests get it through the feature `testkit`.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use bytes::BytesMut;
@@ -9,6 +10,7 @@ use djr_protocol::{Limits, ReplyDecoder, RespVersion, Value};
 use djr_storage::keyspace::{Footprint, Keyspace, KeyspaceOptions, UnixMillis};
 use djr_storage::value::{Kind, StringRef, ValueRef};
 
+use crate::blocking::{ClientAddress, Served, Waiter};
 use crate::command::Command;
 use crate::notify::{Event, Notify};
 use crate::registry::Registry;
@@ -51,6 +53,10 @@ pub struct TestShell {
     pub script_lines: Vec<(u8, String)>,
     /// What becomes of a busy script, by how often it has asked; without it the clock stands still.
     pub busy: Option<Box<dyn FnMut(u32) -> ScriptFate>>,
+    /// Which of its clients speaks.
+    pub client: u64,
+    waiting: BTreeMap<u64, Arc<Waiter>>,
+    served: BTreeMap<u64, Served>,
     clock_ms: u64,
     asked: u32,
 }
@@ -88,6 +94,21 @@ impl Shell for TestShell {
     }
     fn log(&mut self) -> &mut dyn EffectLog {
         &mut self.log
+    }
+    fn address(&self) -> Option<ClientAddress> {
+        Some(ClientAddress {
+            client: self.client,
+            worker: 0,
+            slot: 0,
+        })
+    }
+    fn parked(&mut self, waiter: Arc<Waiter>) {
+        self.waiting.insert(self.client, waiter);
+    }
+    fn served(&mut self, served: Served) {
+        let client = served.waiter.address.client;
+        self.waiting.remove(&client);
+        self.served.insert(client, served);
     }
     fn notify(&mut self, event: Event<'_>) {
         self.events.push(format!(
@@ -157,6 +178,9 @@ impl Bench {
 
     /// Runs one command line and returns its reply as text. Beside the commands: `@wait MS` moves the clock, `SELECT n`,
     /// `MULTI` and `EXEC` (without WATCH), `@resp 3`.
+    ///
+    /// A blocking command that finds nothing answers `(waits)`. `@client N` speaks for another client; `@reply` is what came of
+    /// its wait, `(waits)` as long as it goes on; `@gone` ends its connection, the reply undelivered.
     pub fn line(&mut self, line: &str) -> String {
         let words = split(line);
         let name = words[0].to_ascii_lowercase();
@@ -178,6 +202,12 @@ impl Bench {
                 };
                 return "ok".into();
             }
+            b"@client" => {
+                self.shell.client = number(1) as u64;
+                return "ok".into();
+            }
+            b"@reply" => return self.waited(),
+            b"@gone" => return self.gone(),
             b"select" => {
                 self.shell.db = number(1) as u32;
                 return "OK".into();
@@ -190,13 +220,41 @@ impl Bench {
         }
         let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
         let reply = self.run(&words);
+        if reply.is_empty() {
+            return self.waited();
+        }
         if name == b"exec" || self.queue.is_none() || reply != b"+QUEUED\r\n" {
             return show(&decode(&reply));
         }
         "QUEUED".into()
     }
 
-    /// Runs one command and returns its reply in RESP.
+    fn waited(&mut self) -> String {
+        let client = self.shell.client;
+        match self.shell.served.remove(&client) {
+            Some(served) => show(&decode(&served.reply)),
+            None if self.shell.waiting.contains_key(&client) => "(waits)".into(),
+            None => "(does not wait)".into(),
+        }
+    }
+
+    fn gone(&mut self) -> String {
+        let client = self.shell.client;
+        if let Some(waiter) = self.shell.waiting.remove(&client) {
+            assert!(waiter.end(), "it waits");
+            assert!(self.engine.end_wait(&waiter, self.now), "nobody is busy");
+        }
+        if let Some(mut served) = self.shell.served.remove(&client) {
+            let (executor, shell) = (&mut self.executor, &mut self.shell);
+            let refused = self
+                .engine
+                .give_back(executor, &mut served.undo, self.now, shell);
+            assert_eq!(refused, 0, "what was taken goes back");
+        }
+        "ok".into()
+    }
+
+    /// Runs one command and returns its reply in RESP; nothing, if the client waits now.
     pub fn run(&mut self, words: &[&[u8]]) -> Vec<u8> {
         let request = OwnedRequest::from_args(words.iter().copied());
         let args = request.args();

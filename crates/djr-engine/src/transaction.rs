@@ -73,7 +73,8 @@ impl Engine {
             };
             footprint = footprint.union(keys);
         }
-        let mut access = self.open(footprint, now)?;
+        let access = self.open(footprint, now)?;
+        let mut access = self.serve_first(executor, access, now, shell)?;
         if !still_valid(&access) {
             reply.null_array();
             return Ok(());
@@ -90,6 +91,9 @@ impl Engine {
         self.log_expired(executor, &mut access, shell);
         executor.effects.append_to(shell.log());
         drop(access);
+        if self.keyspace.waits().has_ready() {
+            self.serve(executor, footprint, now, shell);
+        }
         executor.events.deliver(|event| shell.notify(event));
         Ok(())
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
+use djr_engine::blocking::Waiter;
 use parking_lot::Mutex;
 
 use crate::worker::Peer;
@@ -37,6 +38,8 @@ pub(crate) struct ClientInfo {
     pub(crate) resp3: AtomicBool,
     pub(crate) no_evict: AtomicBool,
     pub(crate) no_touch: AtomicBool,
+    /// The wait that it is in.
+    pub(crate) waiter: Mutex<Option<Arc<Waiter>>>,
     pub(crate) names: Mutex<Names>,
 }
 
@@ -88,6 +91,7 @@ impl Clients {
             resp3: AtomicBool::new(false),
             no_evict: AtomicBool::new(false),
             no_touch: AtomicBool::new(false),
+            waiter: Mutex::default(),
             names: Mutex::new(Names {
                 user: "default".into(),
                 ..Names::default()
@@ -105,6 +109,11 @@ impl Clients {
             self.count.fetch_sub(1, Relaxed);
         }
         was_there
+    }
+
+    /// A client by its id.
+    pub(crate) fn get(&self, id: u64) -> Option<Arc<ClientInfo>> {
+        self.by_id.lock().get(&id).cloned()
     }
 
     /// All clients, oldest first.

@@ -350,6 +350,7 @@ impl Server {
                 result = Err(StopError::Panic);
             }
         }
+        crate::worker::give_back_undelivered(&self.shared);
         if let Some(log) = self.shared.log() {
             log.stop();
             if let Some(thread) = self.log_thread.take()

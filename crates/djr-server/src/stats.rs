@@ -19,6 +19,8 @@ pub(crate) struct WorkerStats {
     pub(crate) turns: Counter,
     /// Connections closed because their output buffer or query buffer grew past its limit.
     pub(crate) limit_disconnections: Counter,
+    /// Elements given back that had been taken for clients which were gone before they could be told.
+    pub(crate) returned_pops: Counter,
     pub(crate) lookups: std::sync::Arc<djr_engine::stats::Lookups>,
     /// Error replies by their code (the first word).
     pub(crate) error_codes: parking_lot::Mutex<std::collections::BTreeMap<String, u64>>,
@@ -55,6 +57,7 @@ impl WorkerStats {
             writes: Counter::default(),
             turns: Counter::default(),
             limit_disconnections: Counter::default(),
+            returned_pops: Counter::default(),
             lookups: Default::default(),
             error_codes: Default::default(),
         }
@@ -78,6 +81,7 @@ impl WorkerStats {
             &self.bytes_out,
             &self.expired_active,
             &self.errors,
+            &self.returned_pops,
             &self.reads,
             &self.writes,
             &self.turns,

@@ -42,6 +42,17 @@ impl TimeUnit {
         relative: false,
     };
 
+    /// The unit that `EX`, `PX`, `EXAT` or `PXAT` announces.
+    pub(crate) fn of_option(name: &[u8]) -> Option<Self> {
+        match name {
+            name if name.eq_ignore_ascii_case(b"EX") => Some(Self::EX),
+            name if name.eq_ignore_ascii_case(b"PX") => Some(Self::PX),
+            name if name.eq_ignore_ascii_case(b"EXAT") => Some(Self::EXAT),
+            name if name.eq_ignore_ascii_case(b"PXAT") => Some(Self::PXAT),
+            _ => None,
+        }
+    }
+
     /// The deadline that `time` means, which must be positive and must not overflow.
     pub(crate) fn positive_deadline(
         self,
@@ -86,13 +97,7 @@ impl Expiration {
             self.word = true;
             return self.time.is_none().then_some(1);
         }
-        let unit = match args.get(index) {
-            name if name.eq_ignore_ascii_case(b"EX") => TimeUnit::EX,
-            name if name.eq_ignore_ascii_case(b"PX") => TimeUnit::PX,
-            name if name.eq_ignore_ascii_case(b"EXAT") => TimeUnit::EXAT,
-            name if name.eq_ignore_ascii_case(b"PXAT") => TimeUnit::PXAT,
-            _ => return None,
-        };
+        let unit = TimeUnit::of_option(args.get(index))?;
         let other = self.time.is_some_and(|(before, _)| before != unit);
         if self.word || other || index + 1 >= args.len() {
             return None;

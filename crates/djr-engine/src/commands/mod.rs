@@ -2,8 +2,12 @@
 
 pub mod bitmap;
 pub mod generic;
+pub mod geo;
+pub mod hash;
 pub mod hyperloglog;
+pub mod list;
 pub mod scripting;
+pub mod sorted_set;
 pub mod string;
 
 #[cfg(test)]
@@ -18,6 +22,10 @@ use crate::spec::CommandSpec;
 /// The families of this crate. The server adds its own to make the registry.
 pub static FAMILIES: &[&[&CommandSpec]] = &[
     string::COMMANDS,
+    list::COMMANDS,
+    hash::COMMANDS,
+    sorted_set::COMMANDS,
+    geo::COMMANDS,
     bitmap::COMMANDS,
     hyperloglog::COMMANDS,
     generic::COMMANDS,

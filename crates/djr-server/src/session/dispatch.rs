@@ -155,6 +155,7 @@ impl Requests {
         let (batch, count) = (&self.batch, self.batch.len());
         let mut stopwatch = Stopwatch::new();
         let mut direct = core.gate == 0 && session.is_plain();
+        let mut executed = count;
         for index in 0..count {
             let mut args = Args::new(batch.request(index, input));
             let prepared = ahead.advance(index, batch, input, engine);
@@ -162,6 +163,7 @@ impl Requests {
             if let Some(command) = prepared.command
                 && direct
                 && matches!(command.run, Run::Read(_) | Run::Write(_))
+                && !command.blocks
                 && command.accepts(args.len())
             {
                 stopwatch.count(core, command.id);
@@ -185,9 +187,9 @@ impl Requests {
                     &mut stopwatch,
                     out,
                 );
-                if session.postponed || session.close {
-                    stopwatch.stop(core);
-                    return index + usize::from(!session.postponed);
+                if session.is_held() || session.close {
+                    executed = index + usize::from(!session.postponed);
+                    break;
                 }
                 direct = core.gate == 0 && session.is_plain();
             }
@@ -204,11 +206,11 @@ impl Requests {
             session.info.last_command.store(stopwatch.command, Relaxed);
         }
         session.info.active_ms.store(core.now as u64, Relaxed);
-        session
-            .info
-            .commands
-            .store(session.info.commands.load(Relaxed) + count as u64, Relaxed);
-        count
+        session.info.commands.store(
+            session.info.commands.load(Relaxed) + executed as u64,
+            Relaxed,
+        );
+        executed
     }
 }
 
@@ -414,7 +416,7 @@ pub(crate) fn execute_while_busy(
 ) {
     let shared = core.shared.clone();
     let mut batch = Batch::new();
-    while !connection.session.close && !connection.session.postponed {
+    while !connection.session.close && !connection.session.is_held() {
         batch.clear();
         let limits = match connection.session.authenticated {
             true => shared.config.request_limits(),

@@ -11,9 +11,10 @@ use djr_protocol::RespVersion;
 use djr_storage::keyspace::{Access, WatchFlag};
 
 use crate::clients::ClientInfo;
+use crate::worker::Wait;
 
 pub(crate) use dispatch::{Ahead, Requests, execute_while_busy};
-pub(crate) use shell::SessionShell;
+pub(crate) use shell::{SessionShell, WorkerShell};
 
 /// The logical state of one client. Its worker's alone; what others may see of it is in [`ClientInfo`].
 pub(crate) struct Session {
@@ -42,6 +43,10 @@ pub(crate) struct Session {
     pub(crate) overfull: bool,
     /// The request must wait: it and all behind it stay in the connection's input.
     pub(crate) postponed: bool,
+    /// It waits for a key: what came behind that stays in the connection's input.
+    pub(crate) wait: Option<Wait>,
+    /// The connection's place in its worker.
+    pub(crate) slot: usize,
 }
 
 /// A transaction being put together.
@@ -70,7 +75,7 @@ pub(crate) enum Replies {
 }
 
 impl Session {
-    pub(crate) fn new(info: Arc<ClientInfo>, authenticated: bool) -> Self {
+    pub(crate) fn new(info: Arc<ClientInfo>, slot: usize, authenticated: bool) -> Self {
         Self {
             info,
             version: RespVersion::V2,
@@ -85,7 +90,15 @@ impl Session {
             dropped: false,
             overfull: false,
             postponed: false,
+            wait: None,
+            slot,
         }
+    }
+
+    /// Whether nothing more is executed for the time being.
+    #[inline]
+    pub(crate) fn is_held(&self) -> bool {
+        self.postponed || self.wait.is_some()
     }
 
     /// Whether its data commands need no look at the session before they run.
@@ -103,7 +116,7 @@ impl Session {
         info.resp3.store(false, Relaxed);
         info.no_evict.store(false, Relaxed);
         info.no_touch.store(false, Relaxed);
-        *self = Self::new(info, authenticated);
+        *self = Self::new(info, self.slot, authenticated);
         self.select(0);
     }
 

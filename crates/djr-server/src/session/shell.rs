@@ -1,7 +1,10 @@
 //! The session as the engine sees it.
 
+use std::sync::Arc;
+
+use djr_engine::blocking::{ClientAddress, Served, Waiter};
 use djr_engine::command::Command;
-use djr_engine::notify::Event;
+use djr_engine::notify::{Event, Events};
 use djr_engine::{Args, CommandError, EffectLog, Reply, ScriptFate, Shell};
 
 use super::Session;
@@ -52,6 +55,22 @@ impl Shell for SessionShell<'_> {
         super::dispatch::check_state(self.core, command)
     }
 
+    fn address(&self) -> Option<ClientAddress> {
+        Some(ClientAddress {
+            client: self.session.info.id,
+            worker: self.core.index,
+            slot: self.session.slot,
+        })
+    }
+
+    fn parked(&mut self, waiter: Arc<Waiter>) {
+        self.core.park(self.session, waiter);
+    }
+
+    fn served(&mut self, served: Served) {
+        self.core.served(served);
+    }
+
     #[inline]
     fn log(&mut self) -> &mut dyn EffectLog {
         &mut self.core.log
@@ -86,5 +105,62 @@ impl Shell for SessionShell<'_> {
             2 => tracing::info!(target: "script", "{line}"),
             _ => tracing::warn!(target: "script", "{line}"),
         }
+    }
+}
+
+/// At work for no session: gives back what could not be delivered, serves those who wait.
+pub(crate) struct WorkerShell<'a> {
+    log: &'a mut dyn EffectLog,
+    db: u32,
+    /// The waits that have ended meanwhile.
+    pub(crate) served: Vec<Served>,
+    /// What is to be published.
+    pub(crate) events: Events,
+}
+
+impl<'a> WorkerShell<'a> {
+    pub(crate) fn new(log: &'a mut dyn EffectLog) -> Self {
+        Self {
+            log,
+            db: 0,
+            served: Vec::new(),
+            events: Events::default(),
+        }
+    }
+}
+
+impl Shell for WorkerShell<'_> {
+    fn db(&self) -> u32 {
+        self.db
+    }
+
+    fn select(&mut self, db: u32) {
+        self.db = db;
+    }
+
+    fn run(
+        &mut self,
+        command: &'static Command,
+        _: &Args<'_>,
+        _: &mut Reply<'_>,
+    ) -> Result<(), CommandError> {
+        Err(CommandError::Arity(command.full_name.clone()))
+    }
+
+    fn permit(&mut self, _: &'static Command, _: &Args<'_>) -> Result<(), CommandError> {
+        Ok(())
+    }
+
+    fn served(&mut self, served: Served) {
+        self.served.push(served);
+    }
+
+    fn notify(&mut self, event: Event<'_>) {
+        self.events
+            .push(event.db, event.class, event.name, event.key);
+    }
+
+    fn log(&mut self) -> &mut dyn EffectLog {
+        self.log
     }
 }

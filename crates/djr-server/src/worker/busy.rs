@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use djr_engine::{Executor, ScriptFate};
 
-use super::{Connection, Core, LISTENERS, Mail, ReadOutcome};
+use super::{Connection, Core, LISTENERS, ReadOutcome};
 use crate::session::execute_while_busy;
 use crate::shared::Gate;
 
@@ -39,12 +39,7 @@ impl Core {
     }
 
     fn look_at_sockets(&mut self) -> io::Result<()> {
-        for mail in self.mails() {
-            match mail {
-                Mail::Connection(accepted) => self.add(accepted),
-                Mail::Kill(id) => self.kill(id),
-            }
-        }
+        self.take_mail();
         let mut ready = Vec::new();
         self.driver.wait(Some(Duration::ZERO), &mut ready)?;
         for event in ready {
@@ -74,7 +69,11 @@ impl Core {
             return;
         };
         let mut at_end = false;
-        while !connection.closing && !connection.session.postponed {
+        if connection.session.wait.is_some() && connection.peer_ended {
+            self.abandon(&mut connection);
+            at_end = true;
+        }
+        while !at_end && !connection.closing && !connection.session.is_held() {
             let start = connection.input.len();
             connection.input.resize(start + READ_SIZE, 0);
             let outcome = Connection::read(&mut connection.stream, &mut connection.input[start..]);

@@ -1,5 +1,6 @@
 //! One connection: its socket, what came in and is not a whole request yet, what goes out.
 
+use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -7,6 +8,7 @@ use djr_protocol::RequestDecoder;
 use djr_storage::aof::Offset;
 
 use super::driver::Stream;
+use super::waits::Undelivered;
 use crate::session::Session;
 
 /// A buffer of replies that a burst made larger than this is given back after its use.
@@ -22,6 +24,8 @@ pub(crate) struct Connection {
     /// Replies not written yet, from `out_written` on.
     pub(crate) out: Vec<u8>,
     pub(crate) out_written: usize,
+    /// What was taken for replies among them, in their order.
+    pub(crate) undelivered: VecDeque<Undelivered>,
     /// Since when the replies are above the soft limit, in milliseconds since 1970; 0: they are not.
     pub(crate) above_limit_since: i64,
     /// The replies may go out once the log is durable up to here.
@@ -56,6 +60,7 @@ impl Connection {
             input: Vec::new(),
             out: Vec::new(),
             out_written: 0,
+            undelivered: VecDeque::new(),
             above_limit_since: 0,
             wait_for: 0,
             queued: false,
@@ -92,6 +97,15 @@ impl Connection {
         self.out.len() - self.out_written
     }
 
+    /// Takes what was taken for replies that the socket has not accepted as a whole.
+    pub(super) fn take_undelivered(&mut self) -> impl Iterator<Item = Undelivered> {
+        let written = self.out_written;
+        let undelivered = std::mem::take(&mut self.undelivered);
+        undelivered
+            .into_iter()
+            .filter(move |undelivered| undelivered.end > written)
+    }
+
     /// Writes what the socket takes. `Ok(true)`: all is out. An error: the peer is gone.
     pub(crate) fn write(&mut self, spare: &mut Vec<Vec<u8>>) -> io::Result<bool> {
         while self.out_written < self.out.len() {
@@ -104,6 +118,7 @@ impl Connection {
             }
         }
         self.out_written = 0;
+        self.undelivered.clear();
         let mut out = std::mem::take(&mut self.out);
         if out.capacity() <= OUT_KEPT_MAX && out.capacity() > 0 {
             out.clear();

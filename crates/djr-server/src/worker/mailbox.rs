@@ -7,6 +7,7 @@ use mio::Waker;
 use parking_lot::Mutex;
 
 use super::driver::Accepted;
+use super::waits::Ended;
 
 /// A message to a worker.
 pub(crate) enum Mail {
@@ -14,6 +15,8 @@ pub(crate) enum Mail {
     Connection(Accepted),
     /// Close the client with this id, if it is still there.
     Kill(u64),
+    /// Answer the client whose wait has ended.
+    Ended(Box<Ended>),
 }
 
 /// A worker's queue of messages.

@@ -13,6 +13,7 @@ mod busy;
 mod connection;
 mod driver;
 mod mailbox;
+mod waits;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use djr_storage::keyspace::{Turn, UnixMillis, WatchFlag};
 pub(crate) use connection::{Connection, ReadOutcome};
 pub(crate) use driver::{Accepted, Driver, Listener, Peer, Ready, Stream};
 pub(crate) use mailbox::{Mail, Mailbox};
+pub(crate) use waits::{Ended, Wait, Waits, give_back_undelivered};
 
 use crate::clock;
 use crate::session::{Ahead, Requests, Session, Watch};
@@ -126,6 +128,8 @@ pub(crate) struct Core {
     busy_script: bool,
     /// Watches that have ended and are still in the keyspace.
     unwatch_later: Vec<(Vec<Watch>, WatchFlag)>,
+    /// Of clients that wait for keys.
+    pub(crate) waits: Waits,
     /// Keyspace events of what has expired.
     events: Events,
 }
@@ -192,6 +196,7 @@ impl Worker {
                 next_tick: clock::monotonic() + TICK,
                 busy_script: false,
                 unwatch_later: Vec::new(),
+                waits: Waits::default(),
                 events: Events::default(),
             },
             executor,
@@ -210,27 +215,23 @@ impl Worker {
                 self.core.shared.shutdown.request();
             }
         }
-        self.core.end();
+        self.end_waits();
     }
 
     fn turn(&mut self) -> std::io::Result<()> {
         let mut ready = std::mem::take(&mut self.ready);
         let timeout = if self.core.unread.is_empty() {
             // Counted from this turn's beginning: the next tick may be late by the length of a turn.
-            self.core
-                .next_tick
-                .saturating_duration_since(self.core.clock)
+            let core = &self.core;
+            let tick = core.next_tick.saturating_duration_since(core.clock);
+            let wait = self.core.waits.next_timeout();
+            wait.map_or(tick, |wait| wait.min(tick))
         } else {
             Duration::ZERO
         };
         self.core.driver.wait(Some(timeout), &mut ready)?;
         self.core.begin_turn();
-        for mail in self.core.mails() {
-            match mail {
-                Mail::Connection(accepted) => self.core.add(accepted),
-                Mail::Kill(id) => self.core.kill(id),
-            }
-        }
+        self.core.take_mail();
         // While requests are executed: keeps what prefetches look at.
         let turn = self.shared.engine.keyspace.pin();
         let unread = std::mem::take(&mut self.core.unread);
@@ -244,8 +245,18 @@ impl Worker {
         if self.core.clock >= self.core.next_tick {
             self.tick(&turn);
         }
+        self.settle_waits(&turn);
         drop(turn);
         self.core.end_turn();
+        // Writing may have found a peer gone.
+        while self.core.waits.has_to_settle() {
+            let turn = self.shared.engine.keyspace.pin();
+            if !self.settle_waits(&turn) {
+                break;
+            }
+            drop(turn);
+            self.core.end_turn();
+        }
         Ok(())
     }
 
@@ -293,7 +304,7 @@ impl Worker {
         let connection = self.core.connections.get_mut(id)?.as_mut()?;
         let session = &connection.session;
         if connection.closing
-            || session.postponed
+            || session.is_held()
             || !session.authenticated
             || !connection.input.is_empty()
         {
@@ -381,7 +392,10 @@ impl Worker {
         reads: usize,
         turn: &Turn,
     ) -> bool {
-        if connection.closing || connection.session.postponed {
+        if connection.session.wait.is_some() && connection.peer_ended {
+            return self.end_of_wait(connection, id);
+        }
+        if connection.closing || connection.session.is_held() {
             connection.readable = true;
             return true;
         }
@@ -435,8 +449,11 @@ impl Worker {
         turn: &Turn,
     ) -> bool {
         self.core.queue(id, connection);
-        if connection.closing || connection.session.postponed {
+        if connection.closing || connection.session.is_held() {
             connection.readable = more;
+            if connection.session.wait.is_some() && connection.peer_ended {
+                return self.end_of_wait(connection, id);
+            }
             return true;
         }
         !more || self.serve_taken(connection, id, reads, turn)
@@ -447,6 +464,12 @@ impl Worker {
         connection.closing = true;
         self.core.queue(id, connection);
         connection.out_len() > 0
+    }
+
+    /// The same for a client that waits for a key. As with Redis it waits no more, and what it sent behind that is not executed.
+    fn end_of_wait(&mut self, connection: &mut Connection, id: usize) -> bool {
+        self.core.abandon(connection);
+        self.end_of_input(connection, id)
     }
 
     /// Executes the whole requests among what has come; keeps the rest in the connection.
@@ -530,6 +553,8 @@ impl Worker {
         let core = &mut self.core;
         core.next_tick = core.clock + TICK;
         core.expire();
+        self.serve_waiters();
+        let core = &mut self.core;
         core.close_idle();
         core.end_pause_if_due();
         core.close_all_overfull();
@@ -541,7 +566,7 @@ impl Worker {
         }
     }
 
-    /// Goes on with the requests that waited for the end of a pause.
+    /// Goes on with the requests that were held back.
     fn resume(&mut self, id: usize, turn: &Turn) {
         let Some(mut connection) = self.core.connections.get_mut(id).and_then(Option::take) else {
             return;
@@ -590,7 +615,7 @@ impl Core {
             return;
         }
         // What is postponed is whole already.
-        if input.len() > self.shared.config.query_buffer_limit() && !session.postponed {
+        if input.len() > self.shared.config.query_buffer_limit() && !session.is_held() {
             tracing::warn!(
                 client = session.info.id,
                 "Closing client that reached max query buffer length"
@@ -655,7 +680,11 @@ impl Core {
             self.waiting.push_back(id);
             return false;
         }
-        self.write_rest(id);
+        if Self::has_lost_peer(connection) {
+            self.close(id);
+        } else {
+            self.write_rest(id);
+        }
         true
     }
 
@@ -758,8 +787,14 @@ impl Core {
         }
     }
 
-    fn mails(&mut self) -> Vec<Mail> {
-        self.shared.workers[self.index].mailbox.take()
+    fn take_mail(&mut self) {
+        for mail in self.shared.workers[self.index].mailbox.take() {
+            match mail {
+                Mail::Connection(accepted) => self.add(accepted),
+                Mail::Kill(id) => self.kill(id),
+                Mail::Ended(ended) => self.waits.push(*ended),
+            }
+        }
     }
 
     fn accept(&mut self, listener: usize) {
@@ -813,7 +848,7 @@ impl Core {
             .shared
             .clients
             .add(self.index, fd, accepted.peer, self.now);
-        let session = Session::new(info, !self.shared.config.needs_password());
+        let session = Session::new(info, slot, !self.shared.config.needs_password());
         self.connections[slot] = Some(Box::new(Connection::new(accepted.stream, session)));
     }
 
@@ -840,11 +875,12 @@ impl Core {
 
     /// Ends a connection now.
     pub(crate) fn close(&mut self, id: usize) {
-        let Some(connection) = self.connections.get_mut(id).and_then(Option::take) else {
+        let Some(mut connection) = self.connections.get_mut(id).and_then(Option::take) else {
             return;
         };
         self.count_connection_out();
         self.shared.clients.remove(connection.session.info.id);
+        self.abandon(&mut connection);
         if !connection.session.watches.is_empty() {
             let Session {
                 watches,
@@ -971,17 +1007,13 @@ impl Core {
         }
         let limit = (self.now as u64).saturating_sub(timeout_ms);
         for id in 0..self.connections.len() {
-            let idle = self.connections[id]
-                .as_ref()
-                .is_some_and(|connection| connection.session.info.active_ms.load(Relaxed) < limit);
+            let idle = self.connections[id].as_ref().is_some_and(|connection| {
+                let session = &connection.session;
+                session.wait.is_none() && session.info.active_ms.load(Relaxed) < limit
+            });
             if idle {
                 self.close(id);
             }
         }
-    }
-
-    /// The server ends: replies that are ready go out.
-    fn end(&mut self) {
-        self.end_turn();
     }
 }

@@ -8,6 +8,7 @@ use super::db::{Db, DbMut};
 use super::hash::{Footprint, KeyHash, UnixMillis};
 use super::keyspace::Keyspace;
 use super::shard::ShardState;
+use super::wait::ReadyKey;
 
 /// Shards opened (locked) until this is dropped. Made by [`Keyspace::open`].
 ///
@@ -193,14 +194,14 @@ impl<'k> Access<'k> {
         }
     }
 
-    /// Whether a watched key's value was lent for changing ([`DbMut::update`]) and it has not been said yet whether it was changed.
+    /// Whether a watched or awaited key's value was lent for changing ([`DbMut::update`]) and it has not been said yet whether it was changed.
     #[inline]
     pub fn has_lent(&self) -> bool {
         let notes = self.notes.borrow();
         notes.as_ref().is_some_and(|notes| !notes.lent.is_empty())
     }
 
-    /// Says of what was lent whether it was changed. If it was, those who watch it are told. Dropping the access says yes.
+    /// Says of what was lent whether it was changed. If it was, those who watch it or wait for it are told. Dropping the access says yes.
     #[cold]
     pub fn settle_lent(&mut self, changed: bool) {
         let Some(notes) = self.notes.get_mut() else {
@@ -209,11 +210,14 @@ impl<'k> Access<'k> {
         let lent = std::mem::take(&mut notes.lent);
         for (db, hash, key) in lent.iter().filter(|_| changed) {
             let shard = self.keyspace.shard_of(*hash);
-            self.state(shard).watchers.mark(*db, key);
+            let waits = self.keyspace.waits();
+            let state = self.state_mut(shard);
+            state.watchers.mark(*db, key);
+            state.waiters.mark(waits, *db, key);
         }
     }
 
-    /// A watched key's value is lent for changing.
+    /// A watched or awaited key's value is lent for changing.
     #[cold]
     pub(super) fn note_lent(&self, db: u32, key: super::Key<'_>) {
         self.notes
@@ -259,6 +263,7 @@ impl<'k> Access<'k> {
         for shard in self.footprint.shards() {
             let (state, keyspace) = (self.state(shard), self.keyspace);
             state.mark_watchers_of_existing(keyspace, &[a, b], &[a, b]);
+            self.mark_waiters(shard, &[a, b]);
         }
         self.keyspace.swap_places(a, b);
     }
@@ -281,9 +286,25 @@ impl<'k> Access<'k> {
                 let state = self.state_mut(shard);
                 state.mark_watchers_of_existing(keyspace, &[db], &[db]);
                 removed += state.flush(keyspace.shard(shard), place);
+                self.mark_waiters(shard, &[db]);
             }
         }
         removed
+    }
+
+    /// Makes every awaited key of these dbs ready: any of them may have changed.
+    fn mark_waiters(&mut self, shard: u32, dbs: &[u32]) {
+        let waits = self.keyspace.waits();
+        let waiters = &mut self.state_mut(shard).waiters;
+        dbs.iter().for_each(|db| waiters.mark_all(waits, *db));
+    }
+
+    /// The key in the open shards that became ready first.
+    pub fn first_ready(&self) -> Option<ReadyKey> {
+        let shards = self.footprint.shards();
+        shards
+            .filter_map(|shard| self.state(shard).waiters.first_ready())
+            .min_by_key(|ready| ready.order)
     }
 
     fn assert_all(&self) {

@@ -9,6 +9,7 @@ use super::entry::{EntryRef, OwnedEntry};
 use super::hash::{Key, KeyHash, UnixMillis};
 use super::part::Part;
 use super::shard::ShardState;
+use super::wait::{Registration, Ticket};
 use super::watch::WatchFlag;
 use crate::table::Slot;
 use crate::types::Object;
@@ -62,6 +63,9 @@ pub struct Db<'a> {
     place: usize,
 }
 
+/// How many parts past their deadline are removed from a structure before it is changed: a change must not pay for a million.
+/// The active expiry takes the others.
+const PARTS_MAX: usize = 128;
 /// How often [`Db::random`] tries again when it meets an expired entry.
 const RANDOM_ATTEMPTS: u64 = 100;
 
@@ -228,6 +232,21 @@ impl<'a> Db<'a> {
             access: self.access,
             block,
         })
+    }
+
+    /// Who waits for a key, in order of arrival, from behind a ticket on (0: from the first on).
+    pub fn waiters(
+        &self,
+        key: Key<'_>,
+        behind: Ticket,
+    ) -> impl Iterator<Item = (Ticket, &'a Registration)> {
+        let waiters = &self.state(key.hash).waiters;
+        waiters.behind(self.db, key.bytes, behind)
+    }
+
+    /// Which change made a key ready ([`ReadyKey::generation`](super::ReadyKey::generation)); `None`: it is not ready.
+    pub fn ready_generation(&self, key: Key<'_>) -> Option<u64> {
+        self.state(key.hash).waiters.generation(self.db, key.bytes)
     }
 
     #[inline]
@@ -418,7 +437,7 @@ impl<'a> DbMut<'a> {
     /// Changes the structure at a key in place. `None` if there is no such key. If nothing is left in the structure, the key
     /// is removed; [`was_removed`](Self::was_removed) says so. Counts as an access to the key.
     ///
-    /// Parts of it that are past their deadline are removed before, and noted for [`Access::take_expired`]. Those who watch the key
+    /// Parts of it that are past their deadline (the first of them) are removed before, and noted for [`Access::take_expired`]. Those who watch the key
     /// are told once [`Access::settle_lent`] has said that `change` did change something.
     pub fn update<T: Object, R>(
         &mut self,
@@ -485,7 +504,7 @@ impl<'a> DbMut<'a> {
         touch(access, &part, block);
         if block.next_expire().is_some_and(|at| at < part.now) {
             let db = part.db;
-            let (_, removed) = part.expire_parts(slot, usize::MAX, &mut |expired| {
+            let (_, removed) = part.expire_parts(slot, PARTS_MAX, &mut |expired| {
                 access.note_removed(db, expired)
             });
             if removed {
@@ -540,6 +559,28 @@ impl<'a> DbMut<'a> {
     pub fn unwatch(&mut self, key: Key<'_>, flag: &WatchFlag) {
         let part = self.part(key.hash);
         part.state.watchers.remove(part.db, key.bytes, flag);
+    }
+
+    /// Registers a wait with a key: it is ready with its next change. Again with the same ticket changes nothing.
+    pub fn wait(&mut self, key: Key<'_>, ticket: Ticket, registration: Registration) {
+        let part = self.part(key.hash);
+        let waits = part.keyspace.waits();
+        let waiters = &mut part.state.waiters;
+        waiters.add(waits, part.db, key.bytes, ticket, registration);
+    }
+
+    /// Takes [`wait`](Self::wait) back. Returns whether it was registered.
+    pub fn end_wait(&mut self, key: Key<'_>, ticket: Ticket) -> bool {
+        let part = self.part(key.hash);
+        let waits = part.keyspace.waits();
+        part.state.waiters.remove(waits, part.db, key.bytes, ticket)
+    }
+
+    /// The waiters of a ready key have been served: it is ready again with its next change.
+    pub fn end_ready(&mut self, key: Key<'_>) {
+        let part = self.part(key.hash);
+        let waits = part.keyspace.waits();
+        part.state.waiters.end_ready(waits, part.db, key.bytes);
     }
 
     /// The part that the key is in, and where, if it lives. An expired one is removed and noted.

@@ -10,6 +10,7 @@ use super::block::Block;
 use super::hash::{Footprint, Key, KeyHash, UnixMillis};
 use super::options::{AccessClock, KeyspaceOptions};
 use super::shard::{DbCounters, Shard};
+use super::wait::Waits;
 use super::wheel::TICK_MS;
 use crate::table::{EpochGuard, Home};
 
@@ -22,6 +23,7 @@ pub struct Keyspace {
     clock: AccessClock,
     /// Where each db's keys are in the shards, so that `SWAPDB` exchanges two numbers. Written only while all shards are locked.
     places: Box<[AtomicU32]>,
+    waits: Waits,
 }
 
 /// One worker's turn: while it lives, memory that a prefetch may look at is not given back.
@@ -65,6 +67,7 @@ impl Keyspace {
             hasher: SipHasher13::new_with_keys(options.hash_seed.0, options.hash_seed.1),
             clock: AccessClock::default(),
             places: (0..options.dbs).map(AtomicU32::new).collect(),
+            waits: Waits::default(),
         }
     }
 
@@ -148,6 +151,12 @@ impl Keyspace {
             .iter()
             .map(|shard| figure(shard.counters(place)).load(Relaxed))
             .sum()
+    }
+
+    /// Who waits for keys, as far as it is known without a lock.
+    #[inline]
+    pub fn waits(&self) -> &Waits {
+        &self.waits
     }
 
     /// How access clocks are kept.

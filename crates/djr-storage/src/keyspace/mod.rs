@@ -37,6 +37,7 @@ mod part;
 mod shard;
 #[cfg(test)]
 mod tests;
+mod wait;
 mod watch;
 mod wheel;
 
@@ -46,6 +47,7 @@ pub use entry::{EntryRef, OwnedEntry};
 pub use hash::{Footprint, Key, KeyHash, UnixMillis};
 pub use keyspace::{ExpireProgress, Keyspace, Turn};
 pub use options::{AccessClock, KeyspaceOptions};
+pub use wait::{ReadyKey, Registration, Ticket, WaiterRef, Waits};
 pub use watch::WatchFlag;
 
 pub use crate::table::Home;

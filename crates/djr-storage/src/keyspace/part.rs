@@ -66,16 +66,21 @@ impl<'a> Part<'a> {
         if !self.state.watchers.is_empty() {
             self.state.watchers.mark(self.db, key);
         }
+        if !self.state.waiters.is_empty() {
+            let waits = self.keyspace.waits();
+            self.state.waiters.mark(waits, self.db, key);
+        }
     }
 
-    /// Whether somebody may watch keys of this shard.
+    /// Whether somebody watches keys of this shard, or waits for some.
+    #[inline]
     pub(super) fn is_watched(&self) -> bool {
-        !self.state.watchers.is_empty()
+        !self.state.watchers.is_empty() || !self.state.waiters.is_empty()
     }
 
     #[inline]
     fn before_change_of(&mut self, slot: Slot) {
-        if !self.state.watchers.is_empty() {
+        if self.is_watched() {
             let key = self.block(slot).key().to_vec();
             self.before_change(&key);
         }

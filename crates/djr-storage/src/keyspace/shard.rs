@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use super::block::{self, Block};
 use super::hash::Key;
 use super::keyspace::Keyspace;
+use super::wait::Waiters;
 use super::watch::Watchers;
 use super::wheel::Wheel;
 use crate::arena::Arena;
@@ -45,6 +46,7 @@ pub(super) struct ShardState {
     /// By place; as many as have been needed.
     pub(super) dbs: Vec<DbShard>,
     pub(super) watchers: Watchers,
+    pub(super) waiters: Waiters,
     /// Spreads the sizes at which the shards' tables grow.
     pub(super) phase: u32,
     random: Cell<u64>,
@@ -68,6 +70,7 @@ impl Shard {
             arena: Arena::new(),
             dbs: Vec::new(),
             watchers: Watchers::default(),
+            waiters: Waiters::default(),
             phase,
             random: Cell::new(u64::from(number) + 0x9e37_79b9_7f4a_7c15),
         };

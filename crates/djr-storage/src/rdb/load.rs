@@ -58,6 +58,9 @@ pub fn read_value(
         | kind::HASH_DEADLINES_EARLY
         | kind::HASH_LISTPACK_DEADLINES
         | kind::HASH_LISTPACK_DEADLINES_EARLY => hash(reader, kind, limits.hash)?.into(),
+        kind::STREAM | kind::STREAM_2 | kind::STREAM_3 => {
+            return super::stream::read(reader, kind, &limits.stream).map(Value::from);
+        }
         kind => return Err(RdbError::UnknownType(kind)),
     };
     if value.is_vacant() {
@@ -182,7 +185,11 @@ impl Fields {
         deadline: Option<UnixMillis>,
     ) -> Result<(), RdbError> {
         let expire = deadline.map_or(FieldExpire::Clear, FieldExpire::At);
-        if self.hash.set(field, value, expire, self.limits) {
+        // As if before any deadline: whoever looks at it later decides.
+        if self
+            .hash
+            .set(field, value, expire, UnixMillis::MIN, self.limits)
+        {
             Ok(())
         } else {
             Err(TWICE)

@@ -60,8 +60,8 @@ pub trait Object: sealed::Structure + Clone + Send + 'static {
     /// is logged for it. Returns how many went. If fewer than `limit` are due, [`next_expire`](Self::next_expire) is not before
     /// `now` afterwards.
     ///
-    /// Called by the active expiry, in small steps, and with no limit before a command changes the structure, so that the log has
-    /// the removals first. Until then such parts are still in it, and reading takes care not to see them.
+    /// Called by the active expiry, in small steps, and for some parts before a command changes the structure, so that the log
+    /// has these removals first. Until then such parts are still in it, and whoever reads or writes takes care not to see them.
     fn expire_parts(
         &mut self,
         _now: UnixMillis,

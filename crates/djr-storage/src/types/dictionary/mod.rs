@@ -229,7 +229,12 @@ impl<P: Payload> Dictionary<P> {
     /// Hands at least `count` entries from the cursor on to `visit` (fewer where the table is nearly empty or ends) and returns the
     /// cursor to go on with. 0 begins; 0 is returned at the end. Whatever changes between the calls: a member that is there from the first call to the
     /// last is visited exactly once.
-    pub fn scan(&self, cursor: u64, count: usize, mut visit: impl FnMut(Entry<'_, P>)) -> u64 {
+    pub fn scan<'a>(
+        &'a self,
+        cursor: u64,
+        count: usize,
+        mut visit: impl FnMut(Entry<'a, P>),
+    ) -> u64 {
         let (mut cursor, mut seen) = (cursor, 0);
         for _ in 0..count.max(1).saturating_mul(SCAN_BUCKETS_PER_ELEMENT) {
             cursor = self.table.scan(cursor, &Self::rehash, |raw| {

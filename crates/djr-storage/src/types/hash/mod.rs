@@ -9,8 +9,9 @@
 //! A hash becomes *timed* with its first deadline and a *table* when it gets too many fields or too long ones, and remains so.
 //! So it is in Redis 8, down to the order in which the packed forms list their fields.
 //!
-//! **Deadlines.** As a key, a field lives on in the millisecond of its deadline. What reads is given `now` and sees only what is
-//! alive. What writes is not: the keyspace removes what is past its deadline ([`Object::expire_parts`]) and logs it before.
+//! **Deadlines.** As a key, a field lives on in the millisecond of its deadline. Behind that it is not there, for reading and for
+//! writing, which are given `now`; only [`Object::expire_parts`] and what is meant to keep account of it still see it.
+//! Nothing tells the log when a field past its deadline is overwritten, so what is logged must not depend on whether it was there.
 
 mod iter;
 mod packed;
@@ -143,12 +144,12 @@ impl Hash {
 
     /// Hands live fields from the cursor on to `visit` and returns the cursor to go on with; 0 begins, 0 is returned at the end. The packed forms
     /// are visited as a whole. A field that is there from the first call to the last is visited, once unless the form changes.
-    pub fn scan(
-        &self,
+    pub fn scan<'a>(
+        &'a self,
         cursor: u64,
         count: usize,
         now: UnixMillis,
-        mut visit: impl FnMut(Element<'_>, FieldValue<'_>),
+        mut visit: impl FnMut(Element<'a>, FieldValue<'a>),
     ) -> u64 {
         match &self.form {
             Form::Table(table) => table.scan(cursor, count, |field, value| {
@@ -178,8 +179,10 @@ impl Hash {
         field: &[u8],
         value: &[u8],
         expire: FieldExpire,
+        now: UnixMillis,
         limits: HashLimits,
     ) -> bool {
+        self.remove_if_expired(field, now);
         if let (FieldExpire::At(_), Form::Packed(listpack)) = (expire, &mut self.form) {
             self.form = Form::Timed(timed::of_packed(listpack));
         }
@@ -203,7 +206,7 @@ impl Hash {
             }
             Form::Packed(_) | Form::Timed(_) => {
                 self.make_table(1);
-                return self.set(field, value, expire, limits);
+                return self.set(field, value, expire, now, limits);
             }
         };
         if is_new && !room_left {
@@ -213,7 +216,19 @@ impl Hash {
     }
 
     /// Removes a field; whether there was one.
-    pub fn remove(&mut self, field: &[u8]) -> bool {
+    pub fn remove(&mut self, field: &[u8], now: UnixMillis) -> bool {
+        !self.remove_if_expired(field, now) && self.remove_any(field)
+    }
+
+    /// Removes a field if its deadline has passed; whether it had. For whoever has to know before it writes to the field.
+    #[inline]
+    pub fn remove_if_expired(&mut self, field: &[u8], now: UnixMillis) -> bool {
+        is_past(self.next_expire(), now)
+            && self.get_any(field).is_some_and(|found| !found.is_live(now))
+            && self.remove_any(field)
+    }
+
+    fn remove_any(&mut self, field: &[u8]) -> bool {
         match &mut self.form {
             Form::Packed(listpack) => packed::remove(listpack, field),
             Form::Timed(listpack) => timed::remove(listpack, field),
@@ -222,7 +237,15 @@ impl Hash {
     }
 
     /// Gives a field another deadline, or none; whether there is such a field.
-    pub fn set_expire(&mut self, field: &[u8], expire_at: Option<UnixMillis>) -> bool {
+    pub fn set_expire(
+        &mut self,
+        field: &[u8],
+        expire_at: Option<UnixMillis>,
+        now: UnixMillis,
+    ) -> bool {
+        if self.remove_if_expired(field, now) {
+            return false;
+        }
         if let (Form::Packed(listpack), Some(_)) = (&mut self.form, expire_at) {
             if listpack.find(field, packed::STEP).is_none() {
                 return false;

@@ -189,11 +189,11 @@ impl Table {
         self.fields.iter()
     }
 
-    pub(super) fn scan(
-        &self,
+    pub(super) fn scan<'a>(
+        &'a self,
         cursor: u64,
         count: usize,
-        mut visit: impl FnMut(&[u8], FieldValue<'_>),
+        mut visit: impl FnMut(&'a [u8], FieldValue<'a>),
     ) -> u64 {
         self.fields.scan(cursor, count, |entry| {
             visit(entry.member(), value_of(entry))

@@ -58,15 +58,20 @@ struct Pair {
 }
 
 impl Pair {
-    /// As the keyspace does before a command writes: what is past its deadline goes first.
-    fn purge(&mut self) {
-        self.hash.expire_parts(self.now, usize::MAX, &mut |_| {});
-        self.model.retain(|_, (_, at)| !is_past(*at, self.now));
+    /// What is past its deadline is not there for whoever writes.
+    fn forget(&mut self, field: &[u8]) {
+        if self
+            .model
+            .get(field)
+            .is_some_and(|(_, at)| is_past(*at, self.now))
+        {
+            self.model.remove(field);
+        }
     }
 
     fn set(&mut self, field: Vec<u8>, value: Vec<u8>, expire: FieldExpire) {
-        self.purge();
-        let is_new = self.hash.set(&field, &value, expire, LIMITS);
+        self.forget(&field);
+        let is_new = self.hash.set(&field, &value, expire, self.now, LIMITS);
         let before = self.model.get(&field).map(|(_, at)| *at);
         let at = match expire {
             FieldExpire::Clear => None,
@@ -88,16 +93,16 @@ impl Pair {
             }
             Step::Remove(field) => {
                 let field = text(field);
-                self.purge();
+                self.forget(&field);
                 assert_eq!(
-                    self.hash.remove(&field),
+                    self.hash.remove(&field, self.now),
                     self.model.remove(&field).is_some()
                 );
             }
             Step::SetExpire(field, at) => {
                 let field = text(field);
-                self.purge();
-                let found = self.hash.set_expire(&field, at);
+                self.forget(&field);
+                let found = self.hash.set_expire(&field, at, self.now);
                 assert_eq!(found, self.model.contains_key(&field));
                 if let Some((_, expire_at)) = self.model.get_mut(&field) {
                     *expire_at = at;
@@ -235,11 +240,11 @@ proptest! {
         let mut again = Hash::new();
         pair.hash.rewrite(b"key", &mut |args| match args {
             [b"HSET", b"key", rest @ ..] => rest.chunks(2).for_each(|field| {
-                again.set(field[0], field[1], FieldExpire::Clear, LIMITS);
+                again.set(field[0], field[1], FieldExpire::Clear, i64::MIN, LIMITS);
             }),
             [b"HPEXPIREAT", b"key", at, b"FIELDS", b"1", field] => {
                 let at = std::str::from_utf8(at).unwrap().parse().unwrap();
-                assert!(again.set_expire(field, Some(at)));
+                assert!(again.set_expire(field, Some(at), i64::MIN));
             }
             _ => panic!("{args:?}"),
         });
@@ -264,20 +269,20 @@ fn names(hash: &Hash) -> String {
 fn deadlines_order_the_fields_of_a_packed_hash() {
     let mut hash = Hash::new();
     for field in [b"a", b"b", b"c", b"d"] {
-        hash.set(field, b"1", FieldExpire::Clear, LIMITS);
+        hash.set(field, b"1", FieldExpire::Clear, 0, LIMITS);
     }
     assert_eq!(hash.encoding(), Encoding::Listpack);
     for field in [b"d", b"b", b"c"] {
-        hash.set_expire(field, Some(70));
+        hash.set_expire(field, Some(70), 0);
     }
     assert_eq!(hash.encoding(), Encoding::ListpackEx);
     assert_eq!(names(&hash), "c b d a");
-    hash.set(b"b", b"9", FieldExpire::Clear, LIMITS);
+    hash.set(b"b", b"9", FieldExpire::Clear, 0, LIMITS);
     assert_eq!(names(&hash), "c d a b");
-    hash.set(b"c", b"9", FieldExpire::Keep, LIMITS);
-    hash.set_expire(b"a", Some(60));
+    hash.set(b"c", b"9", FieldExpire::Keep, 0, LIMITS);
+    hash.set_expire(b"a", Some(60), 0);
     assert_eq!(names(&hash), "a c d b");
-    hash.set_expire(b"c", None);
+    hash.set_expire(b"c", None, 0);
     assert_eq!(names(&hash), "a d b c");
     assert_eq!(hash.next_expire(), Some(60));
 }
@@ -285,7 +290,7 @@ fn deadlines_order_the_fields_of_a_packed_hash() {
 #[test]
 fn limits_make_a_table() {
     let set = |hash: &mut Hash, field: &[u8], value: &[u8]| {
-        hash.set(field, value, FieldExpire::Clear, LIMITS);
+        hash.set(field, value, FieldExpire::Clear, 0, LIMITS);
         hash.encoding()
     };
     let mut hash = Hash::new();

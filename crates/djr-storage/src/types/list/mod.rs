@@ -22,8 +22,8 @@ mod tests;
 pub use iter::{Iter, IterRev};
 
 use super::listpack::{Element, Needle, entry};
-use super::{ListLimits, Listpack, Object};
-use crate::value::{Encoding, Kind};
+use super::{ListLimits, Listpack, Object, REWRITE_PORTION};
+use crate::value::{Encoding, INTEGER_TEXT_SIZE_MAX, Kind};
 use chunks::Chunk;
 use packed::Packed;
 use quicklist::Quicklist;
@@ -387,6 +387,22 @@ impl Object for List {
         match self.form {
             Form::One(_) => Encoding::Listpack,
             Form::Many(_) => Encoding::Quicklist,
+        }
+    }
+
+    fn rewrite(&self, key: &[u8], emit: &mut dyn FnMut(&[&[u8]])) {
+        let mut elements = self.iter();
+        let mut buffers = [[0; INTEGER_TEXT_SIZE_MAX]; REWRITE_PORTION];
+        loop {
+            let mut words: Vec<&[u8]> = Vec::with_capacity(REWRITE_PORTION + 2);
+            words.extend([&b"RPUSH"[..], key]);
+            // In this order: an element is only taken if there is a buffer left.
+            let portion = buffers.iter_mut().zip(elements.by_ref());
+            words.extend(portion.map(|(buffer, element)| element.to_bytes(buffer)));
+            if words.len() == 2 {
+                break;
+            }
+            emit(&words);
         }
     }
 }

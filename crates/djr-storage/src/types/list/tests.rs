@@ -238,6 +238,13 @@ proptest! {
         prop_assert!(copy == list);
         check(&copy);
         prop_assert!(copy.memory_bytes() <= list.memory_bytes());
+        let mut rewritten = Model::new();
+        list.rewrite(b"key", &mut |words| {
+            assert_eq!(words[..2], [&b"RPUSH"[..], b"key"]);
+            assert!(words.len() > 2 && words.len() <= 2 + REWRITE_PORTION);
+            rewritten.extend(words[2..].iter().map(|word| word.to_vec()));
+        });
+        prop_assert_eq!(rewritten, model);
     }
 }
 

@@ -20,11 +20,13 @@ mod tree;
 use std::cmp::Ordering;
 use std::ops::Range;
 
+use djr_protocol::format_double;
+
 pub use bounds::{MemberBound, ScoreBound};
 
-use super::Object;
 use super::limits::SortedSetLimits;
 use super::listpack::{Element, Listpack};
+use super::{Object, REWRITE_PORTION};
 use crate::value::{Encoding, INTEGER_TEXT_SIZE_MAX, Kind};
 use indexed::{Indexed, IndexedItem, IndexedItems};
 use packed::{Packed, PackedItems};
@@ -367,6 +369,28 @@ impl Object for SortedSet {
 
     fn is_vacant(&self) -> bool {
         self.is_empty()
+    }
+
+    fn rewrite(&self, key: &[u8], emit: &mut dyn FnMut(&[&[u8]])) {
+        let mut items = self.iter();
+        while items.len() > 0 {
+            let portion: Vec<(Vec<u8>, Vec<u8>)> = items
+                .by_ref()
+                .take(REWRITE_PORTION)
+                .map(|(member, score)| {
+                    let mut text = Vec::new();
+                    format_double(score, &mut text);
+                    (text, member.to_vec())
+                })
+                .collect();
+            let mut words: Vec<&[u8]> = vec![b"ZADD", key];
+            words.extend(
+                portion
+                    .iter()
+                    .flat_map(|(score, member)| [&score[..], &member[..]]),
+            );
+            emit(&words);
+        }
     }
 
     fn encoding(&self) -> Encoding {

@@ -52,6 +52,9 @@ pub(super) fn flags(client: &ClientInfo) -> String {
     if client.multi.load(Relaxed) >= 0 {
         flags.push('x');
     }
+    if client.waiter.lock().is_some() {
+        flags.push('b');
+    }
     if matches!(client.peer, Peer::Unix { .. }) {
         flags.push('U');
     }

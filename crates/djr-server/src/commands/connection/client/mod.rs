@@ -7,6 +7,7 @@ mod list;
 mod names;
 mod pause;
 mod switches;
+mod unblock;
 
 use djr_engine::spec::{CommandSpec, Flags, Group, Run};
 use djr_engine::{Args, Reply};
@@ -32,6 +33,7 @@ pub(super) static SPEC: CommandSpec = CommandSpec {
         &switches::REPLY,
         &names::SETINFO,
         &names::SETNAME,
+        &unblock::SPEC,
         &pause::UNPAUSE,
     ],
     ..CommandSpec::DEFAULT
@@ -73,6 +75,7 @@ pub(super) static RUNS: &[Entry] = &[
     (&switches::REPLY, ServerRun::Plain(switches::reply)),
     (&names::SETINFO, ServerRun::Plain(names::setinfo)),
     (&names::SETNAME, ServerRun::Plain(names::setname)),
+    (&unblock::SPEC, ServerRun::Plain(unblock::run)),
     (&pause::UNPAUSE, ServerRun::Plain(pause::unpause)),
 ];
 

@@ -111,7 +111,11 @@ pub(super) fn clients(report: &mut Report<'_>) {
             .max()
             .unwrap_or(0),
     );
-    report.field("blocked_clients", 0);
+    let waiters = clients
+        .iter()
+        .filter_map(|client| client.waiter.lock().clone());
+    let with_timeout = waiters.clone().filter(|waiter| waiter.timeout.is_some());
+    report.field("blocked_clients", waiters.clone().count());
     report.field("tracking_clients", 0);
     report.field("pubsub_clients", 0);
     report.field("watching_clients", watching.clone().count());
@@ -121,6 +125,10 @@ pub(super) fn clients(report: &mut Report<'_>) {
             .map(|client| client.watching.load(Relaxed))
             .sum::<usize>(),
     );
+    let waits = shared.engine.keyspace.waits();
+    report.field("clients_in_timeout_table", with_timeout.count());
+    report.field("total_blocking_keys", waits.keys());
+    report.field("total_blocking_keys_on_nokey", waits.keys_on_removal());
 }
 
 pub(super) fn memory(report: &mut Report<'_>) {
@@ -231,6 +239,7 @@ pub(super) fn stats(report: &mut Report<'_>) {
         "client_output_buffer_limit_disconnections",
         report.sum(|stats| &stats.limit_disconnections),
     );
+    report.field("returned_pops", report.sum(|stats| &stats.returned_pops));
     report.field("total_reads_processed", report.sum(|stats| &stats.reads));
     report.field("total_writes_processed", report.sum(|stats| &stats.writes));
     report.field("worker_turns", report.sum(|stats| &stats.turns));
