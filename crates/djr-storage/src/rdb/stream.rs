@@ -159,20 +159,19 @@ fn read_block(
         // Modulo 2^64: in a later millisecond the number may be less than that of the first id.
         let id = StreamId::new(first.ms.wrapping_add(ms), first.seq.wrapping_add(seq));
         let mut words: Vec<Cow<'_, [u8]>> = Vec::new();
-        let more;
-        if flags & SAME_FIELDS != 0 {
+        let more = if flags & SAME_FIELDS != 0 {
             for field in &fields {
                 words.push(field.clone());
                 words.push(bytes_of(next()?));
             }
-            more = fields.len() as u64 + 3;
+            fields.len() as u64 + 3
         } else {
             let pairs = number(next()?)?;
             for _ in 0..pairs.checked_mul(2).ok_or(BLOCK)? {
                 words.push(bytes_of(next()?));
             }
-            more = words.len() as u64 + 4;
-        }
+            words.len() as u64 + 4
+        };
         if number(next()?)? != more {
             return Err(BLOCK);
         }
