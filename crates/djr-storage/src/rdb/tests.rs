@@ -82,7 +82,12 @@ fn show(value: &Value) -> String {
                         consumer.active_at
                     );
                     for id in consumer.pending(StreamId::MIN..=StreamId::MAX) {
-                        text += &format!(" {id} {:?}", group.pending(id));
+                        text += &format!(
+                            " {id} {:?}",
+                            group
+                                .pending(id)
+                                .map(|pending| (pending.delivered_at, pending.deliveries))
+                        );
                     }
                 }
             }
