@@ -13,6 +13,7 @@ mod old;
 mod payload;
 mod reader;
 mod save;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -71,10 +72,15 @@ mod kind {
     pub(super) const HASH_ZIPLIST: u8 = 13;
     /// Several ziplists.
     pub(super) const LIST_QUICKLIST: u8 = 14;
+    /// Without first id, greatest deleted id and numbers of entries ever added and read.
+    pub(super) const STREAM: u8 = 15;
     pub(super) const HASH_LISTPACK: u8 = 16;
     pub(super) const SORTED_SET_LISTPACK: u8 = 17;
     /// Several listpacks, or large elements by themselves.
     pub(super) const LIST_QUICKLIST_2: u8 = 18;
+    /// Without the times when consumers were active.
+    pub(super) const STREAM_2: u8 = 19;
+    pub(super) const STREAM_3: u8 = 21;
     #[expect(dead_code, reason = "sets come with their structure")]
     pub(super) const SET_LISTPACK: u8 = 20;
     /// Deadlines in eight bytes behind each field. In versions of Redis: see the next one.
