@@ -15,7 +15,6 @@ use super::host::{self, ErrorReply, Host, Place};
 use super::interpreter::{Compiled, Outcome};
 use super::number;
 use super::shebang::Flags;
-use crate::blocking::Mode;
 use crate::command::Command;
 use crate::engine::{Engine, Executor};
 use crate::registry::Resolved;
