@@ -33,6 +33,23 @@ const NOTES: &[(&str, &str)] = &[
         "The conditions of both families: `IFEQ` as in Valkey 8.1 and Redis 8.4; `IFNE`, `IFDEQ`, `IFDNE` as in Redis 8.4.",
     ),
     (
+        "hexpire",
+        "As in Redis 8, also of its kin: the errors' texts, deadlines up to 2^46 - 1 ms, `OBJECT ENCODING` says `listpackex`. A deadline in the \
+         past is told as `hdel` (Valkey: `hexpired`).",
+    ),
+    (
+        "httl",
+        "Rounds up to whole seconds, as in Redis 8 (Valkey: to the nearest).",
+    ),
+    (
+        "hlen",
+        "Counts live fields only (Redis and Valkey: those too that are past their deadline and not removed yet).",
+    ),
+    (
+        "hsetex",
+        "`NX` and `XX` on the key as in Valkey 9, the rest as in Redis 8.",
+    ),
+    (
         "delex",
         "Redis 8.4. Valkey's spelling of `DELEX key IFEQ value` is `DELIFEQ key value`.",
     ),

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 const WIDER_SYNTAX: &[&str] = &[
     "set",
     "debug",
+    "bitop",
     "xadd",
     "xreadgroup",
     "xtrim",

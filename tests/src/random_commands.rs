@@ -358,6 +358,11 @@ impl<'r> Generator<'r> {
             }
             // Ends of ranges of ranks, scores and members.
             "start" | "stop" | "min" | "max" if self.below(8) > 0 => self.bound(),
+            "encoding" if self.below(10) > 0 => {
+                let signed = self.below(2);
+                let bits = 1 + self.below(63 + signed);
+                format!("{}{bits}", ["u", "i"][signed]).into_bytes()
+            }
             _ if self.below(4) == 0 => self.below(2000).to_string().into_bytes(),
             _ => self.one_of(STRINGS),
         }
@@ -553,8 +558,10 @@ impl<'r> Generator<'r> {
             "count" if !any && command.spec.group != Group::List => b"1000".to_vec(),
             // Not past the largest string, which would be made.
             "offset" if self.below(10) == 0 => {
-                self.one_of(&["536870912", "9223372036854775807", "-1", "x"])
+                self.one_of(&["4294967296", "9223372036854775807", "-1", "x"])
             }
+            // Of a field, in its own width.
+            "offset" if self.below(4) == 0 => format!("#{}", self.below(9)).into_bytes(),
             "offset" => self.below(60).to_string().into_bytes(),
             "db" | "destination-db" | "index1" | "index2" => self.one_of(&[
                 "0",
@@ -583,6 +590,9 @@ impl<'r> Generator<'r> {
             "unix-time-seconds" if of_fields => self.between(5_000_000_000, 75_000_000_000),
             "unix-time-milliseconds" if of_fields => {
                 self.between(5_000_000_000_000, 75_000_000_000_000)
+            }
+            "bit" | "value" if command.spec.group == Group::Bitmap && self.below(4) > 0 => {
+                self.below(2).to_string().into_bytes()
             }
             // So many possible deadlines that none is drawn twice.
             "seconds" => self.between(1_000_000, 1 << 40),

@@ -121,6 +121,11 @@ impl Command {
         }
     }
 
+    /// Whether it may change the keyspace. PFCOUNT may, for all its flags say: it keeps the count.
+    pub fn may_write(&self) -> bool {
+        self.flags.has(Flags::WRITE) || matches!(self.spec.run, Run::Write(_))
+    }
+
     /// Whether the whole keyspace is opened for it.
     pub fn opens_all(&self) -> bool {
         self.spec.reach == Reach::Whole || matches!(self.run, Run::Script(_))

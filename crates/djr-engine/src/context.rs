@@ -180,6 +180,11 @@ impl WriteContext<'_, '_> {
         self.removed
     }
 
+    /// Counts what was [updated](Self::update) as changed (for WATCH) though the command has no effect, as Redis does in some places.
+    pub fn count_as_changed(&mut self) {
+        self.access.settle_lent(true);
+    }
+
     /// Sets a key to a value of any kind, whatever was there. Returns whether something was. A structure with nothing in it
     /// removes the key. Tells the event `new`.
     pub fn set_value(&mut self, key: Key<'_>, value: impl Into<Value>, expire: Expire) -> bool {

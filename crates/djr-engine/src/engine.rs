@@ -483,8 +483,10 @@ impl Engine {
         access.take_expired(&mut |db, expired| {
             log_expiry(log, db, expired);
             events.push_expired(wanted, db, expired);
-            if let Expired::Key(_) = expired {
-                executor.lookups.expired.add(1);
+            match expired {
+                Expired::Key(_) => executor.lookups.expired.add(1),
+                Expired::Field { .. } => executor.lookups.expired_fields.add(1),
+                Expired::Fields { .. } => {}
             }
         });
         events.move_to_front(before);

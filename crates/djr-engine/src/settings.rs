@@ -101,6 +101,17 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// The limits of all types, for values that come whole.
+    pub fn value_limits(&self) -> djr_storage::rdb::ValueLimits {
+        djr_storage::rdb::ValueLimits {
+            list: self.list_limits(),
+            hash: self.hash_limits(),
+            set: self.set_limits(),
+            sorted_set: self.sorted_set_limits(),
+            stream: self.stream_limits(),
+        }
+    }
+
     /// The events that are wanted.
     #[inline]
     pub fn notify(&self) -> Notify {

@@ -35,6 +35,8 @@ pub struct Lookups {
     pub misses: Counter,
     /// Keys that were met past their deadline and removed.
     pub expired: Counter,
+    /// Fields of hashes that were met past their deadline and removed.
+    pub expired_fields: Counter,
 }
 
 impl Lookups {

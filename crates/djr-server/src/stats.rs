@@ -12,6 +12,8 @@ pub(crate) struct WorkerStats {
     pub(crate) bytes_out: Counter,
     /// Keys removed by the active expiry.
     pub(crate) expired_active: Counter,
+    /// Fields of hashes removed by the active expiry.
+    pub(crate) expired_fields_active: Counter,
     /// Error replies.
     pub(crate) errors: Counter,
     pub(crate) reads: Counter,
@@ -52,6 +54,7 @@ impl WorkerStats {
             bytes_in: Counter::default(),
             bytes_out: Counter::default(),
             expired_active: Counter::default(),
+            expired_fields_active: Counter::default(),
             errors: Counter::default(),
             reads: Counter::default(),
             writes: Counter::default(),
@@ -80,6 +83,7 @@ impl WorkerStats {
             &self.bytes_in,
             &self.bytes_out,
             &self.expired_active,
+            &self.expired_fields_active,
             &self.errors,
             &self.returned_pops,
             &self.reads,
@@ -89,6 +93,7 @@ impl WorkerStats {
             &self.lookups.hits,
             &self.lookups.misses,
             &self.lookups.expired,
+            &self.lookups.expired_fields,
         ];
         counters.into_iter().for_each(Counter::reset);
         self.error_codes.lock().clear();

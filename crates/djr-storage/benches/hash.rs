@@ -30,7 +30,7 @@ fn filled(names: &[String], expire: FieldExpire) -> Hash {
     let mut hash = Hash::new();
     for name in names {
         let value = &name.as_bytes()[6..];
-        hash.set(name.as_bytes(), value, expire, NOW, HashLimits::default());
+        hash.put(name.as_bytes(), value, expire, NOW, HashLimits::default());
     }
     hash
 }
@@ -65,7 +65,7 @@ fn bench(count: u64) {
         });
         measure("set anew", fields, || {
             for name in &names {
-                hash.set(name.as_bytes(), b"12345678", expire, NOW, limits);
+                hash.put(name.as_bytes(), b"12345678", expire, NOW, limits);
             }
         });
         measure("get all", fields, || {

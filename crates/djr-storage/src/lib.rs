@@ -4,6 +4,7 @@ pub mod aof;
 mod arena;
 pub mod disk;
 pub mod keyspace;
+pub mod rdb;
 pub mod table;
 pub mod types;
 pub mod value;

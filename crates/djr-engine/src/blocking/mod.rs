@@ -153,9 +153,11 @@ pub(crate) struct Blocking {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// It runs inside a transaction or script, or for nobody.
+    /// It runs inside a transaction, or for nobody.
     #[default]
     Never,
+    /// It runs inside a script.
+    Script,
     /// It runs for its client.
     May,
     /// It runs again, for a waiter.
@@ -177,7 +179,22 @@ pub struct Blocked(());
 impl WriteContext<'_, '_> {
     /// Whether the command may wait. If not, it answers at once that there is nothing.
     pub fn may_block(&self) -> bool {
-        self.blocking.mode != Mode::Never
+        matches!(self.blocking.mode, Mode::May | Mode::Again)
+    }
+
+    /// Whether a script runs the command.
+    pub(crate) fn in_script(&self) -> bool {
+        self.blocking.mode == Mode::Script
+    }
+
+    /// Whether it runs again, for a client that waits: then a command that still finds nothing changes nothing.
+    pub(crate) fn runs_again(&self) -> bool {
+        self.blocking.mode == Mode::Again
+    }
+
+    /// Whether the command is run again, for a client that has waited: only then is [`undo`](Self::undo) of use.
+    pub fn has_waited(&self) -> bool {
+        self.blocking.mode == Mode::Again
     }
 
     /// Ends a command that found nothing: its client waits until one of the keys changes to something of the kind, and then the

@@ -1,11 +1,14 @@
 //! All data commands, a directory a family, a file a command or tight group.
 
+pub mod bitmap;
 pub mod generic;
 pub mod geo;
 pub mod hash;
+pub mod hyperloglog;
 pub mod list;
 pub mod scripting;
 pub mod sorted_set;
+pub mod stream;
 pub mod string;
 
 #[cfg(test)]
@@ -24,6 +27,9 @@ pub static FAMILIES: &[&[&CommandSpec]] = &[
     hash::COMMANDS,
     sorted_set::COMMANDS,
     geo::COMMANDS,
+    bitmap::COMMANDS,
+    hyperloglog::COMMANDS,
+    stream::COMMANDS,
     generic::COMMANDS,
     scripting::COMMANDS,
 ];

@@ -1,10 +1,14 @@
 //! What every command file needs.
 
 pub(super) use crate::context::{ReadContext, WriteContext, string_of};
-pub(super) use crate::spec::{Access, Arg, CommandSpec, Flags, Group, Reach, Run};
+pub(super) use crate::spec::{
+    Access, Arg, BeginSearch, CommandSpec, FindKeys, Flags, Group, KeySpec, Keys, Reach, Run,
+};
 pub(super) use crate::{Args, CommandError, Effect, Notify, Reply};
 pub(super) use djr_storage::keyspace::{Expire, Key, StringForm, UnixMillis};
-pub(super) use djr_storage::value::{INTEGER_TEXT_SIZE_MAX, StringRef, format_integer};
+pub(super) use djr_storage::value::{
+    INTEGER_TEXT_SIZE_MAX, StringRef, StringValue, Value, format_integer,
+};
 
 /// Answers with a string out of the keyspace.
 #[inline]

@@ -15,6 +15,7 @@ use super::host::{self, ErrorReply, Host, Place};
 use super::interpreter::{Compiled, Outcome};
 use super::number;
 use super::shebang::Flags;
+use crate::blocking::Mode;
 use crate::command::Command;
 use crate::engine::{Engine, Executor};
 use crate::registry::Resolved;
@@ -355,7 +356,7 @@ impl Run<'_, '_> {
         if command.flags.has(CommandFlags::NO_SCRIPT) {
             return Err(NOT_ALLOWED);
         }
-        if self.read_only && command.flags.has(CommandFlags::WRITE) {
+        if self.read_only && command.may_write() {
             return Err(READ_ONLY);
         }
         Ok(command)
@@ -387,6 +388,7 @@ impl Run<'_, '_> {
         let command = self.resolve(&args)?;
         output.clear();
         let mut reply = Reply::new(output, version(self.resp3));
+        let mode = std::mem::replace(&mut self.executor.blocking.mode, Mode::Script);
         let result = self.shell.permit(command, &args).and_then(|()| {
             self.engine.run_inside(
                 self.executor,
@@ -398,6 +400,7 @@ impl Run<'_, '_> {
                 &mut reply,
             )
         });
+        self.executor.blocking.mode = mode;
         if !self.wrote && self.executor.effects.len() > self.effects_before {
             self.wrote = true;
             self.engine.scripts.running().set_wrote();

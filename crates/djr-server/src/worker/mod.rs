@@ -24,7 +24,6 @@ use std::time::{Duration, Instant};
 use djr_engine::command::Command;
 use djr_engine::engine::log_expiry;
 use djr_engine::notify::Events;
-use djr_engine::spec::Flags;
 use djr_engine::{EffectLog, Executor};
 use djr_protocol::{Limits, ProtocolError};
 use djr_storage::aof::{FsyncPolicy, Log, Offset};
@@ -985,7 +984,7 @@ impl Core {
         }
         // Scripts may write, whatever keys they name. Messages go to the replicas, too.
         let may_write = |command: &Command| {
-            command.flags.has(Flags::WRITE)
+            command.may_write()
                 || matches!(
                     command.spec.name,
                     "eval" | "evalsha" | "fcall" | "publish" | "spublish"
@@ -1031,6 +1030,8 @@ impl Core {
                         events.push_expired(wanted, db, expired);
                     });
                 self.stats.expired_active.add(progress.expired as u64);
+                let fields = progress.expired_fields as u64;
+                self.stats.expired_fields_active.add(fields);
                 if !progress.more {
                     break;
                 }

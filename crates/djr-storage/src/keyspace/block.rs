@@ -34,7 +34,9 @@ use super::hash::UnixMillis;
 use crate::arena::block_size;
 use crate::value::{EMBSTR_SIZE_MAX, Encoding, Kind, StringRef, StringValue, Value, ValueRef};
 
-pub(super) use change::{create, free, modify_heap, overwrite, rewrite, set_expire_at, take};
+pub(super) use change::{
+    create, free, modify_bytes, modify_heap, overwrite, rewrite, set_expire_at, take,
+};
 pub(super) use object::{NewObject, expire_parts, object_mut};
 
 /// The longest string kept inside the block, in bytes.
@@ -375,6 +377,11 @@ impl<'a> Block<'a> {
 
     pub(super) fn kind(self) -> Kind {
         object::kind_of(self.flags())
+    }
+
+    /// Whether the value is a string in an allocation of its own.
+    pub(super) fn is_heap(self) -> bool {
+        self.meta().load(Relaxed) & FORM_MASK == FORM_HEAP
     }
 
     pub(super) fn is_raw(self) -> bool {

@@ -13,7 +13,7 @@ use super::wait::{Registration, Ticket};
 use super::watch::WatchFlag;
 use crate::table::Slot;
 use crate::types::Object;
-use crate::value::{Kind, Value, parse_integer};
+use crate::value::{Kind, StringRef, Value, ValueRef, parse_integer};
 
 /// What becomes of a key's deadline when its value is replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -650,48 +650,67 @@ impl EntryMut<'_> {
 
     /// Appends to the string. Returns its new length. The caller has checked that it is a string, and the limit of its length.
     pub fn append(&mut self, bytes: &[u8]) -> usize {
-        self.modify(|string| string.extend_from_slice(bytes))
+        self.edit(|string| {
+            string.extend_from_slice(bytes);
+            string.len()
+        })
     }
 
     /// Overwrites the string from `offset` on, zeros in between where it was shorter. Returns its new length. The caller has
     /// checked that it is a string, and the limit of its length.
     pub fn set_range(&mut self, offset: usize, bytes: &[u8]) -> usize {
-        self.modify(|string| {
-            let end = offset.saturating_add(bytes.len());
-            if string.len() < end {
-                string.resize(end, 0);
-            }
+        let end = offset.saturating_add(bytes.len());
+        self.overwrite(end, |string| {
             string[offset..end].copy_from_slice(bytes);
+            string.len()
         })
     }
 
-    fn modify(&mut self, change: impl Fn(&mut Vec<u8>)) -> usize {
-        let in_place = self.part.modify_heap(self.slot, |string| {
-            change(string);
-            string.len()
-        });
-        if let Some(len) = in_place {
-            return len;
+    /// Changes the bytes of the string in place, zeros appended first where it is shorter than `len_min`. The caller has checked that it
+    /// is a string, and the limit of its length.
+    pub fn overwrite<R>(&mut self, len_min: usize, change: impl FnOnce(&mut [u8]) -> R) -> R {
+        if let ValueRef::String(StringRef::Bytes(bytes)) = self.entry().value()
+            && bytes.len() >= len_min
+        {
+            let changed = self.part.modify_bytes(self.slot, change);
+            // Only integers are refused.
+            return changed.expect("it is kept as bytes");
         }
-        let Some(string) = self.entry().as_string() else {
-            debug_assert!(false, "the caller has checked that it is a string");
-            return 0;
-        };
-        let mut string = string.to_vec();
-        change(&mut string);
-        let len = string.len();
-        if len <= INLINE_SIZE_MAX {
-            self.rewrite(NewValue::Inline {
+        self.edit(|string| {
+            if string.len() < len_min {
+                string.resize(len_min, 0);
+            }
+            change(string)
+        })
+    }
+
+    /// Changes the string, its length too; in place if it is long. The caller has checked that it is a string, and keeps to the limit
+    /// of its length.
+    pub fn edit<R>(&mut self, change: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+        if self.entry().block.is_heap() {
+            let changed = self.part.modify_heap(self.slot, change);
+            // Only other forms are refused.
+            return changed.expect("it is a long string");
+        }
+        let string = self.entry().as_string();
+        debug_assert!(
+            string.is_some(),
+            "the caller has checked that it is a string"
+        );
+        let mut string = string.map_or_else(Vec::new, StringRef::to_vec);
+        let result = change(&mut string);
+        self.rewrite(if string.len() <= INLINE_SIZE_MAX {
+            NewValue::Inline {
                 bytes: &string,
                 raw: true,
-            });
+            }
         } else {
-            self.rewrite(NewValue::Heap {
+            NewValue::Heap {
                 bytes: string,
                 raw: true,
-            });
-        }
-        len
+            }
+        });
+        result
     }
 
     /// Replaces the value by the text of an integer; the deadline stays.
@@ -702,6 +721,22 @@ impl EntryMut<'_> {
     /// Replaces the value by a string kept in a certain form; the deadline stays.
     pub fn set_string_as(&mut self, bytes: &[u8], form: StringForm) {
         self.rewrite(form.of(bytes));
+    }
+
+    /// Says when the entry was last accessed, in seconds before now. Nothing under an LFU policy.
+    pub fn set_idle_seconds(&mut self, seconds: u64) {
+        let clocks = self.access.keyspace.clock();
+        if let Some(clock) = clocks.idle_for(seconds, self.part.now) {
+            self.part.block(self.slot).set_clock(clock);
+        }
+    }
+
+    /// Sets the logarithmic access counter. Nothing unless the policy is LFU.
+    pub fn set_frequency(&mut self, counter: u8) {
+        let clocks = self.access.keyspace.clock();
+        if let Some(clock) = clocks.with_frequency(counter, self.part.now) {
+            self.part.block(self.slot).set_clock(clock);
+        }
     }
 
     /// Sets or clears the deadline.

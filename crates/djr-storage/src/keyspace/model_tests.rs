@@ -49,6 +49,7 @@ enum Op {
     SetInteger(u32, u8, i64, Ttl),
     Append(u32, u8, Size),
     SetRange(u32, u8, u16, Size),
+    Truncate(u32, u8, u16),
     EntryInteger(u32, u8, i64),
     SetProbe(u32, u8, Size, Option<i32>, Ttl),
     /// What to append, or nothing left; a deadline to add, or all taken away.
@@ -123,6 +124,7 @@ fn any_op() -> impl Strategy<Value = Op> {
         2 => (db(), key(), any::<i64>(), ttl()).prop_map(|(d, k, n, t)| Op::SetInteger(d, k, n, t)),
         3 => (db(), key(), size()).prop_map(|(d, k, s)| Op::Append(d, k, s)),
         2 => (db(), key(), 0u16..1200, size()).prop_map(|(d, k, o, s)| Op::SetRange(d, k, o, s)),
+        1 => (db(), key(), 0u16..1200).prop_map(|(d, k, l)| Op::Truncate(d, k, l)),
         1 => (db(), key(), any::<i64>()).prop_map(|(d, k, n)| Op::EntryInteger(d, k, n)),
         2 => (db(), key(), size(), prop::option::of(ttl_ms()), ttl()).prop_map(|(d, k, s, p, t)| Op::SetProbe(d, k, s, p, t)),
         4 => (db(), key(), prop::option::of(size()), prop::option::of(ttl_ms())).prop_map(|(d, k, s, p)| Op::Update(d, k, s, p)),
@@ -286,6 +288,18 @@ impl World {
                     },
                 );
             }
+            Op::Truncate(db, key, len) => self.modify(
+                db,
+                key,
+                0,
+                |entry| {
+                    entry.edit(|bytes| {
+                        bytes.truncate(usize::from(len));
+                        bytes.len()
+                    })
+                },
+                |bytes| bytes.truncate(usize::from(len)),
+            ),
             Op::EntryInteger(db, key, integer) => {
                 let name = key_name(key);
                 self.with(db, &name, |mut db, key| {

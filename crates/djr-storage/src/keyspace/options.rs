@@ -112,6 +112,19 @@ impl AccessClock {
         counter.saturating_sub(periods)
     }
 
+    /// LRU: the clock of an entry that was last touched so many seconds before `now`. `None` under LFU.
+    pub(super) fn idle_for(&self, seconds_ago: u64, now: i64) -> Option<u32> {
+        // What is longer ago than the clock can tell is as long ago as it can.
+        let ago = seconds_ago.min(u64::from(CLOCK_MASK)) as u32;
+        (!self.is_lfu()).then(|| seconds(now).wrapping_sub(ago) & CLOCK_MASK)
+    }
+
+    /// LFU: the clock of an entry with this counter. `None` under LRU.
+    pub(super) fn with_frequency(&self, counter: u8, now: i64) -> Option<u32> {
+        self.is_lfu()
+            .then(|| lfu_clock(minutes(now), u32::from(counter)))
+    }
+
     /// LRU: seconds since the last access.
     pub(super) fn idle_seconds(&self, clock: u32, now: i64) -> u32 {
         seconds(now).wrapping_sub(clock) & CLOCK_MASK

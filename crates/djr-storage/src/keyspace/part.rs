@@ -277,6 +277,17 @@ impl<'a> Part<'a> {
         Some(result)
     }
 
+    /// Changes the bytes of a string in place, its length kept; `None` if the value is kept as an integer.
+    pub(super) fn modify_bytes<R>(
+        &mut self,
+        slot: Slot,
+        change: impl FnOnce(&mut [u8]) -> R,
+    ) -> Option<R> {
+        self.before_change_of(slot);
+        // SAFETY: as in `rewrite`.
+        unsafe { block::modify_bytes(base_of(slot.raw()), change) }
+    }
+
     /// Removes an entry.
     pub(super) fn remove(&mut self, slot: Slot) {
         let base = self.detach(slot);

@@ -3,6 +3,7 @@
 mod copy;
 mod dbsize;
 mod del;
+mod dump;
 mod exists;
 mod expire;
 mod flush;
@@ -12,6 +13,7 @@ mod object;
 mod persist;
 mod randomkey;
 mod rename;
+mod restore;
 mod scan;
 mod swapdb;
 mod ttl;
@@ -27,6 +29,7 @@ pub static COMMANDS: &[&CommandSpec] = &[
     &dbsize::SPEC,
     &del::DEL,
     &del::UNLINK,
+    &dump::SPEC,
     &exists::EXISTS,
     &exists::TOUCH,
     &expire::EXPIRE,
@@ -42,6 +45,8 @@ pub static COMMANDS: &[&CommandSpec] = &[
     &randomkey::SPEC,
     &rename::RENAME,
     &rename::RENAMENX,
+    &restore::RESTORE,
+    &restore::RESTORE_ASKING,
     &scan::SPEC,
     &swapdb::SPEC,
     &ttl::TTL,

@@ -44,7 +44,7 @@ impl Place {
     /// The middle of the smallest cell, which is what is left of a place in a score.
     pub(super) fn of_score(score: f64) -> Self {
         let area = Cell {
-            bits: score as u64,
+            bits: bits_of(score),
             steps: STEPS_MAX,
         }
         .area();
@@ -88,6 +88,26 @@ impl Place {
             *character = ALPHABET[(bits >> (47 - 5 * index)) as usize & 31];
         }
         text
+    }
+}
+
+/// The bits of a score that need not be a place: what comes out of Redis on the processors that it mostly runs on.
+fn bits_of(score: f64) -> u64 {
+    const TOP: f64 = (1_u64 << 63) as f64;
+    if score < TOP {
+        integer_of(score) as u64
+    } else {
+        integer_of(score - TOP) as u64 ^ 1 << 63
+    }
+}
+
+/// A score as a signed number: the lowest one, if it is too large in either direction.
+pub(super) fn integer_of(score: f64) -> i64 {
+    const TOP: f64 = (1_u64 << 63) as f64;
+    if (-TOP..TOP).contains(&score) {
+        score as i64
+    } else {
+        i64::MIN
     }
 }
 
@@ -188,7 +208,8 @@ impl Cell {
         let step = |bits: u64, own: u64, direction: i32| {
             let between = !own & all;
             let moved = match direction {
-                0 => bits & own,
+                // At the very end of the range there is a bit too many, and as in Redis it stays.
+                0 => return bits & own,
                 1.. => (bits & own).wrapping_add(between + 1),
                 _ => (bits & own | between).wrapping_sub(between + 1),
             };

@@ -9,7 +9,7 @@ use super::super::prelude::*;
 use super::super::sorted_set::{Item, parse_double, store};
 use super::area::Shape;
 use super::args::{place, radius, reply_distance, reply_place, unit};
-use super::hash::Place;
+use super::hash::{Place, integer_of};
 
 /// Which command it is: what decides how the arguments are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -316,7 +316,7 @@ impl<'a> Query<'a> {
                 reply_distance(reply, item.distance / self.unit);
             }
             if self.with_hash {
-                reply.integer(item.score as i64);
+                reply.integer(integer_of(item.score));
             }
             if self.with_place {
                 reply_place(reply, item.place);

@@ -39,7 +39,7 @@ fn hincrby(
             .ok_or(CommandError::Overflow)?;
         let mut buffer = [0; INTEGER_TEXT_SIZE_MAX];
         let text = format_integer(sum, &mut buffer);
-        hash.set(field, text, FieldExpire::Keep, now, limits);
+        hash.put(field, text, FieldExpire::Keep, now, limits);
         Ok::<_, CommandError>((sum, has_expired))
     })??;
     context.notify(Notify::HASH, "hincrby", key.bytes);

@@ -45,7 +45,7 @@ fn hincrbyfloat(
             .checked_add(increment)
             .ok_or(CommandError::NanOrInfinity)?
             .to_text();
-        hash.set(field, sum.as_bytes(), FieldExpire::Keep, now, limits);
+        hash.put(field, sum.as_bytes(), FieldExpire::Keep, now, limits);
         Ok::<_, CommandError>((sum, has_deadline))
     })??;
     context.notify(Notify::HASH, "hincrbyfloat", key.bytes);

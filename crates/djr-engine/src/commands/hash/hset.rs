@@ -49,7 +49,7 @@ fn set(
         (2..args.len())
             .step_by(2)
             .filter(|&at| {
-                hash.set(
+                hash.put(
                     args.get(at),
                     args.get(at + 1),
                     FieldExpire::Clear,

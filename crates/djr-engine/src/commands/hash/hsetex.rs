@@ -161,7 +161,7 @@ fn hsetex(
     context.update_or_insert::<Hash, _>(key, |hash| {
         hash.prepare((args.len() - first) / 2, longest, limits);
         for at in (first..args.len()).step_by(2) {
-            hash.set(args.get(at), args.get(at + 1), expire, now, limits);
+            hash.put(args.get(at), args.get(at + 1), expire, now, limits);
         }
     })?;
     context.notify(Notify::HASH, "hset", key.bytes);
@@ -209,6 +209,10 @@ fn remove_fields(
         let fields = args.from(first).step_by(2);
         removed.extend(fields.filter(|field| hash.remove(field, now)));
     })?;
+    // As if they had been set first.
+    if there.is_none() {
+        context.notify_new(key);
+    }
     context.notify(Notify::HASH, "hset", key.bytes);
     if !removed.is_empty() {
         return Ok(fields::log_removal(context, key, &removed));

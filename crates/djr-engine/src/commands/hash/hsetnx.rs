@@ -28,7 +28,7 @@ fn hsetnx(
     let (is_new, has_expired) = context.update_or_insert::<Hash, _>(key, |hash| {
         let has_expired = hash.remove_if_expired(field, now);
         let is_new =
-            !hash.contains(field, now) && hash.set(field, value, FieldExpire::Clear, now, limits);
+            !hash.contains(field, now) && hash.put(field, value, FieldExpire::Clear, now, limits);
         (is_new, has_expired)
     })?;
     reply.integer(i64::from(is_new));

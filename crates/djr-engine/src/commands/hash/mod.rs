@@ -2,6 +2,8 @@
 //!
 //! Where Redis 8 and Valkey 9 differ, replies and error texts are those of Redis; what only Valkey has (`HSETEX` with `NX` and `XX`) works too.
 
+#[cfg(test)]
+mod events_tests;
 mod fields;
 mod hdel;
 mod hexists;

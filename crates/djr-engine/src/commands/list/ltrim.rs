@@ -36,7 +36,8 @@ fn ltrim(
     let Some(removed) = removed else {
         return Ok(Effect::None);
     };
-    // The event comes even if there was nothing to remove, as in Redis.
+    // Event and mark come even if there was nothing to remove, as in Redis.
+    context.count_as_changed();
     context.notify_update(Notify::LIST, "ltrim", key);
     if removed == 0 {
         return Ok(Effect::None);

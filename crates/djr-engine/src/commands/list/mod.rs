@@ -1,5 +1,8 @@
 //! Lists.
 
+mod blmove;
+mod blmpop;
+mod blpop;
 mod lindex;
 mod linsert;
 mod llen;
@@ -22,6 +25,11 @@ use crate::notify::Notify;
 
 /// The commands of this family.
 pub static COMMANDS: &[&CommandSpec] = &[
+    &blmove::BLMOVE,
+    &blmove::BRPOPLPUSH,
+    &blmpop::SPEC,
+    &blpop::BLPOP,
+    &blpop::BRPOP,
     &lindex::SPEC,
     &linsert::SPEC,
     &llen::SPEC,
@@ -88,6 +96,14 @@ fn pop_command(end: End) -> &'static [u8] {
     }
 }
 
+/// The command that pushes at this end.
+fn push_command(end: End) -> &'static [u8] {
+    match end {
+        End::Front => b"LPUSH",
+        End::Back => b"RPUSH",
+    }
+}
+
 /// Answers with an element.
 #[inline]
 fn reply_element(reply: &mut Reply<'_>, element: Element<'_>) {
@@ -98,7 +114,8 @@ fn reply_element(reply: &mut Reply<'_>, element: Element<'_>) {
 }
 
 /// Pops up to `count` elements at one end: `head` begins the answer, knowing how many there are, and they follow. Tells the
-/// events. Returns how many there were; `None` and no answer, if there is no such list.
+/// events; says how they are given back, should the client have waited and be gone. Returns how many there were; `None` and
+/// no answer, if there is no such list.
 fn pop(
     context: &mut WriteContext<'_, '_>,
     key: Key<'_>,
@@ -108,16 +125,25 @@ fn pop(
     head: impl FnOnce(&mut Reply<'_>, usize),
 ) -> Result<Option<usize>, CommandError> {
     let limits = context.engine.settings.list_limits();
+    let mut taken = context.has_waited().then(Vec::new);
     let popped = context.update(key, |list: &mut List| {
         let count = count.min(list.len());
         head(reply, count);
         list.drain(end, count, limits, |element| {
             reply_element(reply, element);
+            if let Some(taken) = &mut taken {
+                taken.push(element.to_vec());
+            }
         });
         count
     })?;
     if popped.is_some_and(|popped| popped > 0) {
         context.notify_update(Notify::LIST, pop_event(end), key);
+        if let Some(taken) = taken {
+            let mut undo = vec![push_command(end), key.bytes];
+            undo.extend(taken.iter().rev().map(Vec::as_slice));
+            context.undo(&undo);
+        }
     }
     Ok(popped)
 }

@@ -77,8 +77,10 @@ fn parse_hexadecimal(text: &[u8]) -> Option<f64> {
     (number.is_finite() && number != 0.0).then_some(number * sign)
 }
 
-/// An end of a range of scores: `1.5`, `(1.5`, `-inf`. No digits at all count as 0, as in Redis.
+/// An end of a range of scores: `1.5`, `(1.5`, `-inf`. As in Redis, text ends at a zero byte, and nothing at all counts as 0.
 pub(super) fn parse_score_bound(text: &[u8]) -> Option<ScoreBound> {
+    let len = text.iter().position(|byte| *byte == 0);
+    let text = &text[..len.unwrap_or(text.len())];
     let (is_exclusive, number) = match text {
         [b'(', rest @ ..] => (true, rest),
         _ => (false, text),

@@ -227,6 +227,7 @@ impl<'a> Query<'a> {
                 return ranks;
             }
             Ends::Scores(min, max) => set.score_ranks(min, max),
+            Ends::Members(min, max) if self.reverse => set.member_ranks_back(min, max),
             Ends::Members(min, max) => set.member_ranks(min, max),
         };
         // A negative offset is behind everything, as in Redis.

@@ -6,6 +6,8 @@ mod ids;
 mod read_options;
 mod reply;
 mod trim_options;
+#[cfg(test)]
+mod waiting_tests;
 mod xack;
 mod xadd;
 mod xautoclaim;

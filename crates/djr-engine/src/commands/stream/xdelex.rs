@@ -28,10 +28,7 @@ pub(super) static XACKDEL: CommandSpec = CommandSpec {
     name: "xackdel",
     summary: "Acknowledges entries in a group and deletes them, with what other groups know of them or only if none needs them.",
     syntax: &[
-        Arg::key(
-            "key",
-            Access::RW.with(Access::UPDATE).with(Access::DELETE),
-        ),
+        Arg::key("key", Access::RW.with(Access::UPDATE).with(Access::DELETE)),
         Arg::string("group"),
         REFERENCES,
         IDS,

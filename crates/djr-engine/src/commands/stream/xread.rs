@@ -168,9 +168,9 @@ mod tests {
     fn reads_behind_ids() {
         check(
             "XADD s 1-1 a b | XADD s 1-2 c d | XADD t 2-0 e f | XREAD STREAMS s t n 0 0 0 | XREAD COUNT 1 STREAMS s t 0 1 | XREAD STREAMS s 1-1 | \
-             XREAD STREAMS s t 1-2 9 | XREAD STREAMS s $ | XREAD STREAMS s + | XREAD COUNT 0 STREAMS s 1 | XREAD BLOCK 0 STREAMS s $",
+             XREAD STREAMS s t 1-2 9 | XREAD STREAMS s $ | XREAD STREAMS s + | XREAD COUNT 0 STREAMS s 1 | MULTI | XREAD BLOCK 0 STREAMS s $ | EXEC",
             "1-1 | 1-2 | 2-0 | [[s [[1-1 [a b]] [1-2 [c d]]]] [t [[2-0 [e f]]]]] | [[s [[1-1 [a b]]]] [t [[2-0 [e f]]]]] | [[s [[1-2 [c d]]]]] | \
-             (nil) | (nil) | [[s [[1-2 [c d]]]]] | [[s [[1-1 [a b]] [1-2 [c d]]]]] | (nil)",
+             (nil) | (nil) | [[s [[1-2 [c d]]]]] | [[s [[1-1 [a b]] [1-2 [c d]]]]] | OK | QUEUED | [(nil)]",
         );
         check(
             "@resp 3 | XADD s 1-1 a b | XADD t 2-0 e f | XREAD STREAMS s t 0 0 | XREAD STREAMS s 5",

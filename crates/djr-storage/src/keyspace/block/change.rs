@@ -308,6 +308,37 @@ pub(in crate::keyspace) unsafe fn modify_heap<R>(
     }
 }
 
+/// Changes the bytes of a string in place; its length stays. `None`, and nothing happens, if the value is kept as an integer.
+///
+/// # Safety
+/// As [`rewrite`].
+pub(in crate::keyspace) unsafe fn modify_bytes<R>(
+    block: NonNull<u8>,
+    change: impl FnOnce(&mut [u8]) -> R,
+) -> Option<R> {
+    // SAFETY: alive; the reference is gone before anything is written.
+    let view: Block<'_> = unsafe { Block::new(block) };
+    let shape = view.shape();
+    let (start, len) = match shape.meta & FORM_MASK {
+        // SAFETY: the value lies inside the block.
+        FORM_INLINE => (
+            unsafe { block.add(shape.value_at).as_ptr() },
+            shape.value_len,
+        ),
+        FORM_HEAP => {
+            let parts = view.vec_parts(shape.value_at);
+            (parts.start, parts.len)
+        }
+        _ => return None,
+    };
+    let meta = view.meta();
+    meta.store(meta.load(Relaxed) | RAW, Relaxed);
+    // SAFETY: initialized bytes that belong to the block, which nobody else looks at as promised by the caller.
+    Some(change(unsafe {
+        std::slice::from_raw_parts_mut(start, len)
+    }))
+}
+
 struct AbortOnDrop;
 
 impl Drop for AbortOnDrop {

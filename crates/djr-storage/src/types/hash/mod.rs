@@ -174,7 +174,7 @@ impl Hash {
     }
 
     /// Sets a field; whether it is new.
-    pub fn set(
+    pub fn put(
         &mut self,
         field: &[u8],
         value: &[u8],
@@ -183,6 +183,17 @@ impl Hash {
         limits: HashLimits,
     ) -> bool {
         self.remove_if_expired(field, now);
+        self.set(field, value, expire, limits)
+    }
+
+    /// [`put`](Self::put) where all fields count as live: for making a hash out of what was saved.
+    pub fn set(
+        &mut self,
+        field: &[u8],
+        value: &[u8],
+        expire: FieldExpire,
+        limits: HashLimits,
+    ) -> bool {
         if let (FieldExpire::At(_), Form::Packed(listpack)) = (expire, &mut self.form) {
             self.form = Form::Timed(timed::of_packed(listpack));
         }
@@ -206,7 +217,7 @@ impl Hash {
             }
             Form::Packed(_) | Form::Timed(_) => {
                 self.make_table(1);
-                return self.set(field, value, expire, now, limits);
+                return self.set(field, value, expire, limits);
             }
         };
         if is_new && !room_left {

@@ -71,7 +71,7 @@ impl Pair {
 
     fn set(&mut self, field: Vec<u8>, value: Vec<u8>, expire: FieldExpire) {
         self.forget(&field);
-        let is_new = self.hash.set(&field, &value, expire, self.now, LIMITS);
+        let is_new = self.hash.put(&field, &value, expire, self.now, LIMITS);
         let before = self.model.get(&field).map(|(_, at)| *at);
         let at = match expire {
             FieldExpire::Clear => None,
@@ -240,7 +240,7 @@ proptest! {
         let mut again = Hash::new();
         pair.hash.rewrite(b"key", &mut |args| match args {
             [b"HSET", b"key", rest @ ..] => rest.chunks(2).for_each(|field| {
-                again.set(field[0], field[1], FieldExpire::Clear, i64::MIN, LIMITS);
+                again.put(field[0], field[1], FieldExpire::Clear, i64::MIN, LIMITS);
             }),
             [b"HPEXPIREAT", b"key", at, b"FIELDS", b"1", field] => {
                 let at = std::str::from_utf8(at).unwrap().parse().unwrap();
@@ -269,7 +269,7 @@ fn names(hash: &Hash) -> String {
 fn deadlines_order_the_fields_of_a_packed_hash() {
     let mut hash = Hash::new();
     for field in [b"a", b"b", b"c", b"d"] {
-        hash.set(field, b"1", FieldExpire::Clear, 0, LIMITS);
+        hash.put(field, b"1", FieldExpire::Clear, 0, LIMITS);
     }
     assert_eq!(hash.encoding(), Encoding::Listpack);
     for field in [b"d", b"b", b"c"] {
@@ -277,9 +277,9 @@ fn deadlines_order_the_fields_of_a_packed_hash() {
     }
     assert_eq!(hash.encoding(), Encoding::ListpackEx);
     assert_eq!(names(&hash), "c b d a");
-    hash.set(b"b", b"9", FieldExpire::Clear, 0, LIMITS);
+    hash.put(b"b", b"9", FieldExpire::Clear, 0, LIMITS);
     assert_eq!(names(&hash), "c d a b");
-    hash.set(b"c", b"9", FieldExpire::Keep, 0, LIMITS);
+    hash.put(b"c", b"9", FieldExpire::Keep, 0, LIMITS);
     hash.set_expire(b"a", Some(60), 0);
     assert_eq!(names(&hash), "a c d b");
     hash.set_expire(b"c", None, 0);
@@ -290,7 +290,7 @@ fn deadlines_order_the_fields_of_a_packed_hash() {
 #[test]
 fn limits_make_a_table() {
     let set = |hash: &mut Hash, field: &[u8], value: &[u8]| {
-        hash.set(field, value, FieldExpire::Clear, 0, LIMITS);
+        hash.put(field, value, FieldExpire::Clear, 0, LIMITS);
         hash.encoding()
     };
     let mut hash = Hash::new();

@@ -251,6 +251,14 @@ impl SortedSet {
         }
     }
 
+    /// The same, found from the upper end: if scores differ, perhaps other ranks.
+    pub fn member_ranks_back(&self, min: MemberBound<'_>, max: MemberBound<'_>) -> Range<usize> {
+        match &self.0 {
+            Form::Packed(packed) => packed.member_ranks_back(min, max),
+            Form::Indexed(indexed) => indexed.member_ranks(min, max),
+        }
+    }
+
     /// The members of these ranks with their scores, in order; those past the end are not there.
     pub fn range(&self, ranks: Range<usize>) -> Members<'_> {
         let ranks = self.clamp(ranks);

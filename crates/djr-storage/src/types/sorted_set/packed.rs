@@ -119,22 +119,56 @@ impl Packed {
 
     /// From the first member inside of the lower bound up to the first one outside of the upper bound, even if scores differ.
     pub(super) fn member_ranks(&self, min: MemberBound<'_>, max: MemberBound<'_>) -> Range<usize> {
+        if !self.may_have(min, max) {
+            return 0..0;
+        }
         let mut buffer = [0; INTEGER_TEXT_SIZE_MAX];
         let all = || self.range(0..self.len()).map(|(member, _)| member);
         let mut below = |member: Element<'_>| !min.lets_up(member.to_bytes(&mut buffer));
-        if all().next_back().is_none_or(&mut below) {
-            return 0..0;
-        }
         let start = all().take_while(|member| below(*member)).count();
         let mut inside = |member: Element<'_>| max.lets_down(member.to_bytes(&mut buffer));
-        if !all().next().is_some_and(&mut inside) {
-            return start..start;
-        }
         let count = all()
             .skip(start)
             .take_while(|member| inside(*member))
             .count();
         start..start + count
+    }
+
+    /// Whether the last member is inside of the lower bound and the first one inside of the upper bound. Redis does not look
+    /// further if not.
+    fn may_have(&self, min: MemberBound<'_>, max: MemberBound<'_>) -> bool {
+        let mut buffer = [0; INTEGER_TEXT_SIZE_MAX];
+        let mut all = self.range(0..self.len()).map(|(member, _)| member);
+        let Some(first) = all.next() else {
+            return false;
+        };
+        max.lets_down(first.to_bytes(&mut buffer)) && {
+            let last = all.next_back().unwrap_or(first);
+            min.lets_up(last.to_bytes(&mut buffer))
+        }
+    }
+
+    /// From the last member inside of the upper bound back to the last one outside of the lower bound. The same members as forwards,
+    /// if all scores are equal.
+    pub(super) fn member_ranks_back(
+        &self,
+        min: MemberBound<'_>,
+        max: MemberBound<'_>,
+    ) -> Range<usize> {
+        if !self.may_have(min, max) {
+            return 0..0;
+        }
+        let mut buffer = [0; INTEGER_TEXT_SIZE_MAX];
+        let all = || self.range(0..self.len()).rev().map(|(member, _)| member);
+        let mut above = |member: Element<'_>| !max.lets_down(member.to_bytes(&mut buffer));
+        let skipped = all().take_while(|member| above(*member)).count();
+        let mut inside = |member: Element<'_>| min.lets_up(member.to_bytes(&mut buffer));
+        let count = all()
+            .skip(skipped)
+            .take_while(|member| inside(*member))
+            .count();
+        let end = self.len() - skipped;
+        end - count..end
     }
 
     pub(super) fn range(&self, ranks: Range<usize>) -> PackedItems<'_> {

@@ -122,6 +122,7 @@ proptest! {
                     let maxes = [bound(&b[..], y), MemberBound::Lowest, MemberBound::Highest];
                     for (min, max) in mins.iter().flat_map(|min| maxes.iter().map(move |max| (*min, *max))) {
                         let expected: Vec<_> = before.iter().filter(|item| min.lets_up(&item.0) && max.lets_down(&item.0)).cloned().collect();
+                        prop_assert_eq!(collect(set.range(set.member_ranks_back(min, max))), expected.clone());
                         prop_assert_eq!(collect(set.range(set.member_ranks(min, max))), expected);
                     }
                 }

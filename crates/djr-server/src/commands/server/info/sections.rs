@@ -225,6 +225,8 @@ pub(super) fn stats(report: &mut Report<'_>) {
         .sum();
     let expired =
         report.sum(|stats| &stats.lookups.expired) + report.sum(|stats| &stats.expired_active);
+    let expired_fields = report.sum(|stats| &stats.lookups.expired_fields)
+        + report.sum(|stats| &stats.expired_fields_active);
     report.field(
         "total_connections_received",
         report.sum(|stats| &stats.connections_received),
@@ -240,6 +242,7 @@ pub(super) fn stats(report: &mut Report<'_>) {
         report.sum(|stats| &stats.connections_rejected),
     );
     report.field("expired_keys", expired);
+    report.field("expired_subkeys", expired_fields);
     report.field("evicted_keys", 0);
     report.field("keyspace_hits", report.sum(|stats| &stats.lookups.hits));
     report.field("keyspace_misses", report.sum(|stats| &stats.lookups.misses));
@@ -336,8 +339,9 @@ pub(super) fn keyspace(report: &mut Report<'_>) {
         let keys = keyspace.len(db);
         if keys > 0 {
             let expires = keyspace.expires_len(db);
+            let sub_expires = keyspace.sub_expires_len(db);
             report.line(format_args!(
-                "db{db}:keys={keys},expires={expires},avg_ttl=0,subexpiry=0"
+                "db{db}:keys={keys},expires={expires},avg_ttl=0,subexpiry={sub_expires}"
             ));
         }
     }

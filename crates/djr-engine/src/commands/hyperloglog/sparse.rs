@@ -1,0 +1,308 @@
+//! The sparse form: registers as runs of equal ones.
+//!
+//! | bytes | a run of |
+//! |---|---|
+//! | `00nnnnnn` | n+1 zeros |
+//! | `01nnnnnn nnnnnnnn` | n+1 zeros, the high bits of n first |
+//! | `1vvvvvnn` | n+1 registers of value v+1 |
+//!
+//! Which runs are made of which registers is Redis's way, step by step: the bytes, and the length at which the dense form is taken, are the same.
+
+use super::{Corrupt, HEADER, REGISTERS, Registers, dense};
+
+const SHORT_ZEROS_MAX: usize = 64;
+const VALUES_MAX: usize = 4;
+/// The highest value of a register in this form.
+const VALUE_MAX: u8 = 32;
+
+/// A run of equal registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Run {
+    pub(super) value: u8,
+    pub(super) len: usize,
+    /// Bytes that it takes.
+    size: usize,
+}
+
+impl Run {
+    pub(super) fn is_long(&self) -> bool {
+        self.size == 2
+    }
+}
+
+/// The run that begins at a byte.
+#[inline]
+fn run_at(bytes: &[u8], at: usize) -> Option<Run> {
+    let first = *bytes.get(at)?;
+    Some(match first >> 6 {
+        0 => Run {
+            value: 0,
+            len: usize::from(first) + 1,
+            size: 1,
+        },
+        1 => Run {
+            value: 0,
+            len: (usize::from(first & 63) << 8 | usize::from(*bytes.get(at + 1)?)) + 1,
+            size: 2,
+        },
+        _ => Run {
+            value: (first >> 2 & 31) + 1,
+            len: usize::from(first & 3) + 1,
+            size: 1,
+        },
+    })
+}
+
+/// All runs; the last is `None` if it is cut off.
+pub(super) fn runs(bytes: &[u8]) -> impl Iterator<Item = Option<Run>> {
+    let mut at = HEADER;
+    std::iter::from_fn(move || {
+        if at >= bytes.len() {
+            return None;
+        }
+        let run = run_at(bytes, at);
+        at = run.map_or(bytes.len(), |run| at + run.size);
+        Some(run)
+    })
+}
+
+/// Calls `found` with every run and the register that it begins with.
+fn each_run(bytes: &[u8], mut found: impl FnMut(usize, Run)) -> Result<(), Corrupt> {
+    let mut first = 0;
+    for run in runs(bytes) {
+        let run = run.ok_or(Corrupt)?;
+        if run.len > REGISTERS - first {
+            return Err(Corrupt);
+        }
+        found(first, run);
+        first += run.len;
+    }
+    if first == REGISTERS {
+        Ok(())
+    } else {
+        Err(Corrupt)
+    }
+}
+
+/// Whether there are exactly as many registers as there should be.
+pub(super) fn is_whole(bytes: &[u8]) -> bool {
+    each_run(bytes, |_, _| {}) == Ok(())
+}
+
+/// Raises each register to at least what it is here.
+pub(super) fn merge(bytes: &[u8], registers: &mut Registers) -> Result<(), Corrupt> {
+    each_run(bytes, |first, run| {
+        if run.value > 0 {
+            for register in &mut registers[first..first + run.len] {
+                *register = (*register).max(run.value);
+            }
+        }
+    })
+}
+
+/// A register.
+pub(super) fn get(bytes: &[u8], index: usize) -> Result<u8, Corrupt> {
+    Ok(locate(bytes, index).ok_or(Corrupt)?.run.value)
+}
+
+/// Where a register is.
+struct Place {
+    /// The run before its own.
+    previous: Option<usize>,
+    at: usize,
+    run: Run,
+    /// The first register of the run.
+    first: usize,
+}
+
+/// Finds a register. Eight runs are passed at once where they are all of one byte.
+fn locate(bytes: &[u8], index: usize) -> Option<Place> {
+    let (mut at, mut first) = (HEADER, 0);
+    // One step back, so that the run before is met on the way.
+    let (mut from, mut from_first) = (at, 0);
+    while let Some(eight) = bytes.get(at..at + 8) {
+        let word = u64::from_le_bytes(std::array::from_fn(|byte| eight[byte]));
+        const ONES: u64 = 0x0101_0101_0101_0101;
+        let values = word >> 7 & ONES;
+        let next = if (word >> 6 & !values & ONES) == 0 {
+            // The length's bits: two of a run of values, six of a run of zeros.
+            let lens = word & (ONES * 63) & !(values * 60);
+            let pairs = (lens & 0x00ff_00ff_00ff_00ff) + (lens >> 8 & 0x00ff_00ff_00ff_00ff);
+            let sum = pairs.wrapping_mul(0x0001_0001_0001_0001) >> 48;
+            (at + 8, first + sum as usize + 8)
+        } else {
+            let run = run_at(bytes, at)?;
+            (at + run.size, first + run.len)
+        };
+        if index < next.1 {
+            break;
+        }
+        (from, from_first) = (at, first);
+        (at, first) = next;
+    }
+    let mut previous = None;
+    let (mut at, mut first) = (from, from_first);
+    loop {
+        let run = run_at(bytes, at)?;
+        if index < first + run.len {
+            return Some(Place {
+                previous,
+                at,
+                run,
+                first,
+            });
+        }
+        previous = Some(at);
+        at += run.size;
+        first += run.len;
+    }
+}
+
+/// No register raised: one run of zeros.
+pub(super) const ZEROS: [u8; 2] = [0x7f, 0xff];
+
+/// At most three runs.
+type FewRuns = smallvec::SmallVec<[u8; 8]>;
+
+/// Appends a run of at most so many registers as one can have: none, if there is none.
+fn push_run(runs: &mut FewRuns, value: u8, len: usize) {
+    match len.checked_sub(1) {
+        None => {}
+        Some(n) if value > 0 => runs.push(0x80 | (value - 1) << 2 | n as u8),
+        Some(n) if n < SHORT_ZEROS_MAX => runs.push(n as u8),
+        Some(n) => runs.extend_from_slice(&[0x40 | (n >> 8) as u8, n as u8]),
+    }
+}
+
+/// Raises a register. Returns whether it was lower. After an error nothing has changed.
+pub(super) fn raise(
+    bytes: &mut Vec<u8>,
+    index: usize,
+    value: u8,
+    len_max: usize,
+) -> Result<bool, Corrupt> {
+    if value > VALUE_MAX {
+        return raise_as_dense(bytes, index, value);
+    }
+    let place = locate(bytes, index).ok_or(Corrupt)?;
+    let Place { at, run, first, .. } = place;
+    if run.value >= value {
+        return Ok(false);
+    }
+    let mut new = FewRuns::new();
+    if run.len == 1 && run.size == 1 {
+        push_run(&mut new, value, 1);
+    } else {
+        push_run(&mut new, run.value, index - first);
+        push_run(&mut new, value, 1);
+        push_run(&mut new, run.value, first + run.len - 1 - index);
+    }
+    if new.len() > run.size && bytes.len() + new.len() - run.size > len_max {
+        return raise_as_dense(bytes, index, value);
+    }
+    bytes.splice(at..at + run.size, new);
+    join_neighbours(bytes, place.previous.unwrap_or(HEADER));
+    Ok(true)
+}
+
+/// Joins runs of the same value: five steps from the run at `at` on.
+fn join_neighbours(bytes: &mut Vec<u8>, mut at: usize) {
+    for _ in 0..5 {
+        let Some(run) = run_at(bytes, at) else {
+            return;
+        };
+        let next = run_at(bytes, at + run.size);
+        match next {
+            Some(next)
+                if run.value > 0 && run.value == next.value && run.len + next.len <= VALUES_MAX =>
+            {
+                bytes.remove(at);
+                bytes[at] += run.len as u8;
+            }
+            _ => at += run.size,
+        }
+    }
+}
+
+/// Makes it dense, and raises a register.
+fn raise_as_dense(bytes: &mut Vec<u8>, index: usize, value: u8) -> Result<bool, Corrupt> {
+    let mut registers = [0; REGISTERS];
+    merge(bytes, &mut registers)?;
+    let lower = registers[index] < value;
+    registers[index] = registers[index].max(value);
+    *bytes = dense::pack(bytes, &registers);
+    Ok(lower)
+}
+
+/// Makes it dense.
+pub(super) fn to_dense(bytes: &mut Vec<u8>) -> Result<(), Corrupt> {
+    raise_as_dense(bytes, 0, 0).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::hyperloglog::{empty, is_dense};
+
+    #[test]
+    fn agrees_with_plain_registers() {
+        let mut rng = crate::Rng::new(9);
+        for round in 0..60 {
+            let mut model = [0; REGISTERS];
+            let mut bytes = empty();
+            let len_max = 100 + rng.below(3000) as usize;
+            for _ in 0..rng.below(3000) {
+                // Few values and registers close together, so that there are runs.
+                let index = rng.below(if round % 2 == 0 { 16384 } else { 300 }) as usize;
+                let value = 1 + rng.below(3) as u8;
+                if is_dense(&bytes) {
+                    break;
+                }
+                assert_eq!(get(&bytes, index), Ok(model[index]));
+                assert_eq!(
+                    raise(&mut bytes, index, value, len_max),
+                    Ok(model[index] < value)
+                );
+                model[index] = model[index].max(value);
+                assert!(is_dense(&bytes) || bytes.len() <= len_max && is_whole(&bytes));
+            }
+            let mut merged = [0; REGISTERS];
+            crate::commands::hyperloglog::merge(&bytes, &mut merged).expect("it is whole");
+            assert!(merged == model);
+        }
+    }
+
+    #[test]
+    fn high_values_need_the_dense_form() {
+        let mut bytes = empty();
+        assert_eq!(raise(&mut bytes, 5, 32, 3000), Ok(true));
+        assert!(!is_dense(&bytes));
+        assert_eq!(raise(&mut bytes, 6, 33, 3000), Ok(true));
+        assert!(is_dense(&bytes));
+    }
+
+    #[test]
+    fn any_bytes_are_read_without_harm() {
+        let mut rng = crate::Rng::new(11);
+        for _ in 0..20_000 {
+            let mut bytes = empty();
+            bytes.truncate(HEADER);
+            bytes.extend((0..rng.below(40)).map(|_| rng.next() as u8));
+            let whole = is_whole(&bytes);
+            let (index, value) = (rng.below(16384) as usize, 1 + rng.below(40) as u8);
+            let before = bytes.clone();
+            match raise(&mut bytes, index, value, 60) {
+                Ok(_) => {}
+                Err(Corrupt) => {
+                    assert!(!whole);
+                    assert_eq!(bytes, before);
+                }
+            }
+            assert_eq!(
+                get(&before, index).is_err(),
+                locate(&before, index).is_none()
+            );
+            assert!(runs(&before).count() <= before.len());
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! What DUMP answers and RESTORE takes: type, value, the format's version (two bytes, little-endian), CRC-64 of all that (eight bytes).
+
+use crc::{CRC_64_REDIS, Crc, Table};
+
+use super::{
+    RdbError, Reader, VERSION_OF_FIELD_EXPIRY, VERSION_OF_VALKEY, VERSION_OF_VALKEY_MAX,
+    ValueLimits, read_value, write_value,
+};
+use crate::keyspace::UnixMillis;
+use crate::value::{Value, ValueRef};
+
+static CRC64: Crc<u64, Table<16>> = Crc::<u64, Table<16>>::new(&CRC_64_REDIS);
+const FOOTER: usize = 10;
+
+/// A value as DUMP gives it. Fields of hashes that are past their deadline at `now` are left out.
+pub fn dump(value: ValueRef<'_>, now: UnixMillis) -> Vec<u8> {
+    let mut out = Vec::new();
+    let version = write_value(&mut out, value, now);
+    seal(&mut out, version);
+    out
+}
+
+/// Appends version and checksum.
+pub(super) fn seal(out: &mut Vec<u8>, version: u16) {
+    out.extend_from_slice(&version.to_le_bytes());
+    let checksum = CRC64.checksum(out);
+    out.extend_from_slice(&checksum.to_le_bytes());
+}
+
+/// The value of such a payload. [`RdbError::Version`] and [`RdbError::Checksum`] come before anything is read.
+pub fn restore(payload: &[u8], limits: &ValueLimits) -> Result<Value, RdbError> {
+    let (body, version) = open(payload)?;
+    let mut reader = Reader::new(body);
+    let kind = reader.byte()?;
+    // As Redis, which does not look at what follows.
+    read_value(&mut reader, kind, version, limits)
+}
+
+/// What is before version and checksum, and the version, if both are right.
+pub(super) fn open(payload: &[u8]) -> Result<(&[u8], u16), RdbError> {
+    let body_len = payload
+        .len()
+        .checked_sub(FOOTER)
+        .ok_or(RdbError::Checksum)?;
+    let (body, footer) = payload.split_at(body_len);
+    let mut footer = Reader::new(footer);
+    let version = u16::from_le_bytes(footer.array()?);
+    let checksum = u64::from_le_bytes(footer.array()?);
+    if version > VERSION_OF_FIELD_EXPIRY
+        && !(VERSION_OF_VALKEY..=VERSION_OF_VALKEY_MAX).contains(&version)
+    {
+        return Err(RdbError::Version(version));
+    }
+    if CRC64.checksum(&payload[..payload.len() - 8]) != checksum {
+        return Err(RdbError::Checksum);
+    }
+    Ok((body, version))
+}

@@ -1,0 +1,121 @@
+//! Values as bytes.
+
+use super::writer::{push_integer, push_number, push_raw_string, push_string};
+use super::{NODE_PACKED, NODE_PLAIN, VERSION, VERSION_OF_FIELD_EXPIRY, kind};
+use crate::keyspace::UnixMillis;
+use crate::types::list::Node;
+use crate::types::listpack::{Element, Listpack};
+use crate::types::{Hash, List, Object, SortedSet};
+use crate::value::{Encoding, StringRef, ValueRef};
+
+/// Appends a value, its type before it. Returns the version of the format that it takes. Fields of hashes that are past their deadline at
+/// `now` are left out.
+pub fn write_value(out: &mut Vec<u8>, value: ValueRef<'_>, now: UnixMillis) -> u16 {
+    match value {
+        ValueRef::String(string) => {
+            out.push(kind::STRING);
+            match string {
+                StringRef::Int(integer) => push_integer(out, integer),
+                StringRef::Bytes(bytes) => push_string(out, bytes),
+            }
+        }
+        ValueRef::List(list) => write_list(out, list),
+        ValueRef::SortedSet(set) => write_sorted_set(out, set),
+        ValueRef::Hash(hash) => return write_hash(out, hash, now),
+        _ => {}
+    }
+    VERSION
+}
+
+fn push_element(out: &mut Vec<u8>, element: Element<'_>) {
+    match element {
+        Element::Int(integer) => push_integer(out, integer),
+        Element::Bytes(bytes) => push_string(out, bytes),
+    }
+}
+
+fn write_list(out: &mut Vec<u8>, list: &List) {
+    out.push(kind::LIST_QUICKLIST_2);
+    push_number(out, list.nodes().count() as u64);
+    for node in list.nodes() {
+        match node {
+            Node::Plain(bytes) => {
+                push_number(out, NODE_PLAIN);
+                push_raw_string(out, bytes);
+            }
+            Node::Packed(listpack) => {
+                push_number(out, NODE_PACKED);
+                push_raw_string(out, listpack.as_bytes());
+            }
+        }
+    }
+}
+
+fn write_sorted_set(out: &mut Vec<u8>, set: &SortedSet) {
+    if let Some(listpack) = set.as_listpack() {
+        out.push(kind::SORTED_SET_LISTPACK);
+        push_raw_string(out, listpack.as_bytes());
+        return;
+    }
+    out.push(kind::SORTED_SET_2);
+    push_number(out, set.len() as u64);
+    // The highest score first: a list is built from its end.
+    for (member, score) in set.iter().rev() {
+        push_element(out, member);
+        out.extend_from_slice(&score.to_le_bytes());
+    }
+}
+
+fn write_hash(out: &mut Vec<u8>, hash: &Hash, now: UnixMillis) -> u16 {
+    let deadlines = || hash.iter(now).map(|(_, value)| value.expire_at);
+    let earliest = deadlines().flatten().min();
+    match (hash.encoding(), earliest) {
+        (Encoding::Hashtable, None) => {
+            out.push(kind::HASH);
+            push_number(out, hash.len(now) as u64);
+            for (field, value) in hash.iter(now) {
+                push_element(out, field);
+                push_element(out, value.value);
+            }
+            VERSION
+        }
+        (Encoding::Hashtable, Some(earliest)) => {
+            out.push(kind::HASH_DEADLINES);
+            out.extend_from_slice(&earliest.to_le_bytes());
+            push_number(out, hash.len(now) as u64);
+            for (field, value) in hash.iter(now) {
+                let later = value.expire_at.map_or(0, |at| at.abs_diff(earliest) + 1);
+                push_number(out, later);
+                push_element(out, field);
+                push_element(out, value.value);
+            }
+            VERSION_OF_FIELD_EXPIRY
+        }
+        (_, None) => {
+            let mut listpack = Listpack::new();
+            for (field, value) in hash.iter(now) {
+                push_back(&mut listpack, field);
+                push_back(&mut listpack, value.value);
+            }
+            out.push(kind::HASH_LISTPACK);
+            push_raw_string(out, listpack.as_bytes());
+            VERSION
+        }
+        (_, Some(earliest)) => {
+            let mut listpack = Listpack::new();
+            for (field, value) in hash.iter(now) {
+                push_back(&mut listpack, field);
+                push_back(&mut listpack, value.value);
+                push_back(&mut listpack, Element::Int(value.expire_at.unwrap_or(0)));
+            }
+            out.push(kind::HASH_LISTPACK_DEADLINES);
+            out.extend_from_slice(&earliest.to_le_bytes());
+            push_raw_string(out, listpack.as_bytes());
+            VERSION_OF_FIELD_EXPIRY
+        }
+    }
+}
+
+fn push_back(listpack: &mut Listpack, element: Element<'_>) {
+    listpack.insert_element(listpack.end(), element);
+}
