@@ -25,7 +25,7 @@
 //! | `keep A B` | of a text of `name=value` or `name:value` fields only these are compared |
 //! | `compare redis>=8 valkey>=9` | only these servers answer so (`compare none`: none does), for a reason that a comment gives |
 //!
-//! `! compare …` does the latter for all steps of a file. With `DJR_RECORD=1` the replies in the files are written anew, from the first
+//! `! compare …` does the latter for all steps of a file, and other servers are not asked. With `DJR_RECORD=1` the replies in the files are written anew, from the first
 //! server that the step is compared with.
 
 use std::collections::BTreeMap;
@@ -181,6 +181,11 @@ impl Transcript {
                 replies
             })
             .collect()
+    }
+
+    /// Whether a real server's replies are compared with any.
+    pub fn is_compared_with(&self, server: &str, major: u32) -> bool {
+        self.steps().any(|step| step.compare.has(server, major))
     }
 
     /// Every difference between our replies and those in the file.

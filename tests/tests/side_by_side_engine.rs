@@ -238,7 +238,7 @@ fn make_value(server: &mut Connection, rng: &mut Rng, kind: usize) {
         match kind {
             0 if index > 0 => break,
             2 => {
-                words.push(format!("{}.5e{}", word(index).len(), index % 50).into_bytes());
+                words.push(format!("{}.5e{}", word(index).len(), index % 9).into_bytes());
                 words.push(word(index));
             }
             3 => words.extend([word(index), word(index)]),

@@ -140,6 +140,7 @@ impl Engine {
     ) -> Result<Footprint, CommandError> {
         match command.spec.reach {
             _ if command.opens_all() => Ok(Footprint::ALL),
+            Reach::Sort => Ok(crate::commands::sort_footprint(&self.keyspace, args)),
             Reach::Cursor => Ok(crate::commands::scan_footprint(&self.keyspace, db, args)),
             _ => {
                 let mut footprint = Footprint::NONE;

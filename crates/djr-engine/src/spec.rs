@@ -101,6 +101,8 @@ pub enum Reach {
     Keys,
     /// Every shard: the keys can't be known beforehand.
     Whole,
+    /// Every shard if one of SORT's patterns leads to other keys, else those of its key and destination.
+    Sort,
     /// The shard that the SCAN cursor in the first argument points into.
     Cursor,
 }

@@ -16,7 +16,7 @@ mod events_tests;
 mod expiration;
 mod prelude;
 
-pub(crate) use generic::scan_footprint;
+pub(crate) use generic::{scan_footprint, sort_footprint};
 
 use crate::spec::CommandSpec;
 

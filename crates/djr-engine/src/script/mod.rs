@@ -49,6 +49,7 @@ pub use shebang::Flags as ScriptFlags;
 pub use cache::is_busy;
 pub(crate) use interpreter::check_syntax;
 pub(crate) use libraries::load_library;
+pub(crate) use number::parse as parse_number;
 pub(crate) use run::{eval, eval_ro, evalsha, evalsha_ro, fcall, fcall_ro};
 
 /// The function behind a script command: the keyspace is open as a whole, effects go into the executor's unit.

@@ -62,7 +62,7 @@ fn positional(digits: &str, exponent: i32) -> String {
 
 /// The number that a text begins with, and how long it is, as C's `strtod` reads it: decimal or hexadecimal, `inf`,
 /// `infinity`, `nan`.
-pub(super) fn parse(text: &[u8]) -> Option<(f64, usize)> {
+pub(crate) fn parse(text: &[u8]) -> Option<(f64, usize)> {
     let signed = usize::from(matches!(text.first(), Some(b'+' | b'-')));
     let negate = |number: f64| {
         if text.first() == Some(&b'-') {

@@ -182,11 +182,7 @@ impl Fields {
         deadline: Option<UnixMillis>,
     ) -> Result<(), RdbError> {
         let expire = deadline.map_or(FieldExpire::Clear, FieldExpire::At);
-        // As if before any deadline: whoever looks at it later decides.
-        if self
-            .hash
-            .set(field, value, expire, UnixMillis::MIN, self.limits)
-        {
+        if self.hash.set(field, value, expire, self.limits) {
             Ok(())
         } else {
             Err(TWICE)

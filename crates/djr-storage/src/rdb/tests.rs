@@ -205,7 +205,7 @@ fn any_value() -> impl Strategy<Value = Value> {
                 let mut hash = Hash::new();
                 for (field, (value, deadline)) in fields {
                     let expire = deadline.map_or(FieldExpire::Clear, FieldExpire::At);
-                    hash.set(&field, &value, expire, i64::MIN, limits.hash);
+                    hash.set(&field, &value, expire, limits.hash);
                 }
                 hash.into()
             }),

@@ -15,11 +15,13 @@ mod randomkey;
 mod rename;
 mod restore;
 mod scan;
+mod sort;
 mod swapdb;
 mod ttl;
 mod r#type;
 
 pub(crate) use scan::scan_footprint;
+pub(crate) use sort::footprint as sort_footprint;
 
 use crate::spec::CommandSpec;
 
@@ -48,6 +50,8 @@ pub static COMMANDS: &[&CommandSpec] = &[
     &restore::RESTORE,
     &restore::RESTORE_ASKING,
     &scan::SPEC,
+    &sort::SORT,
+    &sort::SORT_RO,
     &swapdb::SPEC,
     &ttl::TTL,
     &ttl::PTTL,
