@@ -4,17 +4,11 @@ import threading
 import time
 
 import pytest
-import redis
-
-
-@pytest.fixture(params=[2, 3])
-def protocol(request):
-    return request.param
 
 
 @pytest.fixture
 def client(server, protocol):
-    client = redis.Redis(port=server.port, protocol=protocol, decode_responses=True)
+    client = server.client(protocol=protocol, decode_responses=True)
     yield client
     client.close()
 
@@ -81,9 +75,7 @@ def test_handlers_in_a_thread(client):
 
 
 def test_health_checks_are_pings_among_messages(server, protocol):
-    client = redis.Redis(
-        port=server.port, protocol=protocol, decode_responses=True, health_check_interval=1
-    )
+    client = server.client(protocol=protocol, decode_responses=True, health_check_interval=1)
     with client.pubsub() as pubsub:
         pubsub.subscribe("news")
         wait_for(pubsub, "subscribe")
@@ -96,10 +88,8 @@ def test_health_checks_are_pings_among_messages(server, protocol):
 
 def test_the_client_side_cache_sees_changes(server):
     cache = pytest.importorskip("redis.cache")
-    cached = redis.Redis(
-        port=server.port, protocol=3, decode_responses=True, cache_config=cache.CacheConfig()
-    )
-    other = redis.Redis(port=server.port, decode_responses=True)
+    cached = server.client(protocol=3, decode_responses=True, cache_config=cache.CacheConfig())
+    other = server.client(decode_responses=True)
     other.set("cached", "1")
     assert cached.get("cached") == "1"
     assert cached.get("cached") == "1"
@@ -114,7 +104,7 @@ def test_the_client_side_cache_sees_changes(server):
         assert time.monotonic() < until, "the old value stays"
 
 
-def test_functions(client):
+def test_functions(client, server):
     client.function_flush()
     code = (
         "#!lua name=mylib\n"
@@ -123,7 +113,7 @@ def test_functions(client):
     assert client.function_load(code) == "mylib"
     assert client.fcall("myfunc", 1, "function:key", "v") == "OK"
     assert client.get("function:key") == "v"
-    payload = redis.Redis(**{**client.connection_pool.connection_kwargs, "decode_responses": False}).function_dump()
+    payload = server.client().function_dump()
     assert client.function_delete("mylib")
     assert client.function_restore(payload)
     assert client.fcall("myfunc", 1, "function:key", "w") == "OK"
