@@ -7,6 +7,7 @@
 //! Read is every type that Redis up to 8 and Valkey up to 9 write, but for those of modules. Whatever the bytes, reading ends in a value or in
 //! an [`RdbError`]: each length and count is compared with what is left before anything is reserved, packed types are checked from end to end.
 
+mod functions;
 mod load;
 pub mod lzf;
 mod old;
@@ -18,6 +19,7 @@ mod stream;
 mod tests;
 mod writer;
 
+pub use functions::{dump_functions, restore_functions};
 pub use load::{ValueLimits, read_value};
 pub use payload::{dump, restore};
 pub use reader::Reader;
