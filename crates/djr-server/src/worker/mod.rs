@@ -12,6 +12,7 @@
 mod busy;
 mod connection;
 mod driver;
+mod gather;
 mod mailbox;
 mod push;
 mod upkeep;
@@ -34,6 +35,8 @@ pub(crate) use mailbox::{Mail, Mailbox};
 pub(crate) use push::Pushes;
 pub(crate) use waits::{Ended, Wait, Waits, give_back_undelivered};
 
+use gather::Gathered;
+
 use crate::clock;
 use crate::pubsub::Hub;
 use crate::session::{Ahead, Requests, Session, Watch};
@@ -43,9 +46,6 @@ use crate::tracking::Broadcast;
 
 /// One read takes at most so many bytes: what a socket usually holds.
 const READ_SIZE: usize = 128 << 10;
-/// So many connections are read before the first of them is served, and so much is read from each then.
-const GROUP: usize = 8;
-const GATHER_SIZE: usize = 32 << 10;
 /// A connection gets so many reads in one turn before the others have theirs.
 const READS_PER_TURN: usize = 4;
 /// How often periodic work is done.
@@ -66,30 +66,6 @@ pub(crate) struct Worker {
     /// What was read from each connection of a group.
     gathered: Box<[Gathered]>,
     ready: Vec<Ready>,
-}
-
-/// What one read of a connection brought.
-struct Gathered {
-    buffer: Box<[u8]>,
-    requests: Requests,
-    /// Bytes in the buffer.
-    count: usize,
-    /// The socket may have more.
-    more: bool,
-    /// Bytes that the requests take, or what is wrong behind them.
-    taken: Result<usize, ProtocolError>,
-}
-
-impl Gathered {
-    fn new() -> Self {
-        Self {
-            buffer: vec![0; GATHER_SIZE].into_boxed_slice(),
-            requests: Requests::default(),
-            count: 0,
-            more: false,
-            taken: Ok(0),
-        }
-    }
 }
 
 /// The part of a worker that commands may need: everything but what executes them.
@@ -207,7 +183,7 @@ impl Worker {
             executor,
             requests: Requests::default(),
             read_buffer: vec![0; READ_SIZE].into_boxed_slice(),
-            gathered: (0..GROUP).map(|_| Gathered::new()).collect(),
+            gathered: (0..gather::GROUP).map(|_| Gathered::new()).collect(),
             ready: Vec::new(),
         })
     }
@@ -244,7 +220,7 @@ impl Worker {
         for id in unread {
             self.serve(id, &turn);
         }
-        for events in ready.chunks(GROUP) {
+        for events in ready.chunks(gather::GROUP) {
             self.serve_group(events, &turn);
         }
         self.ready = ready;
@@ -264,121 +240,6 @@ impl Worker {
             self.core.end_turn();
         }
         Ok(())
-    }
-
-    /// Attends to some sockets. First each is read and its first keys are looked for in memory, then all are served: so
-    /// clients that send one request at a time wait for memory together, not one after the other.
-    fn serve_group(&mut self, events: &[Ready], turn: &Turn) {
-        let mut group: [Option<Ahead<'_>>; GROUP] = [const { None }; GROUP];
-        for (event, place) in std::iter::zip(events, 0..) {
-            if event.id >= LISTENERS {
-                self.core.accept(event.id - LISTENERS);
-                continue;
-            }
-            if event.writable {
-                self.core.write_rest(event.id);
-            }
-            if event.readable {
-                if event.ended
-                    && let Some(Some(connection)) = self.core.connections.get_mut(event.id)
-                {
-                    connection.peer_ended = true;
-                }
-                group[place] = self.gather(event.id, place, turn);
-                if group[place].is_none() {
-                    self.serve(event.id, turn);
-                }
-            }
-        }
-        if let Some(first) = group.iter_mut().flatten().next() {
-            first.prefetch_entries();
-        }
-        for place in 0..events.len() {
-            let Some(mut ahead) = group[place].take() else {
-                continue;
-            };
-            if let Some(next) = group.iter_mut().flatten().next() {
-                next.prefetch_entries();
-            }
-            self.serve_gathered(events[place].id, place, &mut ahead, turn);
-        }
-    }
-
-    /// Reads and decodes what has come on a connection, and prepares the first requests. `None`: it has no whole request to begin
-    /// with, or is in a state that must be looked at; nothing of what may have been read is lost.
-    fn gather<'t>(&mut self, id: usize, place: usize, turn: &'t Turn) -> Option<Ahead<'t>> {
-        let connection = self.core.connections.get_mut(id)?.as_mut()?;
-        let session = &connection.session;
-        if connection.closing
-            || session.is_held()
-            || !session.authenticated
-            || !connection.input.is_empty()
-        {
-            return None;
-        }
-        let gathered = &mut self.gathered[place];
-        let ReadOutcome::Bytes(count, more) =
-            Connection::read(&mut connection.stream, &mut gathered.buffer)
-        else {
-            return None; // and the same again
-        };
-        self.core.stats.count_read(count);
-        connection.count_in(count);
-        gathered.count = count;
-        gathered.more = more;
-        gathered.requests.batch.clear();
-        let input = &gathered.buffer[..count];
-        gathered.taken = connection.decoder.decode(
-            input,
-            &self.core.shared.config.request_limits(),
-            &mut gathered.requests.batch,
-        );
-        let (engine, db) = (&self.shared.engine, connection.session.db);
-        Some(Ahead::new(&gathered.requests, input, engine, turn, db))
-    }
-
-    /// Executes what [`gather`](Self::gather) has read, and goes on with the connection if it may have more.
-    fn serve_gathered(&mut self, id: usize, place: usize, ahead: &mut Ahead<'_>, turn: &Turn) {
-        // It may have been killed by the one before.
-        let Some(mut connection) = self.core.connections.get_mut(id).and_then(Option::take) else {
-            return;
-        };
-        let Gathered {
-            buffer,
-            requests,
-            count,
-            more,
-            taken,
-        } = &mut self.gathered[place];
-        let input = &buffer[..*count];
-        self.core.prepare_out(&mut connection);
-        let done = requests.execute(
-            input,
-            &self.shared.engine,
-            ahead,
-            &mut self.core,
-            &mut self.executor,
-            &mut connection.session,
-            &mut connection.out,
-        );
-        let mut failure = None;
-        let used = if done < requests.batch.len() {
-            connection.decoder = djr_protocol::RequestDecoder::new();
-            requests.batch.raw_range(done).start
-        } else {
-            match taken {
-                Ok(taken) => *taken,
-                Err(error) => {
-                    failure = Some(error.clone());
-                    *count
-                }
-            }
-        };
-        let more = *more || connection.peer_ended;
-        let rest = input[used..].to_vec();
-        self.core.settle(&mut connection, rest, failure);
-        let open = self.go_on(&mut connection, id, more, 1, turn);
-        self.core.put_back(id, connection, open);
     }
 
     /// Reads from a connection and executes what came.
