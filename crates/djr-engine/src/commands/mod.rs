@@ -7,6 +7,7 @@ pub mod hash;
 pub mod hyperloglog;
 pub mod list;
 pub mod scripting;
+pub mod set;
 pub mod sorted_set;
 pub mod stream;
 pub mod string;
@@ -24,6 +25,7 @@ use crate::spec::CommandSpec;
 pub static FAMILIES: &[&[&CommandSpec]] = &[
     string::COMMANDS,
     list::COMMANDS,
+    set::COMMANDS,
     hash::COMMANDS,
     sorted_set::COMMANDS,
     geo::COMMANDS,

@@ -330,6 +330,7 @@ fn sorted<'a>(
     let elements: Vec<Element<'a>> = match value {
         None => Vec::new(),
         Some(ValueRef::List(list)) => list.iter().collect(),
+        Some(ValueRef::Set(set)) => set.iter().collect(),
         Some(ValueRef::SortedSet(set)) if in_order => {
             let members = set.len();
             let range = options.range(members);

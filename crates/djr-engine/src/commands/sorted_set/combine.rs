@@ -214,17 +214,3 @@ pub(in crate::commands) fn store(
     context.notify(Notify::SORTED_SET, event, key.bytes);
     Effect::Verbatim
 }
-
-/// SHIM until sets are there.
-trait SetShim {
-    fn len(&self) -> usize {
-        0
-    }
-    fn contains(&self, _: &[u8]) -> bool {
-        false
-    }
-    fn iter(&self) -> std::iter::Empty<djr_storage::types::listpack::Element<'static>> {
-        std::iter::empty()
-    }
-}
-impl SetShim for Set {}
