@@ -507,7 +507,7 @@ impl<'r> Generator<'r> {
             "0",
             "5-18446744073709551615",
             "18446744073709551616",
-            "5\05",
+            "5\x005",
         ];
         let (new, odd) = (command.full_name == "xadd", self.below(12));
         if odd == 0 && self.below(300) == 0 {
