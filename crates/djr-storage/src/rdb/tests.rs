@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::types::hash::FieldExpire;
 use crate::types::list::End;
-use crate::types::{Hash, List, Object, SortedSet};
+use crate::types::{Hash, List, Object, Set, SortedSet};
 use crate::value::{Encoding, StringValue, Value};
 
 fn bytes(text: &str) -> Vec<u8> {
@@ -41,6 +41,17 @@ fn show(value: &Value) -> String {
                 .collect();
             fields.sort();
             format!("{}: {}", hash.encoding().name(), fields.join(" "))
+        }
+        Value::Set(set) => {
+            let mut members: Vec<_> = set.iter().map(|member| member.to_vec()).collect();
+            if set.encoding() == Encoding::Hashtable {
+                members.sort();
+            }
+            let members: Vec<_> = members
+                .iter()
+                .map(|member| member.escape_ascii().to_string())
+                .collect();
+            format!("{}: {}", set.encoding().name(), members.join(" "))
         }
         Value::SortedSet(set) => {
             let members: Vec<_> = set
@@ -158,6 +169,20 @@ fn reads_old_formats() {
         read(4, b"\x02\x01a\x01b\x01a\x01c"),
         "the value is damaged: an element that is there twice"
     );
+    assert_eq!(read(2, b"\x03\xc0\x05\x01a\xc0\x02"), "listpack: 5 a 2");
+    assert_eq!(read(2, b"\x02\xc0\x05\xc0\x02"), "intset: 2 5");
+    assert_eq!(
+        read(11, b"\x0c\x02\0\0\0\x02\0\0\0\xff\xff\x05\0"),
+        "intset: -1 5"
+    );
+    assert_eq!(
+        read(11, b"\x0c\x02\0\0\0\x02\0\0\0\x05\0\xff\xff"),
+        "the value is damaged: an intset"
+    );
+    assert_eq!(
+        read(2, b"\x02\x01a\x01a"),
+        "the value is damaged: an element that is there twice"
+    );
     assert_eq!(read(7, b""), "values of type 7 can't be read");
 }
 
@@ -199,6 +224,20 @@ fn any_value() -> impl Strategy<Value = Value> {
             members.sort_by(|a, b| a.0.cmp(&b.0));
             members.dedup_by(|a, b| a.0 == b.0);
             SortedSet::from_members(members, &limits.sorted_set).into()
+        }),
+        prop::collection::btree_set(text(), 1..200).prop_map(move |members| {
+            let mut set = Set::new();
+            for member in members {
+                set.add(&member, limits.set);
+            }
+            set.into()
+        }),
+        prop::collection::btree_set(any::<i64>(), 1..600).prop_map(move |members| {
+            let mut set = Set::new();
+            for member in members {
+                set.add(member.to_string().as_bytes(), limits.set);
+            }
+            set.into()
         }),
         prop::collection::btree_map(text(), (text(), prop::option::of(1..1_i64 << 48)), 1..100)
             .prop_map(move |fields| {
@@ -261,6 +300,11 @@ trait EncodingIsOrdered {
 
 impl EncodingIsOrdered for crate::value::ValueRef<'_> {
     fn encoding_is_ordered(&self) -> bool {
-        !matches!(self, Self::Hash(hash) if hash.encoding() == Encoding::Hashtable)
+        let is_table = match self {
+            Self::Hash(hash) => hash.encoding() == Encoding::Hashtable,
+            Self::Set(set) => set.encoding() == Encoding::Hashtable,
+            _ => false,
+        };
+        !is_table
     }
 }

@@ -67,6 +67,20 @@ impl Intset {
         (0..self.len()).map(|index| self.get(index).unwrap_or_default())
     }
 
+    /// As Redis keeps it: the width u32, the number of integers u32, then they, ascending; all little-endian.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(8 + self.len() * self.width());
+        bytes.extend_from_slice(&(self.width() as u32).to_le_bytes());
+        // There are at most 2^30 of them.
+        bytes.extend_from_slice(&(self.len() as u32).to_le_bytes());
+        each_width!(self, integers => {
+            for integer in integers {
+                bytes.extend_from_slice(&integer.to_le_bytes());
+            }
+        });
+        bytes
+    }
+
     /// Whether it has this integer.
     #[inline]
     pub fn contains(&self, integer: i64) -> bool {
