@@ -1,4 +1,8 @@
 //! Integers in ascending order, all in as few bytes as the widest of them needs: 2, 4 or 8.
+#![allow(
+    clippy::useless_conversion,
+    reason = "the same code for three widths, of which one is that of the result"
+)]
 
 use std::cmp::Ordering;
 
