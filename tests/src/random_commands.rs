@@ -342,6 +342,7 @@ impl<'r> Generator<'r> {
                 self.stream_word(command, arg.name)
             }
             ArgKind::String if command.spec.group == Group::List => self.element(),
+            ArgKind::String if command.spec.group == Group::Set => self.set_member(),
             ArgKind::String => self.string(arg.name),
             ArgKind::Double => self.named_double(arg.name),
             ArgKind::Pattern => self.one_of(PATTERNS),
@@ -367,7 +368,7 @@ impl<'r> Generator<'r> {
 
     fn string(&mut self, name: &str) -> Vec<u8> {
         match name {
-            "type" => self.one_of(&["string", "STRING", "list", "hash", "zset"]),
+            "type" => self.one_of(&["string", "STRING", "list", "set", "hash", "zset"]),
             "field" if self.below(10) > 0 => self.one_of(FIELDS),
             // Few, so that they meet.
             "member" | "member1" | "member2" if self.below(8) > 0 => {
@@ -406,6 +407,19 @@ impl<'r> Generator<'r> {
                 .to_string()
                 .into_bytes(),
             _ => self.one_of(&["1", "2", "a", "b", "abc"]),
+        }
+    }
+
+    /// A member of a set: integers of all widths mostly, so that sets are kept in all ways.
+    fn set_member(&mut self) -> Vec<u8> {
+        match self.below(40) {
+            0 => self.string("element"),
+            1 => vec![b'x'; 60 + self.below(10)],
+            2..5 => self.one_of(MEMBERS),
+            5 => (self.rng.next() as i64 >> self.below(64))
+                .to_string()
+                .into_bytes(),
+            _ => (self.below(20) as i64 - 4).to_string().into_bytes(),
         }
     }
 
@@ -572,6 +586,10 @@ impl<'r> Generator<'r> {
                 "x",
                 "9223372036854775807",
             ]),
+            // None, or all: else what is left differs from server to server.
+            "count" if command.spec.name == "spop" => {
+                self.one_of(&["0", "0", "0", "1000", "-1", "x"])
+            }
             "cursor" if !any => b"0".to_vec(),
             "count" if !any && command.spec.group != Group::List => b"1000".to_vec(),
             // Not past the largest string, which would be made.

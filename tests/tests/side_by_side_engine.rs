@@ -182,7 +182,7 @@ fn payloads_are_exchanged_with_real_servers() {
         let mut bench = Bench::new();
         bench.now = now_ms();
         for round in 0..60 {
-            let kind = round % 4;
+            let kind = round % 5;
             make_value(&mut theirs, &mut rng, kind);
             let payload = theirs.call(&[b"DUMP", b"value"]);
             let reply = bench.run(&[b"RESTORE", b"value", b"0", payload.text(), b"REPLACE"]);
@@ -232,7 +232,7 @@ fn make_value(server: &mut Connection, rng: &mut Rng, kind: usize) {
         }
     };
     server.call(&[b"DEL", b"value"]);
-    let name: &[u8] = [&b"SET"[..], b"RPUSH", b"ZADD", b"HSET"][kind];
+    let name: &[u8] = [&b"SET"[..], b"RPUSH", b"ZADD", b"HSET", b"SADD"][kind];
     let mut words: Vec<Vec<u8>> = vec![name.to_vec(), b"value".to_vec()];
     for index in 0..size {
         match kind {
@@ -270,9 +270,13 @@ fn contents(server: &mut Connection, kind: usize) -> String {
         0 => &[b"GET", b"value"],
         1 => &[b"LRANGE", b"value", b"0", b"-1"],
         2 => &[b"ZRANGE", b"value", b"0", b"-1", b"WITHSCORES"],
-        _ => &[b"HGETALL", b"value"],
+        3 => &[b"HGETALL", b"value"],
+        _ => &[b"SMEMBERS", b"value"],
     };
     let reply = server.call(words);
+    if kind == 4 {
+        return reply.sorted().to_string();
+    }
     if kind < 3 {
         return reply.to_string();
     }

@@ -11,7 +11,7 @@ use crate::types::hash::FieldExpire;
 use crate::types::list::{End, Node};
 use crate::types::listpack::{Element, Listpack};
 use crate::types::{
-    Hash, HashLimits, List, ListLimits, SetLimits, SortedSet, SortedSetLimits, StreamLimits,
+    Hash, HashLimits, List, ListLimits, Set, SetLimits, SortedSet, SortedSetLimits, StreamLimits,
 };
 use crate::value::Value;
 
@@ -43,6 +43,7 @@ pub fn read_value(
         kind::LIST | kind::LIST_ZIPLIST | kind::LIST_QUICKLIST | kind::LIST_QUICKLIST_2 => {
             list(reader, kind, limits.list)?.into()
         }
+        kind::SET | kind::SET_INTSET | kind::SET_LISTPACK => set(reader, kind, limits.set)?.into(),
         kind::SORTED_SET
         | kind::SORTED_SET_2
         | kind::SORTED_SET_ZIPLIST
@@ -109,6 +110,40 @@ fn list(reader: &mut Reader<'_>, kind: u8, limits: ListLimits) -> Result<List, R
         }
     }
     Ok(list)
+}
+
+fn set(reader: &mut Reader<'_>, kind: u8, limits: SetLimits) -> Result<Set, RdbError> {
+    match kind {
+        kind::SET_INTSET => {
+            let mut set = Set::new();
+            for integer in intset(&reader.string()?)? {
+                set.add_element(Element::Int(integer), limits);
+            }
+            Ok(set)
+        }
+        kind::SET_LISTPACK => {
+            let listpack = listpack(reader)?;
+            let mut set = Set::packed();
+            if listpack.len() > limits.max_listpack_entries {
+                set = Set::table(listpack.len());
+            }
+            let is_new = |member| set.add_element(member, limits);
+            listpack.iter().all(is_new).then_some(set).ok_or(TWICE)
+        }
+        _ => {
+            let count = reader.count(1)?;
+            let mut set = Set::new();
+            if count > limits.max_intset_entries {
+                set = Set::table(count);
+            }
+            for _ in 0..count {
+                if !set.add(&reader.string()?, limits) {
+                    return Err(TWICE);
+                }
+            }
+            Ok(set)
+        }
+    }
 }
 
 fn sorted_set(
@@ -281,9 +316,4 @@ fn checked(deadline: Option<UnixMillis>) -> Result<Option<UnixMillis>, RdbError>
         Some(at) if !(0..=DEADLINE_MAX).contains(&at) => Err(DEADLINE),
         deadline => Ok(deadline),
     }
-}
-
-#[expect(dead_code, reason = "sets come with their structure")]
-fn members_of_intset(reader: &mut Reader<'_>) -> Result<Vec<i64>, RdbError> {
-    intset(&reader.string()?)
 }

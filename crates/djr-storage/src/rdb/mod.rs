@@ -59,7 +59,6 @@ pub enum RdbError {
 mod kind {
     pub(super) const STRING: u8 = 0;
     pub(super) const LIST: u8 = 1;
-    #[expect(dead_code, reason = "sets come with their structure")]
     pub(super) const SET: u8 = 2;
     /// Scores as text.
     pub(super) const SORTED_SET: u8 = 3;
@@ -68,7 +67,6 @@ mod kind {
     pub(super) const SORTED_SET_2: u8 = 5;
     pub(super) const HASH_ZIPMAP: u8 = 9;
     pub(super) const LIST_ZIPLIST: u8 = 10;
-    #[expect(dead_code, reason = "sets come with their structure")]
     pub(super) const SET_INTSET: u8 = 11;
     pub(super) const SORTED_SET_ZIPLIST: u8 = 12;
     pub(super) const HASH_ZIPLIST: u8 = 13;
@@ -83,7 +81,6 @@ mod kind {
     /// Without the times when consumers were active.
     pub(super) const STREAM_2: u8 = 19;
     pub(super) const STREAM_3: u8 = 21;
-    #[expect(dead_code, reason = "sets come with their structure")]
     pub(super) const SET_LISTPACK: u8 = 20;
     /// Deadlines in eight bytes behind each field. In versions of Redis: see the next one.
     pub(super) const HASH_2_OF_VALKEY: u8 = 22;

@@ -5,7 +5,7 @@ use super::{NODE_PACKED, NODE_PLAIN, VERSION, VERSION_OF_FIELD_EXPIRY, kind};
 use crate::keyspace::UnixMillis;
 use crate::types::list::Node;
 use crate::types::listpack::{Element, Listpack};
-use crate::types::{Hash, List, Object, SortedSet};
+use crate::types::{Hash, List, Object, Set, SortedSet};
 use crate::value::{Encoding, StringRef, ValueRef};
 
 /// Appends a value, its type before it. Returns the version of the format that it takes. Fields of hashes that are past their deadline at
@@ -20,10 +20,10 @@ pub fn write_value(out: &mut Vec<u8>, value: ValueRef<'_>, now: UnixMillis) -> u
             }
         }
         ValueRef::List(list) => write_list(out, list),
+        ValueRef::Set(set) => write_set(out, set),
         ValueRef::SortedSet(set) => write_sorted_set(out, set),
         ValueRef::Hash(hash) => return write_hash(out, hash, now),
         ValueRef::Stream(stream) => super::stream::write(out, stream),
-        _ => {}
     }
     VERSION
 }
@@ -49,6 +49,20 @@ fn write_list(out: &mut Vec<u8>, list: &List) {
                 push_raw_string(out, listpack.as_bytes());
             }
         }
+    }
+}
+
+fn write_set(out: &mut Vec<u8>, set: &Set) {
+    if let Some(integers) = set.as_intset() {
+        out.push(kind::SET_INTSET);
+        push_raw_string(out, &integers.to_bytes());
+    } else if let Some(listpack) = set.as_listpack() {
+        out.push(kind::SET_LISTPACK);
+        push_raw_string(out, listpack.as_bytes());
+    } else {
+        out.push(kind::SET);
+        push_number(out, set.len() as u64);
+        set.iter().for_each(|member| push_element(out, member));
     }
 }
 

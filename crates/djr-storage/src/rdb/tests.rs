@@ -6,7 +6,7 @@ use super::*;
 use crate::types::hash::FieldExpire;
 use crate::types::list::End;
 use crate::types::stream::{Group, Pending, StreamId};
-use crate::types::{Hash, List, Object, SortedSet, Stream, StreamLimits};
+use crate::types::{Hash, List, Object, Set, SortedSet, Stream, StreamLimits};
 use crate::value::{Encoding, StringValue, Value};
 
 fn bytes(text: &str) -> Vec<u8> {
@@ -42,6 +42,17 @@ fn show(value: &Value) -> String {
                 .collect();
             fields.sort();
             format!("{}: {}", hash.encoding().name(), fields.join(" "))
+        }
+        Value::Set(set) => {
+            let mut members: Vec<_> = set.iter().map(|member| member.to_vec()).collect();
+            if set.encoding() == Encoding::Hashtable {
+                members.sort();
+            }
+            let members: Vec<_> = members
+                .iter()
+                .map(|member| member.escape_ascii().to_string())
+                .collect();
+            format!("{}: {}", set.encoding().name(), members.join(" "))
         }
         Value::SortedSet(set) => {
             let members: Vec<_> = set
@@ -207,6 +218,20 @@ fn reads_old_formats() {
         read(4, b"\x02\x01a\x01b\x01a\x01c"),
         "the value is damaged: an element that is there twice"
     );
+    assert_eq!(read(2, b"\x03\xc0\x05\x01a\xc0\x02"), "listpack: 5 a 2");
+    assert_eq!(read(2, b"\x02\xc0\x05\xc0\x02"), "intset: 2 5");
+    assert_eq!(
+        read(11, b"\x0c\x02\0\0\0\x02\0\0\0\xff\xff\x05\0"),
+        "intset: -1 5"
+    );
+    assert_eq!(
+        read(11, b"\x0c\x02\0\0\0\x02\0\0\0\x05\0\xff\xff"),
+        "the value is damaged: an intset"
+    );
+    assert_eq!(
+        read(2, b"\x02\x01a\x01a"),
+        "the value is damaged: an element that is there twice"
+    );
     assert_eq!(read(7, b""), "values of type 7 can't be read");
 }
 
@@ -304,6 +329,20 @@ fn any_value() -> impl Strategy<Value = Value> {
             SortedSet::from_members(members, &limits.sorted_set).into()
         }),
         any_stream(),
+        prop::collection::btree_set(text(), 1..200).prop_map(move |members| {
+            let mut set = Set::new();
+            for member in members {
+                set.add(&member, limits.set);
+            }
+            set.into()
+        }),
+        prop::collection::btree_set(any::<i64>(), 1..600).prop_map(move |members| {
+            let mut set = Set::new();
+            for member in members {
+                set.add(member.to_string().as_bytes(), limits.set);
+            }
+            set.into()
+        }),
         prop::collection::btree_map(text(), (text(), prop::option::of(1..1_i64 << 48)), 1..100)
             .prop_map(move |fields| {
                 let mut hash = Hash::new();
@@ -367,6 +406,7 @@ impl EncodingIsOrdered for crate::value::ValueRef<'_> {
     fn encoding_is_ordered(&self) -> bool {
         match self {
             Self::Hash(hash) => hash.encoding() != Encoding::Hashtable,
+            Self::Set(set) => set.encoding() != Encoding::Hashtable,
             Self::Stream(_) => false,
             _ => true,
         }

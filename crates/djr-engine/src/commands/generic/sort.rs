@@ -326,7 +326,10 @@ fn sorted<'a>(
     options: &Options<'_>,
 ) -> Result<Vec<Element<'a>>, CommandError> {
     let by = options.by_pattern();
-    let in_order = options.by.is_some() && by.is_none();
+    // What is stored must not depend on the order that a set happens to have.
+    let by_themselves = options.store.is_some() && matches!(value, Some(ValueRef::Set(_)));
+    let alpha = options.alpha || by_themselves && options.by.is_some() && by.is_none();
+    let in_order = options.by.is_some() && by.is_none() && !by_themselves;
     let elements: Vec<Element<'a>> = match value {
         None => Vec::new(),
         Some(ValueRef::List(list)) => list.iter().collect(),
@@ -358,7 +361,7 @@ fn sorted<'a>(
             None => Some(element),
         };
         let weight = match word {
-            word if options.alpha => Weight::Text(word),
+            word if alpha => Weight::Text(word),
             Some(Element::Int(integer)) => Weight::Number(integer as f64),
             Some(Element::Bytes(text)) => Weight::Number(number(text).ok_or(NOT_NUMBERS)?),
             None => Weight::Number(0.0),
@@ -434,7 +437,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::testkit::Bench;
+    use crate::testkit::{Bench, check};
 
     /// A bench with lists under these keys.
     fn bench(lists: &[(&str, &[&str])]) -> Bench {
@@ -490,6 +493,14 @@ mod tests {
         // -1 has no weight and counts as 0, or as less than any text.
         bench.line("MSET w_10 1 w_2 7 w_33 -5");
         assert_eq!(bench.line(line), expected);
+    }
+
+    #[test]
+    fn sorts_sets() {
+        check(
+            "SADD s 3 1 2 | SORT s DESC | SADD s x | SORT s | SORT s ALPHA LIMIT 1 9 | SORT s BY nosort DESC STORE l | LRANGE l 0 -1 | SORT_RO s BY w_* ALPHA",
+            "3 | [3 2 1] | 1 | ERR One or more scores can't be converted into double | [2 3 x] | 4 | [x 3 2 1] | [1 2 3 x]",
+        );
     }
 
     #[test]

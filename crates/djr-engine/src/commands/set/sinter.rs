@@ -137,7 +137,7 @@ mod tests {
         check(
             "SADD a 1 2 3 x | SADD b 3 2 y | SADD c 2 3 4 5 6 | SINTER a b c | SINTER a | SINTER a none | SINTERCARD 3 a b c | SINTERCARD 2 a b LIMIT 1 | \
              SINTERCARD 2 a b LIMIT 0 | SINTERCARD 1 none | SINTERCARD 2 c c limit 9 limit 4",
-            "4 | 3 | 5 | [3 2] | [1 2 3 x] | [] | 2 | 1 | 2 | 0 | 4",
+            "4 | 3 | 5 | [2 3] | [1 2 3 x] | [] | 2 | 1 | 2 | 0 | 4",
         );
     }
 

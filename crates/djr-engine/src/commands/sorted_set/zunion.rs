@@ -299,6 +299,15 @@ mod tests {
     }
 
     #[test]
+    fn members_of_sets_count_one() {
+        check(
+            "ZADD z 5 x 6 y | SADD s x 1 | ZUNION 2 z s WITHSCORES | ZINTER 2 s z WEIGHTS 10 1 WITHSCORES | ZDIFF 2 s z WITHSCORES | ZINTERCARD 2 z s | \
+             ZUNIONSTORE d 1 s WEIGHTS 2 | ZRANGE d 0 -1 WITHSCORES | ZDIFFSTORE d 2 z s | ZRANGE d 0 -1",
+            "2 | 2 | [1 1 x 6 y 6] | [x 15] | [1 1] | 1 | 2 | [1 2 x 2] | 1 | [y]",
+        );
+    }
+
+    #[test]
     fn stores() {
         check(
             "ZADD a 1 x 2 y | ZADD b 3 y | ZUNIONSTORE d 2 a b | ZRANGE d 0 -1 WITHSCORES | ZINTERSTORE d 2 a b WEIGHTS 1 2 | \

@@ -1,4 +1,8 @@
 //! Integers in ascending order, all in as few bytes as the widest of them needs: 2, 4 or 8.
+#![allow(
+    clippy::useless_conversion,
+    reason = "the same code for three widths, of which one is that of the result"
+)]
 
 use std::cmp::Ordering;
 
@@ -65,6 +69,20 @@ impl Intset {
     /// All integers, ascending.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = i64> {
         (0..self.len()).map(|index| self.get(index).unwrap_or_default())
+    }
+
+    /// As Redis keeps it: the width u32, the number of integers u32, then they, ascending; all little-endian.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(8 + self.len() * self.width());
+        bytes.extend_from_slice(&(self.width() as u32).to_le_bytes());
+        // There are at most 2^30 of them.
+        bytes.extend_from_slice(&(self.len() as u32).to_le_bytes());
+        each_width!(self, integers => {
+            for integer in integers {
+                bytes.extend_from_slice(&integer.to_le_bytes());
+            }
+        });
+        bytes
     }
 
     /// Whether it has this integer.
