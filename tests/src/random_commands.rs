@@ -17,6 +17,8 @@ pub struct Generator<'r> {
     rng: Rng,
     /// Every command and subcommand that may be drawn, with the words of its name.
     commands: Vec<(&'r Command, Words)>,
+    /// Those that may wait.
+    waiting: Vec<(&'r Command, Words)>,
     /// The words that announce options, by full name of the command: no other is used.
     tokens: BTreeMap<String, BTreeSet<String>>,
     /// Where the number is that says how many of the next argument there are.
@@ -199,19 +201,21 @@ impl<'r> Generator<'r> {
                 }
             }
         }
-        commands.retain(|(command, _)| {
-            tokens.contains_key(&command.full_name) && !command.spec.flags.has(Flags::BLOCKING)
-        });
+        commands.retain(|(command, _)| tokens.contains_key(&command.full_name));
         if let Ok(only) = std::env::var("DJR_ONLY") {
             commands.retain(|(command, _)| {
                 only.split(',')
                     .any(|start| command.full_name.starts_with(start))
             });
         }
+        let (waiting, commands): (Vec<_>, Vec<_>) = commands
+            .into_iter()
+            .partition(|(command, _)| command.spec.flags.has(Flags::BLOCKING));
         assert!(!commands.is_empty(), "there is nothing to draw from");
         Self {
             rng: Rng::new(seed),
             commands,
+            waiting,
             tokens,
             number_at: None,
             stream_ms: 1,
@@ -235,28 +239,42 @@ impl<'r> Generator<'r> {
         self.rng.below(bound as u64) as usize
     }
 
-    /// The full name of a command and a request for it.
+    /// The full name of a command that never waits, and a request for it.
     pub fn draw(&mut self) -> (String, Words) {
         loop {
             let at = self.below(self.commands.len());
-            let (command, mut words) = self.commands[at].clone();
+            let (command, words) = self.commands[at].clone();
             // Otherwise there would hardly ever be anything.
             if command.spec.name.starts_with("flush") && self.below(20) > 0 {
                 continue;
             }
-            let names = words.len();
-            for word in &mut words {
-                if self.below(4) == 0 {
-                    word.make_ascii_uppercase();
-                }
-            }
-            self.number_at = None;
-            self.args(command, command.spec.syntax, &mut words);
-            if self.below(10) == 0 {
-                self.spoil(names, &mut words);
-            }
-            return (command.full_name.clone(), words);
+            return self.request(command, words);
         }
+    }
+
+    /// The full name of a command that may wait, and a request for it. To be run in a transaction, where it does not.
+    pub fn draw_waiting(&mut self) -> Option<(String, Words)> {
+        if self.waiting.is_empty() {
+            return None;
+        }
+        let at = self.below(self.waiting.len());
+        let (command, words) = self.waiting[at].clone();
+        Some(self.request(command, words))
+    }
+
+    fn request(&mut self, command: &'r Command, mut words: Words) -> (String, Words) {
+        let names = words.len();
+        for word in &mut words {
+            if self.below(4) == 0 {
+                word.make_ascii_uppercase();
+            }
+        }
+        self.number_at = None;
+        self.args(command, command.spec.syntax, &mut words);
+        if self.below(10) == 0 {
+            self.spoil(names, &mut words);
+        }
+        (command.full_name.clone(), words)
     }
 
     fn args(&mut self, command: &Command, args: &[Arg], words: &mut Words) {
@@ -503,7 +521,7 @@ impl<'r> Generator<'r> {
             "0",
             "5-18446744073709551615",
             "18446744073709551616",
-            "5\05",
+            "5\x005",
         ];
         let (new, odd) = (command.full_name == "xadd", self.below(12));
         if odd == 0 && self.below(300) == 0 {

@@ -343,6 +343,12 @@ impl Comparison {
                 continue;
             }
             self.step(&name, &words, seed);
+            if index % 20 == 19
+                && let Some((name, words)) = generator.draw_waiting()
+                && !is_different_on_purpose(&self.reference, &name, &words)
+            {
+                self.step_in_transaction(&name, &words, seed);
+            }
             if index % 500 == 499 {
                 self.compare_keys(seed);
             }
@@ -416,6 +422,31 @@ impl Comparison {
         let theirs = self.connection.call(&slices);
         self.errors += usize::from(ours.is_error());
         if !equal(name, &ours, &theirs) {
+            self.report(words, &ours, &theirs, seed);
+        }
+    }
+
+    /// The same for a command that may wait: not in a transaction.
+    fn step_in_transaction(&mut self, name: &str, words: &Words, seed: u64) {
+        self.history.push((self.bench.shell.db, words.clone()));
+        let slices: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
+        self.bench.now = now_ms();
+        self.bench.line("MULTI");
+        self.connection.call(&[b"MULTI"]);
+        let mut ours = decode(&self.bench.run(&slices));
+        let mut theirs = self.connection.call(&slices);
+        if !ours.is_error() {
+            ours = decode(&self.bench.run(&[b"EXEC"]));
+            theirs = self.connection.call(&[b"EXEC"]);
+        } else {
+            self.bench.run(&[b"EXEC"]);
+            self.connection.call(&[b"DISCARD"]);
+        }
+        let same = match (ours.items(), theirs.items()) {
+            ([ours], [theirs]) => equal(name, ours, theirs),
+            _ => ours == theirs,
+        };
+        if !same {
             self.report(words, &ours, &theirs, seed);
         }
     }

@@ -338,7 +338,9 @@ const CATEGORIES: [&str; 21] = [
 fn categories(spec: &CommandSpec, is_subcommand: bool) -> Vec<&'static str> {
     let mut names: Vec<&'static str> = spec.acl.to_vec();
     // A container has no rights of its own to give.
-    if spec.subcommands.is_empty() || is_subcommand {
+    // SORT belongs to the types that it sorts.
+    let of_types = matches!(spec.group, crate::spec::Group::Generic) && names.contains(&"list");
+    if (spec.subcommands.is_empty() || is_subcommand) && !of_types {
         names.extend(spec.group.acl());
     }
     let implied = [

@@ -134,6 +134,14 @@ impl WriteContext<'_, '_> {
         entry.map(as_string).transpose()
     }
 
+    /// The structure of a key, for looking only, counted as a hit or a miss: where Redis looks as a reading command does, as for the
+    /// sources of `ZUNIONSTORE`.
+    pub fn counted_object<T: Object>(&self, key: Key<'_>) -> Result<Option<&T>, CommandError> {
+        let entry = self.db_read().get(key);
+        self.count_lookup(key, entry.is_some());
+        entry.map(as_object).transpose()
+    }
+
     /// The structure of a key, for looking only.
     #[inline]
     pub fn object<T: Object>(&self, key: Key<'_>) -> Result<Option<&T>, CommandError> {

@@ -153,11 +153,9 @@ pub(crate) struct Blocking {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// It runs inside a transaction, or for nobody.
+    /// It runs inside a transaction or script, or for nobody.
     #[default]
     Never,
-    /// It runs inside a script.
-    Script,
     /// It runs for its client.
     May,
     /// It runs again, for a waiter.
@@ -179,12 +177,7 @@ pub struct Blocked(());
 impl WriteContext<'_, '_> {
     /// Whether the command may wait. If not, it answers at once that there is nothing.
     pub fn may_block(&self) -> bool {
-        matches!(self.blocking.mode, Mode::May | Mode::Again)
-    }
-
-    /// Whether a script runs the command.
-    pub(crate) fn in_script(&self) -> bool {
-        self.blocking.mode == Mode::Script
+        self.blocking.mode != Mode::Never
     }
 
     /// Whether it runs again, for a client that waits: then a command that still finds nothing changes nothing.

@@ -15,7 +15,6 @@ use super::host::{self, ErrorReply, Host, Place};
 use super::interpreter::{Compiled, Outcome};
 use super::number;
 use super::shebang::Flags;
-use crate::blocking::Mode;
 use crate::command::Command;
 use crate::engine::{Engine, Executor};
 use crate::registry::Resolved;
@@ -388,7 +387,6 @@ impl Run<'_, '_> {
         let command = self.resolve(&args)?;
         output.clear();
         let mut reply = Reply::new(output, version(self.resp3));
-        let mode = std::mem::replace(&mut self.executor.blocking.mode, Mode::Script);
         let result = self.shell.permit(command, &args).and_then(|()| {
             self.engine.run_inside(
                 self.executor,
@@ -400,7 +398,6 @@ impl Run<'_, '_> {
                 &mut reply,
             )
         });
-        self.executor.blocking.mode = mode;
         if !self.wrote && self.executor.effects.len() > self.effects_before {
             self.wrote = true;
             self.engine.scripts.running().set_wrote();

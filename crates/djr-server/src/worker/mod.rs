@@ -12,8 +12,10 @@
 mod busy;
 mod connection;
 mod driver;
+mod gather;
 mod mailbox;
 mod push;
+mod upkeep;
 mod waits;
 
 use std::collections::VecDeque;
@@ -21,8 +23,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use djr_engine::command::Command;
-use djr_engine::engine::log_expiry;
 use djr_engine::notify::Events;
 use djr_engine::{EffectLog, Executor};
 use djr_protocol::{Limits, ProtocolError};
@@ -35,6 +35,8 @@ pub(crate) use mailbox::{Mail, Mailbox};
 pub(crate) use push::Pushes;
 pub(crate) use waits::{Ended, Wait, Waits, give_back_undelivered};
 
+use gather::Gathered;
+
 use crate::clock;
 use crate::pubsub::Hub;
 use crate::session::{Ahead, Requests, Session, Watch};
@@ -44,9 +46,6 @@ use crate::tracking::Broadcast;
 
 /// One read takes at most so many bytes: what a socket usually holds.
 const READ_SIZE: usize = 128 << 10;
-/// So many connections are read before the first of them is served, and so much is read from each then.
-const GROUP: usize = 8;
-const GATHER_SIZE: usize = 32 << 10;
 /// A connection gets so many reads in one turn before the others have theirs.
 const READS_PER_TURN: usize = 4;
 /// How often periodic work is done.
@@ -55,11 +54,6 @@ const TICK: Duration = Duration::from_millis(100);
 const LISTENERS: usize = usize::MAX / 2;
 /// Buffers for replies that are kept for use by the next connection.
 const SPARE_BUFFERS_MAX: usize = 256;
-/// Steps of the active expiry between two looks at the clock, and the time it may take in a turn.
-const EXPIRE_STEPS: usize = 64;
-/// Steps of pending resizes of a shard's tables in a tick.
-const RESIZE_STEPS: u32 = 64;
-const EXPIRE_BUDGET: Duration = Duration::from_micros(500);
 
 /// A worker thread's own state.
 pub(crate) struct Worker {
@@ -72,30 +66,6 @@ pub(crate) struct Worker {
     /// What was read from each connection of a group.
     gathered: Box<[Gathered]>,
     ready: Vec<Ready>,
-}
-
-/// What one read of a connection brought.
-struct Gathered {
-    buffer: Box<[u8]>,
-    requests: Requests,
-    /// Bytes in the buffer.
-    count: usize,
-    /// The socket may have more.
-    more: bool,
-    /// Bytes that the requests take, or what is wrong behind them.
-    taken: Result<usize, ProtocolError>,
-}
-
-impl Gathered {
-    fn new() -> Self {
-        Self {
-            buffer: vec![0; GATHER_SIZE].into_boxed_slice(),
-            requests: Requests::default(),
-            count: 0,
-            more: false,
-            taken: Ok(0),
-        }
-    }
 }
 
 /// The part of a worker that commands may need: everything but what executes them.
@@ -213,7 +183,7 @@ impl Worker {
             executor,
             requests: Requests::default(),
             read_buffer: vec![0; READ_SIZE].into_boxed_slice(),
-            gathered: (0..GROUP).map(|_| Gathered::new()).collect(),
+            gathered: (0..gather::GROUP).map(|_| Gathered::new()).collect(),
             ready: Vec::new(),
         })
     }
@@ -250,7 +220,7 @@ impl Worker {
         for id in unread {
             self.serve(id, &turn);
         }
-        for events in ready.chunks(GROUP) {
+        for events in ready.chunks(gather::GROUP) {
             self.serve_group(events, &turn);
         }
         self.ready = ready;
@@ -270,121 +240,6 @@ impl Worker {
             self.core.end_turn();
         }
         Ok(())
-    }
-
-    /// Attends to some sockets. First each is read and its first keys are looked for in memory, then all are served: so
-    /// clients that send one request at a time wait for memory together, not one after the other.
-    fn serve_group(&mut self, events: &[Ready], turn: &Turn) {
-        let mut group: [Option<Ahead<'_>>; GROUP] = [const { None }; GROUP];
-        for (event, place) in std::iter::zip(events, 0..) {
-            if event.id >= LISTENERS {
-                self.core.accept(event.id - LISTENERS);
-                continue;
-            }
-            if event.writable {
-                self.core.write_rest(event.id);
-            }
-            if event.readable {
-                if event.ended
-                    && let Some(Some(connection)) = self.core.connections.get_mut(event.id)
-                {
-                    connection.peer_ended = true;
-                }
-                group[place] = self.gather(event.id, place, turn);
-                if group[place].is_none() {
-                    self.serve(event.id, turn);
-                }
-            }
-        }
-        if let Some(first) = group.iter_mut().flatten().next() {
-            first.prefetch_entries();
-        }
-        for place in 0..events.len() {
-            let Some(mut ahead) = group[place].take() else {
-                continue;
-            };
-            if let Some(next) = group.iter_mut().flatten().next() {
-                next.prefetch_entries();
-            }
-            self.serve_gathered(events[place].id, place, &mut ahead, turn);
-        }
-    }
-
-    /// Reads and decodes what has come on a connection, and prepares the first requests. `None`: it has no whole request to begin
-    /// with, or is in a state that must be looked at; nothing of what may have been read is lost.
-    fn gather<'t>(&mut self, id: usize, place: usize, turn: &'t Turn) -> Option<Ahead<'t>> {
-        let connection = self.core.connections.get_mut(id)?.as_mut()?;
-        let session = &connection.session;
-        if connection.closing
-            || session.is_held()
-            || !session.authenticated
-            || !connection.input.is_empty()
-        {
-            return None;
-        }
-        let gathered = &mut self.gathered[place];
-        let ReadOutcome::Bytes(count, more) =
-            Connection::read(&mut connection.stream, &mut gathered.buffer)
-        else {
-            return None; // and the same again
-        };
-        self.core.stats.count_read(count);
-        connection.count_in(count);
-        gathered.count = count;
-        gathered.more = more;
-        gathered.requests.batch.clear();
-        let input = &gathered.buffer[..count];
-        gathered.taken = connection.decoder.decode(
-            input,
-            &self.core.shared.config.request_limits(),
-            &mut gathered.requests.batch,
-        );
-        let (engine, db) = (&self.shared.engine, connection.session.db);
-        Some(Ahead::new(&gathered.requests, input, engine, turn, db))
-    }
-
-    /// Executes what [`gather`](Self::gather) has read, and goes on with the connection if it may have more.
-    fn serve_gathered(&mut self, id: usize, place: usize, ahead: &mut Ahead<'_>, turn: &Turn) {
-        // It may have been killed by the one before.
-        let Some(mut connection) = self.core.connections.get_mut(id).and_then(Option::take) else {
-            return;
-        };
-        let Gathered {
-            buffer,
-            requests,
-            count,
-            more,
-            taken,
-        } = &mut self.gathered[place];
-        let input = &buffer[..*count];
-        self.core.prepare_out(&mut connection);
-        let done = requests.execute(
-            input,
-            &self.shared.engine,
-            ahead,
-            &mut self.core,
-            &mut self.executor,
-            &mut connection.session,
-            &mut connection.out,
-        );
-        let mut failure = None;
-        let used = if done < requests.batch.len() {
-            connection.decoder = djr_protocol::RequestDecoder::new();
-            requests.batch.raw_range(done).start
-        } else {
-            match taken {
-                Ok(taken) => *taken,
-                Err(error) => {
-                    failure = Some(error.clone());
-                    *count
-                }
-            }
-        };
-        let more = *more || connection.peer_ended;
-        let rest = input[used..].to_vec();
-        self.core.settle(&mut connection, rest, failure);
-        let open = self.go_on(&mut connection, id, more, 1, turn);
-        self.core.put_back(id, connection, open);
     }
 
     /// Reads from a connection and executes what came.
@@ -761,43 +616,6 @@ impl Core {
         }
     }
 
-    /// `client-output-buffer-limit`: whether too many replies wait for a client.
-    fn is_overfull(&mut self, id: usize) -> bool {
-        let now = self.now;
-        let connection = self.connections.get_mut(id).and_then(Option::as_mut);
-        connection.is_some_and(|connection| {
-            let is_subscriber = connection.session.subscriptions.is_some();
-            let limit = self.shared.config.output_limit(is_subscriber);
-            let bytes = connection.out_len() as u64;
-            limit.is_exceeded(bytes, &mut connection.above_limit_since, now)
-        })
-    }
-
-    #[cold]
-    fn close_overfull(&mut self, id: usize) {
-        if let Some(connection) = self.connections.get(id).and_then(Option::as_ref) {
-            tracing::warn!(
-                client = connection.session.info.id,
-                "output buffer limit reached: connection closed"
-            );
-        }
-        self.stats.limit_disconnections.add(1);
-        self.close(id);
-    }
-
-    /// Closes the connections whose replies have been above the soft limit for too long: nothing may ever be written to them.
-    fn close_all_overfull(&mut self) {
-        let config = &self.shared.config;
-        if config.output_limit(false).soft == 0 && config.output_limit(true).soft == 0 {
-            return;
-        }
-        for id in 0..self.connections.len() {
-            if self.is_overfull(id) {
-                self.close_overfull(id);
-            }
-        }
-    }
-
     /// Notes that a connection has replies for the end of the turn.
     fn queue(&mut self, id: usize, connection: &mut Connection) {
         if self.holds_pushes() {
@@ -958,110 +776,6 @@ impl Core {
         });
         if let Some(id) = found {
             self.close(id);
-        }
-    }
-
-    /// Ends a pause whose time is over. Whether it did.
-    fn end_pause_if_due(&self) -> bool {
-        let shared = &self.shared;
-        let due = shared.gate.bits() & Gate::PAUSED != 0
-            && self.now >= shared.pause_until_ms.load(Relaxed);
-        if due {
-            shared.gate.clear(Gate::PAUSED);
-        }
-        due
-    }
-
-    /// Whether `CLIENT PAUSE` holds a command back. One for all clients holds back every command, `CLIENT UNPAUSE` too.
-    pub(crate) fn must_pause(&self, session: &Session, command: &Command) -> bool {
-        let shared = &self.shared;
-        if self.gate & Gate::PAUSED == 0 {
-            return false;
-        }
-        // The pause may have ended within this turn.
-        if self.end_pause_if_due() || shared.gate.bits() & Gate::PAUSED == 0 {
-            return false;
-        }
-        // Scripts may write, whatever keys they name. Messages go to the replicas, too.
-        let may_write = |command: &Command| {
-            command.may_write()
-                || matches!(
-                    command.spec.name,
-                    "eval" | "evalsha" | "fcall" | "publish" | "spublish"
-                )
-        };
-        !shared.pause_writes_only.load(Relaxed)
-            || may_write(command)
-            || (command.spec.name == "exec"
-                && session.multi.as_ref().is_some_and(|multi| {
-                    multi
-                        .queue
-                        .commands()
-                        .any(|(command, _)| may_write(command))
-                }))
-    }
-
-    /// The active expiry: each worker has its share of the shards.
-    fn expire(&mut self) {
-        self.expire_some();
-        if !self.events.is_empty() {
-            let events = std::mem::take(&mut self.events);
-            events.deliver(|event| self.notify(event));
-            self.events = events;
-        }
-    }
-
-    fn expire_some(&mut self) {
-        let keyspace = &self.shared.engine.keyspace;
-        let wanted = self.shared.engine.settings.notify();
-        let workers = self.shared.workers.len() as u32;
-        let active = self.shared.active_expire.load(Relaxed);
-        let began = clock::monotonic();
-        for shard in (self.index as u32..keyspace.shards()).step_by(workers as usize) {
-            keyspace.idle_step(shard, RESIZE_STEPS);
-            if !active {
-                continue;
-            }
-            loop {
-                let (log, events) = (&mut self.log, &self.events);
-                let progress =
-                    keyspace.expire_step(shard, self.now, EXPIRE_STEPS, &mut |db, expired| {
-                        log_expiry(log, db, expired);
-                        events.push_expired(wanted, db, expired);
-                    });
-                self.stats.expired_active.add(progress.expired as u64);
-                let fields = progress.expired_fields as u64;
-                self.stats.expired_fields_active.add(fields);
-                if !progress.more {
-                    break;
-                }
-                if clock::monotonic() - began > EXPIRE_BUDGET {
-                    // The next tick comes at once: others are served in between.
-                    self.next_tick = self.clock + Duration::from_millis(1);
-                    return;
-                }
-            }
-        }
-    }
-
-    /// `timeout`: closes connections that have sent nothing for so long.
-    fn close_idle(&mut self) {
-        let timeout_ms = self.shared.config.timeout_ms();
-        if timeout_ms == 0 {
-            return;
-        }
-        let limit = (self.now as u64).saturating_sub(timeout_ms);
-        for id in 0..self.connections.len() {
-            let idle = self.connections[id].as_ref().is_some_and(|connection| {
-                let session = &connection.session;
-                // Subscribers have nothing to send.
-                session.wait.is_none()
-                    && session.subscriptions.is_none()
-                    && session.info.active_ms.load(Relaxed) < limit
-            });
-            if idle {
-                self.close(id);
-            }
         }
     }
 }

@@ -59,6 +59,9 @@ pub fn read_value(
         | kind::HASH_DEADLINES_EARLY
         | kind::HASH_LISTPACK_DEADLINES
         | kind::HASH_LISTPACK_DEADLINES_EARLY => hash(reader, kind, limits.hash)?.into(),
+        kind::STREAM | kind::STREAM_2 | kind::STREAM_3 => {
+            return super::stream::read(reader, kind, &limits.stream).map(Value::from);
+        }
         kind => return Err(RdbError::UnknownType(kind)),
     };
     if value.is_vacant() {

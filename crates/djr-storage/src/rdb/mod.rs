@@ -7,16 +7,19 @@
 //! Read is every type that Redis up to 8 and Valkey up to 9 write, but for those of modules. Whatever the bytes, reading ends in a value or in
 //! an [`RdbError`]: each length and count is compared with what is left before anything is reserved, packed types are checked from end to end.
 
+mod functions;
 mod load;
 pub mod lzf;
 mod old;
 mod payload;
 mod reader;
 mod save;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod writer;
 
+pub use functions::{dump_functions, restore_functions};
 pub use load::{ValueLimits, read_value};
 pub use payload::{dump, restore};
 pub use reader::Reader;
@@ -69,10 +72,15 @@ mod kind {
     pub(super) const HASH_ZIPLIST: u8 = 13;
     /// Several ziplists.
     pub(super) const LIST_QUICKLIST: u8 = 14;
+    /// Without first id, greatest deleted id and numbers of entries ever added and read.
+    pub(super) const STREAM: u8 = 15;
     pub(super) const HASH_LISTPACK: u8 = 16;
     pub(super) const SORTED_SET_LISTPACK: u8 = 17;
     /// Several listpacks, or large elements by themselves.
     pub(super) const LIST_QUICKLIST_2: u8 = 18;
+    /// Without the times when consumers were active.
+    pub(super) const STREAM_2: u8 = 19;
+    pub(super) const STREAM_3: u8 = 21;
     pub(super) const SET_LISTPACK: u8 = 20;
     /// Deadlines in eight bytes behind each field. In versions of Redis: see the next one.
     pub(super) const HASH_2_OF_VALKEY: u8 = 22;

@@ -73,13 +73,16 @@ fn ziplist_element<'a>(reader: &mut Reader<'a>) -> Result<Element<'a>, RdbError>
     Ok(Element::Bytes(reader.bytes(len)?))
 }
 
+/// A field and its value.
+type Pair<'a> = (&'a [u8], &'a [u8]);
+
 /// The fields and values of a zipmap.
 ///
 /// ```text
 ///   fields u8 (254 or more: count them), pairs, 0xff
 ///   a pair: length, field, length, number of unused bytes u8, value, unused bytes     a length: one byte; or 0xfe and four, little-endian
 /// ```
-pub(super) fn zipmap(bytes: &[u8]) -> Result<Vec<(&[u8], &[u8])>, RdbError> {
+pub(super) fn zipmap(bytes: &[u8]) -> Result<Vec<Pair<'_>>, RdbError> {
     let mut reader = Reader::new(bytes);
     let count = reader.byte()?;
     let mut pairs = Vec::new();

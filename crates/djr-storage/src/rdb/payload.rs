@@ -16,14 +16,28 @@ const FOOTER: usize = 10;
 pub fn dump(value: ValueRef<'_>, now: UnixMillis) -> Vec<u8> {
     let mut out = Vec::new();
     let version = write_value(&mut out, value, now);
-    out.extend_from_slice(&version.to_le_bytes());
-    let checksum = CRC64.checksum(&out);
-    out.extend_from_slice(&checksum.to_le_bytes());
+    seal(&mut out, version);
     out
+}
+
+/// Appends version and checksum.
+pub(super) fn seal(out: &mut Vec<u8>, version: u16) {
+    out.extend_from_slice(&version.to_le_bytes());
+    let checksum = CRC64.checksum(out);
+    out.extend_from_slice(&checksum.to_le_bytes());
 }
 
 /// The value of such a payload. [`RdbError::Version`] and [`RdbError::Checksum`] come before anything is read.
 pub fn restore(payload: &[u8], limits: &ValueLimits) -> Result<Value, RdbError> {
+    let (body, version) = open(payload)?;
+    let mut reader = Reader::new(body);
+    let kind = reader.byte()?;
+    // As Redis, which does not look at what follows.
+    read_value(&mut reader, kind, version, limits)
+}
+
+/// What is before version and checksum, and the version, if both are right.
+pub(super) fn open(payload: &[u8]) -> Result<(&[u8], u16), RdbError> {
     let body_len = payload
         .len()
         .checked_sub(FOOTER)
@@ -40,8 +54,5 @@ pub fn restore(payload: &[u8], limits: &ValueLimits) -> Result<Value, RdbError> 
     if CRC64.checksum(&payload[..payload.len() - 8]) != checksum {
         return Err(RdbError::Checksum);
     }
-    let mut reader = Reader::new(body);
-    let kind = reader.byte()?;
-    // As Redis, which does not look at what follows.
-    read_value(&mut reader, kind, version, limits)
+    Ok((body, version))
 }

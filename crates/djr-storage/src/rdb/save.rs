@@ -23,7 +23,9 @@ pub fn write_value(out: &mut Vec<u8>, value: ValueRef<'_>, now: UnixMillis) -> u
         ValueRef::Set(set) => write_set(out, set),
         ValueRef::SortedSet(set) => write_sorted_set(out, set),
         ValueRef::Hash(hash) => return write_hash(out, hash, now),
-        _ => {}
+        ValueRef::Stream(stream) => super::stream::write(out, stream),
+        #[cfg(test)]
+        ValueRef::Probe(_) => {}
     }
     VERSION
 }

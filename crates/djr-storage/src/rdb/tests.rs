@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::types::hash::FieldExpire;
 use crate::types::list::End;
-use crate::types::{Hash, List, Object, Set, SortedSet};
+use crate::types::stream::{Group, Pending, StreamId};
+use crate::types::{Hash, List, Object, Set, SortedSet, Stream, StreamLimits};
 use crate::value::{Encoding, StringValue, Value};
 
 fn bytes(text: &str) -> Vec<u8> {
@@ -60,6 +61,49 @@ fn show(value: &Value) -> String {
                 .collect();
             format!("{}: {}", set.encoding().name(), members.join(" "))
         }
+        Value::Stream(stream) => {
+            let entries = stream.entries();
+            let mut text = String::new();
+            for entry in entries.range(StreamId::MIN, StreamId::MAX) {
+                text += &format!("{}", entry.id());
+                for word in entry.words() {
+                    let mut buffer = [0; crate::value::INTEGER_TEXT_SIZE_MAX];
+                    text += &format!(" {}", word.to_bytes(&mut buffer).escape_ascii());
+                }
+                text += "; ";
+            }
+            text += &format!(
+                "{} {} {}",
+                entries.len(),
+                entries.max_deleted_id(),
+                entries.added()
+            );
+            for (name, group) in stream.groups() {
+                text += &format!(
+                    "; {} {} {:?}",
+                    name.escape_ascii(),
+                    group.last_id,
+                    group.entries_read
+                );
+                for consumer in group.consumers() {
+                    text += &format!(
+                        ", {} {} {:?}",
+                        consumer.name().escape_ascii(),
+                        consumer.seen_at,
+                        consumer.active_at
+                    );
+                    for id in consumer.pending(StreamId::MIN..=StreamId::MAX) {
+                        text += &format!(
+                            " {id} {:?}",
+                            group
+                                .pending(id)
+                                .map(|pending| (pending.delivered_at, pending.deliveries))
+                        );
+                    }
+                }
+            }
+            text
+        }
         _ => "other".into(),
     }
 }
@@ -97,6 +141,11 @@ fn reads_payloads_of_real_servers() {
         (
             "16 02 01 61 c0 01 32 38 36 0c a2 01 00 00 01 62 c0 02 ff ff ff ff ff ff ff ff 50 00 7e d6 39 88 40 e3 b7 40",
             "listpackex: a=1@Some(1795501209650) b=2@None",
+        ),
+        (
+            "15 01 10 00 00 00 00 00 00 00 01 00 00 00 00 00 00 00 01 1d 1d 00 00 00 0a 00 01 01 00 01 01 01 81 61 02 00 01 02 01 00 01 00 \
+             01 81 62 02 04 01 ff 01 01 01 01 01 00 00 01 00 0c 00 d7 e5 ba ef 12 8b 94 84",
+            "1-1 a b; 1 0-0 1",
         ),
         (
             "11 0c 0c 00 00 00 02 00 81 61 02 01 01 ff 0c 00 63 73 fa 78 2d 83 ad 4b",
@@ -199,6 +248,60 @@ fn refuses_other_versions_and_checksums() {
     assert_eq!(text("00"), "the checksum does not match");
 }
 
+/// Entries with few different fields, some of them deleted, and two groups.
+fn any_stream() -> impl Strategy<Value = Value> {
+    let word = || {
+        prop_oneof![
+            Just(b"f".to_vec()),
+            Just(b"12".to_vec()),
+            prop::collection::vec(any::<u8>(), 0..9)
+        ]
+    };
+    let entry = (
+        0_u64..3,
+        0_u64..5,
+        prop::collection::vec(word(), 1..4),
+        any::<bool>(),
+        0_u8..4,
+    );
+    (prop::collection::vec(entry, 0..150), 0_i64..9).prop_map(|(entries, at)| {
+        let mut stream = Stream::default();
+        let mut groups = [
+            Group::new(StreamId::new(1, 0), None),
+            Group::new(StreamId::MIN, Some(at)),
+        ];
+        let mut id = StreamId::new(1, 0);
+        for (ms, seq, fields, delete, pending) in entries {
+            id = StreamId::new(id.ms + ms, if ms > 0 { seq } else { id.seq + 1 + seq });
+            let word = |index: usize| fields[index / 2].as_slice();
+            stream.append(id, fields.len(), word, &StreamLimits::default());
+            if delete {
+                stream.delete(id);
+            }
+            if pending > 0 {
+                let group = &mut groups[usize::from(pending % 2)];
+                let (consumer, _) = group.add_consumer(&[b'a' + pending], at);
+                let deliveries = u64::from(pending);
+                group.assign(
+                    id,
+                    Pending {
+                        consumer,
+                        delivered_at: at + 1,
+                        deliveries,
+                    },
+                );
+                if let Some(consumer) = group.consumer_mut(consumer) {
+                    consumer.active_at = (pending == 2).then_some(at);
+                }
+            }
+        }
+        for (name, group) in [b"one", b"two"].iter().zip(groups) {
+            stream.add_group(*name, group);
+        }
+        stream.into()
+    })
+}
+
 fn any_value() -> impl Strategy<Value = Value> {
     let text = || {
         prop_oneof![
@@ -239,6 +342,7 @@ fn any_value() -> impl Strategy<Value = Value> {
             }
             set.into()
         }),
+        any_stream(),
         prop::collection::btree_map(text(), (text(), prop::option::of(1..1_i64 << 48)), 1..100)
             .prop_map(move |fields| {
                 let mut hash = Hash::new();
@@ -294,17 +398,17 @@ proptest! {
 }
 
 trait EncodingIsOrdered {
-    /// Whether elements always come in the same order.
+    /// Whether elements always come in the same order, and nothing else is kept: a stream's deleted entries are not read.
     fn encoding_is_ordered(&self) -> bool;
 }
 
 impl EncodingIsOrdered for crate::value::ValueRef<'_> {
     fn encoding_is_ordered(&self) -> bool {
-        let is_table = match self {
-            Self::Hash(hash) => hash.encoding() == Encoding::Hashtable,
-            Self::Set(set) => set.encoding() == Encoding::Hashtable,
-            _ => false,
-        };
-        !is_table
+        match self {
+            Self::Hash(hash) => hash.encoding() != Encoding::Hashtable,
+            Self::Set(set) => set.encoding() != Encoding::Hashtable,
+            Self::Stream(_) => false,
+            _ => true,
+        }
     }
 }

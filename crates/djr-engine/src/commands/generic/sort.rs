@@ -418,7 +418,7 @@ fn number(text: &[u8]) -> Option<f64> {
     let fits = match number {
         number if number.is_nan() => false,
         number if number.is_infinite() => names_infinity,
-        number if number == 0.0 => !digits[..len]
+        0.0 => !digits[..len]
             .iter()
             .take_while(|byte| !matches!(byte, b'e' | b'E' | b'p' | b'P'))
             .any(|byte| matches!(byte, b'1'..=b'9')),

@@ -174,20 +174,19 @@ fn steps_for(radius: f64, latitude: f64) -> u32 {
 }
 
 fn bounds_of(vertices: &[Place]) -> Area {
-    let fold = |coordinate: fn(&Place) -> f64, join: fn(f64, f64) -> f64, start: f64| {
-        vertices.iter().map(coordinate).fold(start, join)
+    let corner = |start: f64, join: fn(f64, f64) -> f64| Place {
+        longitude: vertices
+            .iter()
+            .map(|place| place.longitude)
+            .fold(start, join),
+        latitude: vertices
+            .iter()
+            .map(|place| place.latitude)
+            .fold(start, join),
     };
-    let (longitude, latitude): (fn(&Place) -> f64, fn(&Place) -> f64) =
-        (|place| place.longitude, |place| place.latitude);
     Area {
-        min: Place {
-            longitude: fold(longitude, f64::min, f64::INFINITY),
-            latitude: fold(latitude, f64::min, f64::INFINITY),
-        },
-        max: Place {
-            longitude: fold(longitude, f64::max, f64::NEG_INFINITY),
-            latitude: fold(latitude, f64::max, f64::NEG_INFINITY),
-        },
+        min: corner(f64::INFINITY, f64::min),
+        max: corner(f64::NEG_INFINITY, f64::max),
     }
 }
 

@@ -1,8 +1,9 @@
-//! FUNCTION LOAD \[REPLACE\] code, DELETE, FLUSH, LIST, STATS, KILL, HELP: the libraries of functions
+//! FUNCTION LOAD \[REPLACE\] code, DELETE, DUMP, RESTORE, FLUSH, LIST, STATS, KILL, HELP: the libraries of functions
 
 use std::sync::Arc;
 
 use djr_storage::keyspace::UnixMillis;
+use djr_storage::rdb::{RdbError, dump_functions, restore_functions};
 
 use super::super::prelude::*;
 use crate::engine::{Engine, Executor};
@@ -10,6 +11,12 @@ use crate::script::{Libraries, Library, RunScript, load_library};
 use crate::{Shell, glob};
 
 const NOT_FOUND: CommandError = CommandError::text("ERR Library not found");
+const BAD_PAYLOAD: CommandError =
+    CommandError::text("ERR DUMP payload version or checksum are wrong");
+const NOT_A_FUNCTION: CommandError = CommandError::text("ERR given type is not a function");
+const POLICY: CommandError = CommandError::text(
+    "ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE.",
+);
 const FLUSH_MODE: CommandError =
     CommandError::text("ERR FUNCTION FLUSH only supports SYNC|ASYNC option");
 
@@ -22,7 +29,9 @@ pub(super) static SPEC: CommandSpec = CommandSpec {
     group: Group::Scripting,
     summary: "Manages the libraries of functions.",
     complexity: "Depends on the subcommand",
-    subcommands: &[&DELETE, &FLUSH, &HELP, &KILL, &LIST, &LOAD, &STATS],
+    subcommands: &[
+        &DELETE, &DUMP, &FLUSH, &HELP, &KILL, &LIST, &LOAD, &RESTORE, &STATS,
+    ],
     run: Run::Container,
     ..CommandSpec::DEFAULT
 };
@@ -37,6 +46,43 @@ static DELETE: CommandSpec = CommandSpec {
     tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
     run: Run::Script(delete as RunScript),
     ..CommandSpec::DEFAULT
+};
+
+static DUMP: CommandSpec = CommandSpec {
+    name: "dump",
+    since: "7.0.0",
+    group: Group::Scripting,
+    summary: "Returns all libraries in a form for FUNCTION RESTORE.",
+    complexity: "O(N), N being the number of libraries",
+    flags: Flags::NO_SCRIPT,
+    run: Run::Read(|context, _, reply| {
+        let libraries = context.engine.functions.libraries();
+        let codes = libraries.iter().map(|library| library.code.as_slice());
+        reply.bulk(&dump_functions(codes));
+        Ok(())
+    }),
+    ..CommandSpec::DEFAULT
+};
+
+static RESTORE: CommandSpec = CommandSpec {
+    name: "restore",
+    summary: "Adds the libraries that FUNCTION DUMP has given.",
+    complexity: "O(N), N being the number of libraries",
+    syntax: &[
+        Arg::string("serialized-value"),
+        Arg::one_of(
+            "policy",
+            &[
+                Arg::token("flush", "FLUSH"),
+                Arg::token("append", "APPEND"),
+                Arg::token("replace", "REPLACE"),
+            ],
+        )
+        .optional(),
+    ],
+    flags: Flags::DENY_OOM.with(Flags::NO_SCRIPT).with(Flags::WRITE),
+    run: Run::Script(restore as RunScript),
+    ..DELETE
 };
 
 static FLUSH: CommandSpec = CommandSpec {
@@ -159,6 +205,52 @@ fn load(
     engine.functions.replace(libraries);
     executor.effects.push_request(shell.db(), args);
     reply.bulk(&library.name);
+    Ok(())
+}
+
+fn restore(
+    engine: &Engine,
+    executor: &mut Executor,
+    _: &mut KeyspaceAccess<'_>,
+    args: &Args<'_>,
+    _: UnixMillis,
+    shell: &mut dyn Shell,
+    reply: &mut Reply<'_>,
+) -> Result<(), CommandError> {
+    if args.len() > 4 {
+        return Err(wrong_number(args));
+    }
+    let (flush, replace) = (args.is(3, "flush"), args.is(3, "replace"));
+    if args.len() == 4 && !flush && !replace && !args.is(3, "append") {
+        return Err(POLICY);
+    }
+    let codes = restore_functions(args.get(2)).map_err(|error| match error {
+        RdbError::Version(_) | RdbError::Checksum => BAD_PAYLOAD,
+        _ => NOT_A_FUNCTION,
+    })?;
+    let mut libraries = match flush {
+        true => Libraries::default(),
+        false => engine.functions.libraries(),
+    };
+    for code in codes {
+        let library = load_library(
+            &mut executor.interpreter,
+            &engine.functions,
+            &code,
+            |name| match libraries.get(name) {
+                Some(_) if !replace => Err(CommandError::format(format!(
+                    "ERR Library {} already exists",
+                    String::from_utf8_lossy(name)
+                ))),
+                _ => Ok(()),
+            },
+            shell,
+        )?;
+        libraries.insert(library)?;
+    }
+    engine.functions.replace(libraries);
+    executor.effects.push_request(shell.db(), args);
+    reply.ok();
     Ok(())
 }
 
@@ -319,6 +411,8 @@ fn help(_: &mut ReadContext<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result<
         "FUNCTION <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
         "DELETE <library-name>",
         "    Remove a library and its functions.",
+        "DUMP",
+        "    Return all libraries in a form for RESTORE.",
         "FLUSH [ASYNC|SYNC]",
         "    Remove every library.",
         "KILL",
@@ -327,6 +421,8 @@ fn help(_: &mut ReadContext<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result<
         "    Tell of the libraries and their functions.",
         "LOAD [REPLACE] <code>",
         "    Add a library.",
+        "RESTORE <payload> [FLUSH|APPEND|REPLACE]",
+        "    Add the libraries that DUMP has given.",
         "STATS",
         "    Tell which function runs, and how many there are.",
         "HELP",

@@ -43,9 +43,7 @@ pub(super) static BZMPOP: CommandSpec = CommandSpec {
         ),
         Arg::integer("count").after("COUNT").optional(),
     ],
-    flags: Flags::WRITE
-        .with(Flags::MOVABLE_KEYS)
-        .with(Flags::BLOCKING),
+    flags: Flags::WRITE.with(Flags::MOVABLE_KEYS).with(Flags::BLOCKING),
     run: Run::Write(bzmpop),
     ..CommandSpec::DEFAULT
 };

@@ -1,6 +1,7 @@
 //! Sorted sets.
 
 mod bounds;
+mod bzpop;
 mod combine;
 mod replies;
 mod zadd;
@@ -25,6 +26,9 @@ use crate::spec::CommandSpec;
 
 /// The commands of this family.
 pub static COMMANDS: &[&CommandSpec] = &[
+    &bzpop::BZMPOP,
+    &bzpop::BZPOPMAX,
+    &bzpop::BZPOPMIN,
     &zadd::ZADD,
     &zadd::ZINCRBY,
     &zcount::ZCARD,

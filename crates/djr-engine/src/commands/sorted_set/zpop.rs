@@ -106,7 +106,7 @@ pub(super) fn pop(
         for (member, score) in undo {
             let mut text = Vec::new();
             djr_protocol::format_double(score, &mut text);
-            //BLOCK context.undo(&[b"ZADD", key.bytes, &text, &member]);
+            context.undo(&[b"ZADD", key.bytes, &text, &member]);
         }
     }
     Ok(taken)

@@ -72,7 +72,8 @@ fn zrandmember(
     let len = set.len();
     let wanted = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
     if count >= 0 && wanted >= len {
-        reply_members(reply, with_scores, set.iter());
+        // All of them, in the order in which Redis goes through them.
+        reply_members(reply, with_scores, set.iter().rev());
         return Ok(());
     }
     let mut random = |bound| below(context.rng.next(), bound);

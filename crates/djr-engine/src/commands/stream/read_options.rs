@@ -68,12 +68,6 @@ impl<'a> ReadOptions<'a> {
             ))
         };
         if args.is(index, "BLOCK") && more > 0 {
-            if context.in_script() {
-                return Err(CommandError::format(format!(
-                    "ERR {} command is not allowed with BLOCK option from scripts",
-                    String::from_utf8_lossy(args.get(0))
-                )));
-            }
             self.block = Some(context.parse_timeout_ms(&args, index + 1)?);
         } else if args.is(index, "COUNT") && more > 0 {
             self.count = match args.integer(index + 1)? {

@@ -136,7 +136,7 @@ fn xclaim(
 ) -> Result<Effect, CommandError> {
     let (key, name, consumer) = (context.key(args, 1), args.get(2), args.get(3));
     let stream = context.object::<Stream>(key)?;
-    if !stream.is_some_and(|stream| stream.group(name).is_some()) {
+    if stream.is_none_or(|stream| stream.group(name).is_none()) {
         return Err(no_key_or_group(key.bytes, name));
     }
     let (options, now) = (Options::parse(args, context.now)?, context.now);

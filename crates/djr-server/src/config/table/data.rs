@@ -74,7 +74,7 @@ pub(super) const ENCODINGS: Section = Section {
         "list-max-listpack-size" | "list-max-ziplist-size" = "-2", integer(-INT - 1, INT), Live,
             "The size of a list's chunks: a number of elements, or -1 to -5 for 4, 8, 16, 32, 64 KiB.", .apply(live::encodings);
         "list-compress-depth" = "0", integer(0, INT), Live,
-            "How many chunks at each end of a list are not compressed; 0 compresses none.", .apply(live::encodings);
+            "How many chunks at each end of a list are not compressed; 0 compresses none. Chunks are kept uncompressed so far.", .apply(live::encodings);
         "set-max-intset-entries" = "512", integer(0, LONG), Live,
             "Sets of at most so many integers are kept as an array.", .apply(live::encodings);
         "set-max-listpack-entries" = "128", integer(0, LONG), Live,

@@ -378,11 +378,20 @@ impl Chunks {
 
 impl Clone for Chunks {
     fn clone(&self) -> Self {
-        let mut copy = Self::default();
-        for chunk in self.iter() {
-            copy.push(End::Back, chunk.clone());
+        // Segments as they are: none gets room that it may never need.
+        let segments: VecDeque<_> = self
+            .segments
+            .iter()
+            .map(|segment| Segment::of(segment.chunks.clone()))
+            .collect();
+        let chunks = segments.iter().flat_map(|segment| &segment.chunks);
+        let of_chunks: usize = chunks.map(Chunk::memory_bytes).sum();
+        Self {
+            bytes: of_chunks + segments.iter().map(Segment::memory_bytes).sum::<usize>(),
+            segments,
+            len: self.len,
+            chunks: self.chunks,
         }
-        copy
     }
 }
 

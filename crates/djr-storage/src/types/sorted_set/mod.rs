@@ -195,6 +195,7 @@ impl SortedSet {
         }
         match &mut self.0 {
             Form::Indexed(indexed) => indexed,
+            // Never: it has just been unpacked.
             Form::Packed(_) => unreachable!("just unpacked"),
         }
     }

@@ -173,10 +173,12 @@ impl<H: Copy> Inner<H> {
     }
 
     pub(super) fn child(&self, at: usize) -> &Node<H> {
+        // Always there: `at` is below the length.
         self.children[at].as_ref().expect("below the length")
     }
 
     pub(super) fn child_mut(&mut self, at: usize) -> &mut Node<H> {
+        // Always there: `at` is below the length.
         self.children[at].as_mut().expect("below the length")
     }
 
@@ -276,7 +278,9 @@ impl<H: Copy> Inner<H> {
 
     fn pair_mut(&mut self, left: usize) -> (&mut Node<H>, &mut Node<H>) {
         let (a, b) = self.children.split_at_mut(left + 1);
+        // Always there: both are below the length.
         let a = a[left].as_mut().expect("below the length");
+        // As above.
         (a, b[0].as_mut().expect("below the length"))
     }
 
@@ -431,6 +435,7 @@ impl<H: Copy> Node<H> {
         match (self, right) {
             (Node::Leaf(left), Node::Leaf(right)) => left.move_right(right, count),
             (Node::Inner(left), Node::Inner(right)) => left.move_right(right, count),
+            // Never: all leaves are at the same depth.
             _ => unreachable!("neighbours have the same height"),
         }
     }
@@ -439,6 +444,7 @@ impl<H: Copy> Node<H> {
         match (self, right) {
             (Node::Leaf(left), Node::Leaf(right)) => left.move_left(right, count),
             (Node::Inner(left), Node::Inner(right)) => left.move_left(right, count),
+            // Never: all leaves are at the same depth.
             _ => unreachable!("neighbours have the same height"),
         }
     }
