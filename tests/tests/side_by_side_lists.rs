@@ -183,9 +183,9 @@ impl Lists {
                 self.both(["OBJECT", "ENCODING", key].map(str::to_owned).to_vec());
             }
         }
-        for key in 0..KEYS.len() {
-            let words = ["LRANGE", KEYS[key], "0", "-1"];
-            self.elements[key] = self.both(words.map(str::to_owned).to_vec());
+        for (place, key) in KEYS.iter().enumerate() {
+            let words = ["LRANGE", key, "0", "-1"];
+            self.elements[place] = self.both(words.map(str::to_owned).to_vec());
         }
     }
 

@@ -328,7 +328,6 @@ fn any_value() -> impl Strategy<Value = Value> {
             members.dedup_by(|a, b| a.0 == b.0);
             SortedSet::from_members(members, &limits.sorted_set).into()
         }),
-        any_stream(),
         prop::collection::btree_set(text(), 1..200).prop_map(move |members| {
             let mut set = Set::new();
             for member in members {
@@ -343,6 +342,7 @@ fn any_value() -> impl Strategy<Value = Value> {
             }
             set.into()
         }),
+        any_stream(),
         prop::collection::btree_map(text(), (text(), prop::option::of(1..1_i64 << 48)), 1..100)
             .prop_map(move |fields| {
                 let mut hash = Hash::new();
