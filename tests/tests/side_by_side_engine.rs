@@ -404,7 +404,9 @@ impl Comparison {
             "{}: {all} commands, {errors} refused",
             self.reference.version
         );
-        assert!(errors * 2 < all, "most commands do something");
+        // Redis 7.0 lacks many commands.
+        let is_old = self.reference.version.starts_with("redis 7.0");
+        assert!(is_old || errors * 2 < all, "most commands do something");
     }
 
     /// Runs one command on both sides.

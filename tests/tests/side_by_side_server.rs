@@ -105,7 +105,8 @@ impl Comparison {
             let group = command.spec.group.name();
             let is_data = !matches!(
                 group,
-                "server" | "connection" | "transactions" | "scripting" | "pubsub"
+                // Commands on groups of streams mark watched keys in other cases.
+                "server" | "connection" | "transactions" | "scripting" | "pubsub" | "stream"
             );
             is_data
                 || name.starts_with("flush")
