@@ -193,7 +193,7 @@ pub fn is_different_on_purpose(reference: &Reference, name: &str, words: &Words)
         // Redis 7.0 does not look at what was deleted.
         "xsetid" => reference.version.starts_with("redis 7.0"),
         // Valkey reads a number up to its end, Redis up to a zero byte.
-        "sort" | "sort_ro" => reference.is_valkey(),
+        "sort" | "sort_ro" if reference.is_valkey() => true,
         // Only Redis 8 knows the last entry by `+`.
         "xread" | "xreadgroup" if words.iter().any(|word| word == b"+") => {
             !reference.version.starts_with("redis 8")

@@ -103,11 +103,8 @@ impl Comparison {
             };
             // Those that hold data; the lists of the others.
             let group = command.spec.group.name();
-            let is_data = !matches!(
-                group,
-                // Commands on groups of streams mark watched keys in other cases.
-                "server" | "connection" | "transactions" | "scripting" | "pubsub" | "stream"
-            );
+            // Which changes without effect break a WATCH is compared for these only.
+            let is_data = matches!(group, "string" | "generic");
             is_data
                 || name.starts_with("flush")
                 || name == "dbsize"

@@ -80,18 +80,21 @@ pub(super) fn move_element(
     let mut taken = Taken::Int(0);
     let same = source.bytes == destination.bytes;
     context.update(source, |list: &mut List| {
-        if same && let Some(element) = list.peek(from) {
-            // First there, then away from here: the list is not shorter in between, which would change its form.
-            taken = Taken::of(element);
-            list.push_element(to, taken.element(), limits);
-            reply_element(reply, taken.element());
-            list.drain(from, 1, limits, |_| {});
+        if same
+            && from == to
+            && let Some(element) = list.peek(from)
+        {
+            // It stays where it is, and the list as it is kept.
+            reply_element(reply, element);
             return;
         }
         list.drain(from, 1, limits, |element| {
             reply_element(reply, element);
             taken = Taken::of(element);
         });
+        if same {
+            list.push_element(to, taken.element(), limits);
+        }
     })?;
     let removed = context.removed();
     if !same {
