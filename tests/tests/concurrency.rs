@@ -275,3 +275,34 @@ fn who_has_finished_still_gets_the_replies() {
         assert_eq!(client.read(), Reply::Closed);
     }
 }
+
+/// The worker finds a script and requests of other clients at the same time: they are read together, and served while it runs.
+#[test]
+fn who_comes_together_with_an_endless_script_is_answered() {
+    let server = Ours::start_with(1, &[("busy-reply-threshold", "300")]);
+    let (mut first, mut endless) = (server.connect(), server.connect());
+    let (mut early, mut half, mut killer) = (server.connect(), server.connect(), server.connect());
+    let clients = [&mut first, &mut endless, &mut early, &mut half, &mut killer];
+    clients.map(|client| assert_eq!(client.run("PING").text(), b"PONG"));
+    let pause = || std::thread::sleep(std::time::Duration::from_millis(20));
+    // Keeps the worker while the others send, but not so long that it looks at them.
+    let wait = "local t = redis.call('TIME') local s = t[1] * 1000000 + t[2] \
+                repeat t = redis.call('TIME') until t[1] * 1000000 + t[2] - s > 150000 return 'done'";
+    first.send(&[b"EVAL", wait.as_bytes(), b"0"]);
+    pause();
+    endless.send(&[b"EVAL", b"while true do end", b"0"]);
+    pause();
+    early.send_bytes(b"GET key\r\n");
+    half.send_bytes(b"*2\r\n$4\r\nECHO\r\n$5\r\nhe");
+    pause();
+    killer.send_bytes(b"SCRIPT KILL\r\n");
+    assert_eq!(first.read().text(), b"done");
+    assert_eq!(killer.read().text(), b"OK");
+    assert!(endless.read().to_string().contains("Script killed by user"));
+    let busy = early.read().to_string();
+    assert!(busy.starts_with("-BUSY"), "{busy}");
+    // What came in two parts is one request.
+    half.send_bytes(b"llo\r\n");
+    assert_eq!(half.read().text(), b"hello");
+    assert_eq!(half.run("PING").text(), b"PONG");
+}

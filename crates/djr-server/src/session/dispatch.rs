@@ -199,8 +199,8 @@ impl Requests {
                 // Enough for its end to be sure: nothing of it is sent.
                 session.close = true;
                 session.overfull = true;
-                stopwatch.stop(core);
-                return index + 1;
+                executed = index + 1;
+                break;
             }
         }
         stopwatch.stop(core);

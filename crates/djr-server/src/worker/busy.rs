@@ -41,6 +41,9 @@ impl Core {
     fn look_at_sockets(&mut self) -> io::Result<()> {
         self.take_mail();
         self.receive_messages();
+        for id in self.give_back_gathered() {
+            self.serve_one_while_busy(id);
+        }
         let mut ready = Vec::new();
         self.driver.wait(Some(Duration::ZERO), &mut ready)?;
         for event in ready {

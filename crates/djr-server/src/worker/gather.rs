@@ -4,7 +4,7 @@
 use djr_protocol::ProtocolError;
 use djr_storage::keyspace::Turn;
 
-use super::{Connection, LISTENERS, ReadOutcome, Ready, Worker};
+use super::{Connection, Core, LISTENERS, ReadOutcome, Ready, Worker};
 use crate::session::{Ahead, Requests};
 
 /// So many connections are read before the first of them is served, and so much is read from each then.
@@ -13,6 +13,8 @@ const GATHER_SIZE: usize = 32 << 10;
 
 /// What one read of a connection brought.
 pub(super) struct Gathered {
+    /// The connection, until it is served.
+    id: Option<usize>,
     buffer: Box<[u8]>,
     requests: Requests,
     /// Bytes in the buffer.
@@ -26,6 +28,7 @@ pub(super) struct Gathered {
 impl Gathered {
     pub(super) fn new() -> Self {
         Self {
+            id: None,
             buffer: vec![0; GATHER_SIZE].into_boxed_slice(),
             requests: Requests::default(),
             count: 0,
@@ -86,7 +89,7 @@ impl Worker {
         {
             return None;
         }
-        let gathered = &mut self.gathered[place];
+        let gathered = self.core.gathered.get_mut(place)?.as_mut()?;
         let ReadOutcome::Bytes(count, more) =
             Connection::read(&mut connection.stream, &mut gathered.buffer)
         else {
@@ -94,6 +97,7 @@ impl Worker {
         };
         self.core.stats.count_read(count);
         connection.count_in(count);
+        gathered.id = Some(id);
         gathered.count = count;
         gathered.more = more;
         gathered.requests.batch.clear();
@@ -109,19 +113,32 @@ impl Worker {
 
     /// Executes what [`gather`](Self::gather) has read, and goes on with the connection if it may have more.
     fn serve_gathered(&mut self, id: usize, place: usize, ahead: &mut Ahead<'_>, turn: &Turn) {
+        let of_place = self.core.gathered.get_mut(place).and_then(Option::as_mut);
+        if of_place.and_then(|gathered| gathered.id.take()) != Some(id) {
+            return; // served while a script was busy
+        }
+        let connection = self.core.connections.get_mut(id).and_then(Option::take);
         // It may have been killed by the one before.
-        let Some(mut connection) = self.core.connections.get_mut(id).and_then(Option::take) else {
-            return;
-        };
-        let Gathered {
-            buffer,
-            requests,
-            count,
-            more,
-            taken,
-        } = &mut self.gathered[place];
-        let input = &buffer[..*count];
-        self.core.prepare_out(&mut connection);
+        if let Some(mut connection) = connection
+            && let Some(mut gathered) = self.core.gathered[place].take()
+        {
+            self.execute_gathered(&mut connection, &mut gathered, ahead);
+            let more = gathered.more || connection.peer_ended;
+            self.core.gathered[place] = Some(gathered);
+            let open = self.go_on(&mut connection, id, more, 1, turn);
+            self.core.put_back(id, connection, open);
+        }
+    }
+
+    fn execute_gathered(
+        &mut self,
+        connection: &mut Connection,
+        gathered: &mut Gathered,
+        ahead: &mut Ahead<'_>,
+    ) {
+        let requests = &mut gathered.requests;
+        let input = &gathered.buffer[..gathered.count];
+        self.core.prepare_out(connection);
         let done = requests.execute(
             input,
             &self.shared.engine,
@@ -136,18 +153,35 @@ impl Worker {
             connection.decoder = djr_protocol::RequestDecoder::new();
             requests.batch.raw_range(done).start
         } else {
-            match taken {
-                Ok(taken) => *taken,
+            match gathered.taken {
+                Ok(taken) => taken,
                 Err(error) => {
-                    failure = Some(*error);
-                    *count
+                    failure = Some(error);
+                    input.len()
                 }
             }
         };
-        let more = *more || connection.peer_ended;
         let rest = input[used..].to_vec();
-        self.core.settle(&mut connection, rest, failure);
-        let open = self.go_on(&mut connection, id, more, 1, turn);
-        self.core.put_back(id, connection, open);
+        self.core.settle(connection, rest, failure);
+    }
+}
+
+impl Core {
+    /// Gives the connections of a group that are not served yet what was read from them, as if it had not been looked at. For
+    /// while a script is busy: they must not wait for its end. Returns which they are.
+    pub(super) fn give_back_gathered(&mut self) -> Vec<usize> {
+        let mut ids = Vec::new();
+        for gathered in self.gathered.iter_mut().flatten() {
+            let Some(id) = gathered.id.take() else {
+                continue;
+            };
+            // It may have been killed.
+            if let Some(Some(connection)) = self.connections.get_mut(id) {
+                connection.input = gathered.buffer[..gathered.count].to_vec();
+                connection.decoder = djr_protocol::RequestDecoder::new();
+                ids.push(id);
+            }
+        }
+        ids
     }
 }

@@ -63,8 +63,6 @@ pub(crate) struct Worker {
     executor: Executor,
     requests: Requests,
     read_buffer: Box<[u8]>,
-    /// What was read from each connection of a group.
-    gathered: Box<[Gathered]>,
     ready: Vec<Ready>,
 }
 
@@ -98,6 +96,8 @@ pub(crate) struct Core {
     unread: Vec<usize>,
     spare: Vec<Vec<u8>>,
     next_tick: Instant,
+    /// What was read from each connection of a group; absent while it is executed.
+    gathered: Box<[Option<Box<Gathered>>]>,
     /// A script of this worker runs too long, and others have been told.
     busy_script: bool,
     /// Watches that have ended and are still in the keyspace.
@@ -172,6 +172,9 @@ impl Worker {
                 unread: Vec::new(),
                 spare: Vec::new(),
                 next_tick: clock::monotonic() + TICK,
+                gathered: (0..gather::GROUP)
+                    .map(|_| Some(Box::new(Gathered::new())))
+                    .collect(),
                 busy_script: false,
                 unwatch_later: Vec::new(),
                 hub: Hub::default(),
@@ -183,7 +186,6 @@ impl Worker {
             executor,
             requests: Requests::default(),
             read_buffer: vec![0; READ_SIZE].into_boxed_slice(),
-            gathered: (0..gather::GROUP).map(|_| Gathered::new()).collect(),
             ready: Vec::new(),
         })
     }
