@@ -107,6 +107,16 @@ pub struct Waiter {
 }
 
 impl Waiter {
+    /// The request.
+    pub fn args(&self) -> crate::Args<'_> {
+        self.request.args()
+    }
+
+    /// The db that was selected when it came.
+    pub fn db(&self) -> u32 {
+        self.db
+    }
+
     /// The RESP version of the client.
     pub fn version(&self) -> RespVersion {
         self.version
