@@ -47,7 +47,11 @@ fn write(out: &mut impl Output, key: Option<&[u8]>, value: ValueRef<'_>, now: Un
         ValueRef::Hash(hash) => return write_hash(out, key, hash, now),
         ValueRef::Stream(stream) => super::stream::write(out, key, stream),
         #[cfg(test)]
-        ValueRef::Probe(probe) => probe.describe(out),
+        ValueRef::Probe(probe) => {
+            let mut described = Vec::new();
+            probe.describe(&mut described);
+            out.put(&described);
+        }
     }
     VERSION
 }
