@@ -233,7 +233,7 @@ fn one_of_each() -> Made {
         let mut bytes = Vec::new();
         write_value(&mut bytes, value.as_ref(), 0);
         if bytes.len() < 120 {
-            let deadline = (nth % 3 == 0).then_some(1_850_000_000_000);
+            let deadline = (nth.is_multiple_of(3)).then_some(1_850_000_000_000);
             made.push((
                 nth as u32 / 10,
                 format!("key:{nth}").into_bytes(),
