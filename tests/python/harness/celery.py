@@ -4,6 +4,7 @@ import contextlib
 import gc
 import json
 
+import redis
 from kombu import pools
 
 from harness.programs import Ledger, Program
@@ -50,9 +51,15 @@ class Celery:
         )
         program.wait_for(f"{name}@test ready.")
         # It is ready for tasks; for what it is told it may still be subscribing.
-        node = [f"{name}@test"]
-        wait_until(lambda: self.app.control.ping(destination=node, timeout=0.3, limit=1), what=f"an answer of {name}")
+        wait_until(lambda: self._answers(name), what=f"an answer of {name}")
         return program
+
+    def _answers(self, name):
+        try:
+            return self.app.control.ping(destination=[f"{name}@test"], timeout=0.3, limit=1)
+        except redis.ConnectionError:
+            # A connection of ours that the server's death has cut.
+            return False
 
     def asked(self, name, question, *arguments):
         """The answer of one worker to one question of `inspect`."""
