@@ -559,7 +559,7 @@ impl std::fmt::Display for Arg {
 impl Arg {
     fn write_once(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if let Some(token) = self.token {
-            f.write_str(token)?;
+            f.write_str(if token.is_empty() { "\"\"" } else { token })?;
             if matches!(self.kind, ArgKind::Token) {
                 return Ok(());
             }
