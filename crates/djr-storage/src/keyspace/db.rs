@@ -514,6 +514,7 @@ impl<'a> DbMut<'a> {
         if part.is_watched() {
             access.note_lent(part.db, key);
         }
+        part.leave(slot);
         Ok((part, Some(slot)))
     }
 

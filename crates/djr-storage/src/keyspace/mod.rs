@@ -35,6 +35,7 @@ mod model_tests;
 mod options;
 mod part;
 mod shard;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 mod tracking;
@@ -48,6 +49,7 @@ pub use entry::{EntryRef, OwnedEntry};
 pub use hash::{Footprint, Key, KeyHash, UnixMillis};
 pub use keyspace::{ExpireProgress, Keyspace, Turn};
 pub use options::{AccessClock, KeyspaceOptions};
+pub use snapshot::{Portion, Snapshot, SnapshotDb, SnapshotEntry};
 pub use tracking::{Invalidation, Readers, Tracking};
 pub use wait::{ReadyKey, Registration, Ticket, WaiterRef, Waits};
 pub use watch::WatchFlag;

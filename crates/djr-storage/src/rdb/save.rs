@@ -25,7 +25,7 @@ pub fn write_value(out: &mut Vec<u8>, value: ValueRef<'_>, now: UnixMillis) -> u
         ValueRef::Hash(hash) => return write_hash(out, hash, now),
         ValueRef::Stream(stream) => super::stream::write(out, stream),
         #[cfg(test)]
-        ValueRef::Probe(_) => {}
+        ValueRef::Probe(probe) => probe.describe(out),
     }
     VERSION
 }
