@@ -67,7 +67,7 @@ pub(crate) struct Waits {
     /// WAITAOF: those who wait until the log is durable up to the offset in their note.
     until_durable: Vec<Arc<Waiter>>,
     /// MIGRATE: what the target servers have answered.
-    migrated: Vec<Box<Migration>>,
+    migrated: Vec<Migration>,
 }
 
 impl Waits {
@@ -89,7 +89,7 @@ impl Waits {
 
     /// What a target server has answered.
     pub(super) fn push_migrated(&mut self, migration: Box<Migration>) {
-        self.migrated.push(migration);
+        self.migrated.push(*migration);
     }
 
     pub(super) fn push(&mut self, ended: Ended) {

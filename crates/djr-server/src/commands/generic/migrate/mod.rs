@@ -311,8 +311,8 @@ impl Core {
     pub(crate) fn migrated(
         &mut self,
         executor: &mut Executor,
-        mut migration: Box<Migration>,
-    ) -> Option<Box<Migration>> {
+        mut migration: Migration,
+    ) -> Option<Migration> {
         if self.shared.engine.scripts.running().is_busy() {
             return Some(migration);
         }
@@ -338,7 +338,7 @@ impl Core {
         if !migration.keys.is_empty() {
             if migration.rounds < ROUNDS_MAX {
                 let waiter = migration.waiter.clone();
-                if self.send_migration(migration).is_err() {
+                if self.send_migration(Box::new(migration)).is_err() {
                     self.answer_migration(waiter, Some(TOO_MANY));
                 }
                 return None;
