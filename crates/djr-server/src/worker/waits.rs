@@ -88,8 +88,8 @@ impl Waits {
     }
 
     /// What a target server has answered.
-    pub(super) fn push_migrated(&mut self, migration: Box<Migration>) {
-        self.migrated.push(*migration);
+    pub(super) fn push_migrated(&mut self, migration: Migration) {
+        self.migrated.push(migration);
     }
 
     pub(super) fn push(&mut self, ended: Ended) {
