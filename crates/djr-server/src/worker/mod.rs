@@ -680,6 +680,7 @@ impl Core {
                 Mail::Connection(accepted) => self.add(accepted),
                 Mail::Kill(id) => self.kill(id),
                 Mail::Ended(ended) => self.waits.push(*ended),
+                Mail::Migrated(migration) => self.waits.push_migrated(*migration),
             }
         }
     }

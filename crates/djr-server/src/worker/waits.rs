@@ -22,7 +22,7 @@ use djr_storage::keyspace::{Footprint, Turn, UnixMillis};
 
 use super::{Connection, Core, Mail, Worker, WorkerLog};
 use crate::clock;
-use crate::commands::{WaitsForLog, answer_late, look_at_log};
+use crate::commands::{Migration, WaitsForLog, answer_late, look_at_log};
 use crate::session::{Done, Replies, Session, WorkerShell};
 use crate::shared::Shared;
 
@@ -66,6 +66,8 @@ pub(crate) struct Waits {
     to_give_back: Vec<Undo>,
     /// WAITAOF: those who wait for the log.
     pub(crate) for_log: Vec<WaitsForLog>,
+    /// MIGRATE: what the target servers have answered.
+    migrated: Vec<Migration>,
 }
 
 impl Waits {
@@ -78,6 +80,11 @@ impl Waits {
     /// Whether something has come up that should be settled before the worker waits.
     pub(super) fn has_to_settle(&self) -> bool {
         !self.ended.is_empty() || !self.to_give_back.is_empty()
+    }
+
+    /// What a target server has answered.
+    pub(super) fn push_migrated(&mut self, migration: Migration) {
+        self.migrated.push(migration);
     }
 
     pub(super) fn push(&mut self, ended: Ended) {
@@ -144,6 +151,15 @@ impl Core {
         let served = done.served.into_iter();
         served.for_each(|served| self.served(served));
         done.events.deliver(|event| self.notify(event));
+    }
+
+    /// The session's client waits for another server: CLIENT UNBLOCK leaves it alone.
+    pub(crate) fn hold(&mut self, session: &mut Session, waiter: Arc<Waiter>) {
+        session.wait = Some(Wait {
+            waiter,
+            deadline: None,
+            quiet: session.replies != Replies::On,
+        });
     }
 
     /// A wait has been served here.
@@ -276,6 +292,13 @@ impl Worker {
         self.core.end_overdue_waits();
         if !self.core.waits.for_log.is_empty() {
             self.core.end_log_waits();
+        }
+        if !self.core.waits.migrated.is_empty() {
+            let core = &mut self.core;
+            let answered = std::mem::take(&mut core.waits.migrated).into_iter();
+            let later = answered.filter_map(|one| core.migrated(&mut self.executor, one));
+            let later: Vec<_> = later.collect();
+            self.core.waits.migrated.extend(later);
         }
         loop {
             if let Some(ended) = self.core.waits.ended.pop_front() {
