@@ -54,6 +54,7 @@ use array::Array;
 pub use bucket::Raw;
 use bucket::SLOTS;
 pub use memory::prefault_memory;
+pub(crate) use prefetch::prefetch_line;
 pub use view::{EpochGuard, Home, TableView};
 
 /// Hash table of addresses. See the [module](self) for its design.

@@ -13,6 +13,7 @@ use super::End;
 use super::rules::LISTPACK_OVERHEAD;
 use crate::types::listpack::Element;
 use crate::types::listpack::entry::{self, NewEntry};
+use crate::types::{prefetch_bytes, prefetch_value};
 
 /// Blocks up to this size are not made smaller.
 const SMALL: usize = 256;
@@ -27,6 +28,15 @@ pub(super) struct Packed {
 }
 
 impl Packed {
+    /// Has both ends loaded into the cache, without a look at them.
+    pub(super) fn prefetch(&self) {
+        let used = &self.block[self.start as usize..self.end as usize];
+        prefetch_bytes(used);
+        if let Some(last) = used.last() {
+            prefetch_value(last);
+        }
+    }
+
     /// The entries of a listpack, which must be valid.
     pub(super) fn from_entries(entries: &[u8], count: usize) -> Self {
         Self {
