@@ -97,6 +97,14 @@ pub trait Object: sealed::Structure + Clone + Send + 'static {
     }
 }
 
+/// How large a block is made for `used` bytes that may become more: what allocators have in store, which is four sizes between a power of two
+/// and the next. So appending is amortized, and nothing is lost to rounding.
+fn block_size(used: usize) -> usize {
+    const STEP_MIN: usize = 16;
+    let below = used.max(1).next_power_of_two() / 2;
+    used.next_multiple_of((below / 4).max(STEP_MIN))
+}
+
 /// Has the first cache lines of `bytes` loaded: as many as are worth being asked for at once.
 fn prefetch_bytes(bytes: &[u8]) {
     for line in bytes.chunks(CACHE_LINE).take(PREFETCHED_LINES) {
@@ -126,4 +134,22 @@ mod sealed {
     impl Structure for super::Stream {}
     #[cfg(test)]
     impl Structure for super::Probe {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::block_size;
+
+    #[test]
+    fn blocks_are_four_sizes_an_octave() {
+        let sizes = (1..=1024)
+            .map(block_size)
+            .collect::<std::collections::BTreeSet<_>>();
+        let expected = [
+            16, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768,
+            896, 1024,
+        ];
+        assert!(sizes.iter().eq(&expected), "{sizes:?}");
+        assert!((1..=1024).all(|used| block_size(used) >= used));
+    }
 }

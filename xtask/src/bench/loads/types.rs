@@ -125,6 +125,7 @@ const PFADD: Step = &[&[
     KEY,
     Arg::Random("element:", 1_000_000_000_000),
 ]];
+const PFADD_AGAIN: Step = &[&[text("PFADD"), KEY, Arg::Random("element:", 200)]];
 const GEOSEARCH: Step = &[&[
     text("GEOSEARCH"),
     ONE,
@@ -254,11 +255,29 @@ pub(super) const DATA_SETS: &[DataSet] = &[
             p100("xadd-xreadgroup-p100", &[XREADGROUP]),
         ],
     ),
+    // Filled so far that the load does not change what they are: servers that take more requests would else measure something else.
     keys(
-        "1 000 HyperLogLogs",
+        "1 000 HyperLogLogs of 4 000 elements",
         1_000,
-        &[&[text("PFADD"), KEY, text("element")]],
+        &[&[
+            text("PFADD"),
+            KEY,
+            Arg::Repeat(4_000, &[Arg::Index("element:")]),
+        ]],
         &[p16("pfadd-p16", &[PFADD]), p100("pfadd-p100", &[PFADD])],
+    ),
+    keys(
+        "10 000 HyperLogLogs of 200 elements",
+        10_000,
+        &[&[
+            text("PFADD"),
+            KEY,
+            Arg::Repeat(200, &[Arg::Index("element:")]),
+        ]],
+        &[
+            p16("pfadd-sparse-p16", &[PFADD_AGAIN]),
+            p100("pfadd-sparse-p100", &[PFADD_AGAIN]),
+        ],
     ),
     elements(
         "100 000 places in a degree of longitude and latitude",
@@ -295,25 +314,25 @@ pub(super) const DATA_SETS: &[DataSet] = &[
     ),
     keys(
         "memory of a list of 20 elements",
-        200_000,
+        1_000_000,
         &[&[text("RPUSH"), KEY, ELEMENTS_20]],
         &[memory("memory-list-20", 1.0)],
     ),
     keys(
         "memory of a hash of 20 fields",
-        200_000,
+        1_000_000,
         &[&[text("HSET"), KEY, FIELDS_20]],
         &[memory("memory-hash-20", 1.0)],
     ),
     keys(
         "memory of a set of 20 members",
-        200_000,
+        1_000_000,
         &[&[text("SADD"), KEY, ELEMENTS_20]],
         &[memory("memory-set-20", 1.0)],
     ),
     keys(
         "memory of a sorted set of 20 members",
-        200_000,
+        1_000_000,
         &[&[text("ZADD"), KEY, SCORED_20]],
         &[memory("memory-sorted-set-20", 1.0)],
     ),
