@@ -173,6 +173,7 @@ impl Requests {
         let mut stopwatch = Stopwatch::new();
         let mut direct = core.gate == 0 && session.is_plain();
         let mut executed = count;
+        core.begin_requests();
         for index in 0..count {
             let mut args = Args::new(batch.request(index, input));
             let prepared = ahead.advance(index, batch, input, engine);
@@ -221,6 +222,7 @@ impl Requests {
                 break;
             }
         }
+        core.end_requests(session);
         stopwatch.stop(core);
         if stopwatch.command != usize::MAX {
             session.info.last_command.store(stopwatch.command, Relaxed);
@@ -368,6 +370,9 @@ fn execute_checked(
     let result = match (command.run, core.shared.server_run(command)) {
         (Run::Shell, Some(ServerRun::TopLevel(run))) => {
             run(&mut Context { session, core }, executor, args, &mut reply)
+        }
+        (Run::Shell, Some(ServerRun::Waiting(run, _))) => {
+            run(&mut Context { session, core }, args, &mut reply)
         }
         _ => {
             let no_touch = session.no_touch;
