@@ -11,6 +11,7 @@ use crate::handshake::{checked, shake_hands};
 use crate::options::{Options, Reconnect};
 use crate::pipeline::{Pipeline, Refused};
 use crate::push::not_one_reply;
+use crate::raw::Raw;
 use crate::stream::Stream;
 
 /// The longest wait between two attempts to reconnect.
@@ -51,6 +52,23 @@ impl Client {
         let (connection, version) = open(&options).await?;
         Ok(Client {
             options,
+            connection: Some(connection),
+            version,
+        })
+    }
+
+    /// A client as `options` say, with as many attempts as they allow to a lost connection.
+    pub(crate) async fn reopen(options: &Options) -> Result<Client, ClientError> {
+        let (attempts, delay) = match options.reconnect {
+            Reconnect::Never => (1, Duration::ZERO),
+            Reconnect::Attempts { attempts, delay } => (attempts, delay),
+        };
+        let (connection, version) = reopen(options, attempts, delay).await?;
+        Ok(Client {
+            options: Options {
+                reconnect: Reconnect::Never,
+                ..options.clone()
+            },
             connection: Some(connection),
             version,
         })
@@ -172,9 +190,9 @@ impl Client {
 
     /// Whether there is a connection, as far as is known.
     #[must_use]
-    pub fn is_connected(&self) -> bool {
+    pub fn is_connected(&mut self) -> bool {
         self.connection
-            .as_ref()
+            .as_mut()
             .is_some_and(|connection| !connection.is_closed())
     }
 
@@ -182,6 +200,12 @@ impl Client {
     #[must_use]
     pub fn options(&self) -> &Options {
         &self.options
+    }
+
+    /// The bytes of the connection, for another protocol than commands and replies; `None` if there is no connection.
+    #[must_use]
+    pub fn into_raw(self) -> Option<Raw> {
+        self.connection.map(Raw::new)
     }
 
     /// The connection, or a new one if it is lost and that is wanted.
@@ -207,18 +231,17 @@ impl Client {
 }
 
 async fn open(options: &Options) -> Result<(Connection, RespVersion), ClientError> {
-    let failed = |source: io::Error| ClientError::Connect {
-        address: options.address.clone(),
-        source,
-    };
     let opening = async {
-        let stream = Stream::connect(options).await.map_err(failed)?;
+        let stream = Stream::connect(options).await?;
         let mut connection = Connection::new(stream, options);
         let version = shake_hands(&mut connection, options).await?;
         Ok((connection, version))
     };
     match limited(options.connect_timeout, opening).await {
-        Err(ClientError::Timeout(_)) => Err(failed(io::ErrorKind::TimedOut.into())),
+        Err(ClientError::Timeout(_)) => Err(ClientError::Connect {
+            address: options.address.clone(),
+            source: io::ErrorKind::TimedOut.into(),
+        }),
         opened => opened,
     }
 }
