@@ -9,7 +9,7 @@ use crate::connection::Connection;
 use crate::error::{ClientError, ServerError};
 use crate::handshake::{checked, shake_hands};
 use crate::options::{Options, Reconnect};
-use crate::pipeline::{Pipeline, Refused};
+use crate::pipeline::Pipeline;
 use crate::push::not_one_reply;
 use crate::raw::Raw;
 use crate::stream::Stream;
@@ -105,11 +105,7 @@ impl Client {
         &mut self,
         pipeline: &Pipeline,
     ) -> Result<Vec<Result<Value, ServerError>>, ClientError> {
-        match pipeline.refused() {
-            Some(Refused::Empty) => return Err(ClientError::EmptyCommand),
-            Some(Refused::NotOneReply(name)) => return Err(ClientError::NotOneReply(name)),
-            None => {}
-        }
+        pipeline.check()?;
         let timeout = self.options.reply_timeout;
         let connection = self.connected().await?;
         connection.abandon();
@@ -147,6 +143,20 @@ impl Client {
         let connection = self.connected().await?;
         connection.abandon();
         connection.queue_uncounted(args);
+        let flushed = connection.flush().await;
+        self.noticed(flushed)
+    }
+
+    /// Sends many commands with one write, without waiting; as many values are to be read by
+    /// [`receive`](Client::receive). So the next commands can be on their way while replies are worked on.
+    ///
+    /// # Errors
+    /// A lost connection, or a command that can't be in a pipeline.
+    pub async fn send_all(&mut self, pipeline: &Pipeline) -> Result<(), ClientError> {
+        pipeline.check()?;
+        let connection = self.connected().await?;
+        connection.abandon();
+        connection.queue_encoded(pipeline.bytes(), 0);
         let flushed = connection.flush().await;
         self.noticed(flushed)
     }
