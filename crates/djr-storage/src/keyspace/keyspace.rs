@@ -1,6 +1,6 @@
 //! The keyspace as a whole: its shards, and what can be asked without opening them.
 
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use siphasher::sip::SipHasher13;
@@ -10,6 +10,7 @@ use super::block::Block;
 use super::hash::{Footprint, Key, KeyHash, UnixMillis};
 use super::options::{AccessClock, KeyspaceOptions};
 use super::shard::{DbCounters, Shard};
+use super::snapshot::AsideBytes;
 use super::tracking::Tracking;
 use super::wait::Waits;
 use super::wheel::TICK_MS;
@@ -26,6 +27,9 @@ pub struct Keyspace {
     /// Where each db's keys are in the shards, so that `SWAPDB` exchanges two numbers. Written only while all shards are locked.
     places: Box<[AtomicU32]>,
     waits: Waits,
+    /// A snapshot is under way.
+    pub(super) has_snapshot: AtomicBool,
+    pub(super) aside: AsideBytes,
 }
 
 /// One worker's turn: while it lives, memory that a prefetch may look at is not given back.
@@ -71,6 +75,8 @@ impl Keyspace {
             tracking: Tracking::default(),
             places: (0..options.dbs).map(AtomicU32::new).collect(),
             waits: Waits::default(),
+            has_snapshot: AtomicBool::new(false),
+            aside: AsideBytes::default(),
         }
     }
 
@@ -280,7 +286,7 @@ impl Keyspace {
 
     /// The table uses the low half of the hash, the shard the high bits.
     #[inline]
-    pub(super) fn shard_of(&self, hash: KeyHash) -> u32 {
+    pub(crate) fn shard_of(&self, hash: KeyHash) -> u32 {
         // Two shifts: there may be but one shard.
         (hash.0 >> 1 >> (63 - self.shard_bits)) as u32
     }

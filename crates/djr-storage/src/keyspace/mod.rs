@@ -30,11 +30,13 @@ mod entry;
 mod hash;
 #[allow(clippy::module_inception)]
 mod keyspace;
+mod load;
 #[cfg(test)]
 mod model_tests;
 mod options;
 mod part;
 mod shard;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 mod tracking;
@@ -47,7 +49,9 @@ pub use db::{Db, DbMut, EntryMut, Expire, StringForm, WrongKind};
 pub use entry::{EntryRef, OwnedEntry};
 pub use hash::{Footprint, Key, KeyHash, UnixMillis};
 pub use keyspace::{ExpireProgress, Keyspace, Turn};
+pub use load::LoadedFacts;
 pub use options::{AccessClock, KeyspaceOptions};
+pub use snapshot::{Portion, Snapshot, SnapshotDb, SnapshotEntry};
 pub use tracking::{Invalidation, Readers, Tracking};
 pub use wait::{ReadyKey, Registration, Ticket, WaiterRef, Waits};
 pub use watch::WatchFlag;
