@@ -206,7 +206,7 @@ fn stdin_len() -> Option<u64> {
     use std::os::fd::AsFd;
     let file = std::fs::File::from(io::stdin().as_fd().try_clone_to_owned().ok()?);
     let metadata = file.metadata().ok()?;
-    metadata.is_file().then(|| metadata.len())
+    metadata.is_file().then_some(metadata.len())
 }
 
 fn read_stdin(sender: &mpsc::Sender<io::Result<Vec<u8>>>) {
