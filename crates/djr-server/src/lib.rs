@@ -11,10 +11,12 @@
 
 #![forbid(unsafe_code)]
 
+mod check_rdb;
 mod clients;
 mod clock;
 mod commands;
 pub mod config;
+mod loading;
 pub mod logging;
 mod persistence;
 mod process;
@@ -30,6 +32,7 @@ mod worker;
 /// The version of Redis whose commands and behaviour this server has.
 pub const REDIS_VERSION: &str = "7.4.0";
 
+pub use check_rdb::check_rdb;
 pub use commands::registry;
 pub use config::Config;
 pub use server::{Server, StartError, StopError, Stopper};

@@ -1,5 +1,6 @@
 //! The data set's way to disk and back: recovery at the start, the log's thread, compaction.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -9,12 +10,15 @@ use djr_engine::registry::Resolved;
 use djr_engine::{Args, CommandError, EffectLog, Engine, Executor, OwnedRequest, Reply, Shell};
 use djr_protocol::RespVersion;
 use djr_storage::aof::{
-    AofConfig, Log, LogError, OnDurable, RecoveryMode, RecoveryReport, ReplayedCommand, recover,
+    AofConfig, BaseFile, Log, LogError, OnDurable, RecoveryMode, RecoveryReport, Replay,
+    ReplayedCommand, recover,
 };
 use djr_storage::disk::{Disk, OsDisk};
 use djr_storage::keyspace::Footprint;
+use djr_storage::rdb::{LoadError, LoadOptions};
 
 use crate::clock;
+use crate::loading::{LoadState, contents};
 use crate::shared::{Gate, Shared};
 
 /// The log and what goes on around it.
@@ -39,8 +43,9 @@ impl Persistence {
     /// Recovers the data set and opens the log. Writes can be logged when this returns.
     pub(crate) fn load(
         &self,
-        engine: &Engine,
+        shared: &Shared,
         config: AofConfig,
+        snapshot: &Path,
         repair: bool,
         truncate_ok: bool,
         on_durable: OnDurable,
@@ -51,20 +56,32 @@ impl Persistence {
         } else {
             RecoveryMode::Refuse
         };
-        let mut replayer = Replayer::new(engine);
-        let recovered = recover(
-            &disk,
-            &config,
-            mode,
-            truncate_ok,
-            &mut |command: &ReplayedCommand<'_>| replayer.run(command),
-        )
-        .map_err(|error| error.to_string())?;
+        let mut replayer = Replayer::new(shared);
+        let recovered = recover(&disk, &config, mode, truncate_ok, &mut replayer)
+            .map_err(|error| error.to_string())?;
+        // Redis starts empty here. But somebody who has snapshots only, and finds an empty server, has lost everything.
+        let report = &recovered.report;
+        let adopt = report.base == BaseFile::None
+            && report.commands == 0
+            && load_snapshot(&mut replayer, snapshot)?;
         let log = Log::open(disk, config, recovered.state, on_durable)
             .map_err(|error| error.to_string())?;
+        if adopt {
+            tracing::warn!(
+                "there is no append-only log yet, so the data comes from {}; the log is made from it now and is what is loaded from now on",
+                snapshot.display()
+            );
+            self.compact(&shared.engine, &log)
+                .map_err(|error| error.to_string())?;
+        }
         // Nobody else opens one.
         let _ = self.log.set(Arc::new(log));
         Ok(recovered.report)
+    }
+
+    /// Loads the snapshot, if there is one: how a server without a log starts.
+    pub(crate) fn load_snapshot(&self, shared: &Shared, path: &Path) -> Result<bool, String> {
+        load_snapshot(&mut Replayer::new(shared), path)
     }
 
     /// Whether a compaction is under way.
@@ -151,6 +168,17 @@ impl Persistence {
     }
 }
 
+/// Whether there was one. `Err` is a sentence for people.
+fn load_snapshot(replayer: &mut Replayer<'_>, path: &Path) -> Result<bool, String> {
+    let Some(contents) = contents(path)? else {
+        return Ok(false);
+    };
+    replayer
+        .rdb(path, &contents, false)
+        .map(|_| true)
+        .map_err(|error| format!("{} can't be loaded: {error}", path.display()))
+}
+
 fn write_base(engine: &Engine, log: &Log) -> Result<(), LogError> {
     let access = engine.keyspace.open(Footprint::ALL, clock::unix_millis());
     let mut writer = log.begin_rewrite()?;
@@ -180,6 +208,8 @@ fn write_base(engine: &Engine, log: &Log) -> Result<(), LogError> {
 /// Applies the commands of a log to the engine.
 struct Replayer<'a> {
     engine: &'a Engine,
+    loading: &'a LoadState,
+    checksum: bool,
     executor: Executor,
     shell: ReplayShell,
     out: Vec<u8>,
@@ -192,14 +222,52 @@ struct ReplayShell {
     nowhere: (),
 }
 
+impl Replay for Replayer<'_> {
+    fn command(&mut self, command: &ReplayedCommand<'_>) -> Result<(), String> {
+        self.run(command)
+    }
+
+    fn rdb_base(&mut self, path: &Path, bytes: &[u8]) -> Result<u64, LoadError> {
+        // The commands behind it may refer to keys whose time has come since.
+        self.rdb(path, bytes, true)
+    }
+
+    fn progress(&mut self, replayed: u64, total: u64) {
+        self.loading.replayed(replayed, total);
+    }
+}
+
 impl<'a> Replayer<'a> {
-    fn new(engine: &'a Engine) -> Self {
+    fn new(shared: &'a Shared) -> Self {
         Self {
-            engine,
+            engine: &shared.engine,
+            loading: &shared.loading,
+            checksum: shared.config.rdb_checksum(),
             executor: Executor::new(0),
             shell: ReplayShell::default(),
             out: Vec::new(),
         }
+    }
+
+    /// Loads a snapshot: keys, then functions. Returns where it ends.
+    fn rdb(&mut self, path: &Path, bytes: &[u8], keep_expired: bool) -> Result<u64, LoadError> {
+        let options = LoadOptions {
+            now: clock::unix_millis(),
+            limits: self.engine.settings.value_limits(),
+            keep_expired,
+            checksum: self.checksum,
+            replace: false,
+        };
+        let report = self.loading.load(self.engine, path, bytes, options)?;
+        for code in &report.functions {
+            let args: [&[u8]; 4] = [b"FUNCTION", b"LOAD", b"REPLACE", code];
+            self.run(&ReplayedCommand { db: 0, args: &args })
+                .map_err(|error| {
+                    let path = path.display();
+                    LoadError::Refused(format!("{path}: a library of functions: {error}"))
+                })?;
+        }
+        Ok(report.end)
     }
 
     fn run(&mut self, replayed: &ReplayedCommand<'_>) -> Result<(), String> {

@@ -165,6 +165,7 @@ impl Server {
             },
             server_commands: commands::runs(registry),
             persistence: Persistence::default(),
+            loading: Default::default(),
             clients: Clients::default(),
             pubsub: Directory::new(),
             trackers: Default::default(),
@@ -277,7 +278,17 @@ impl Server {
 
     fn load(&mut self, dir: std::path::PathBuf) -> Result<(), StartError> {
         let shared = &self.shared;
+        shared.loading.begin();
+        let began = clock::monotonic();
+        let snapshot = dir.join(shared.config.db_file_name());
         if !shared.append_only {
+            let loaded = shared.persistence.load_snapshot(shared, &snapshot);
+            if loaded.map_err(StartError::Recovery)? {
+                tracing::info!(
+                    "DB loaded from disk: {:.3} seconds",
+                    (clock::monotonic() - began).as_secs_f64()
+                );
+            }
             return Ok(());
         }
         let config = AofConfig {
@@ -292,12 +303,12 @@ impl Server {
             .map(|worker| worker.mailbox.clone())
             .collect();
         let wake = Box::new(move |_| mailboxes.iter().for_each(|mailbox| mailbox.wake()));
-        let began = clock::monotonic();
         let report = shared
             .persistence
             .load(
-                &shared.engine,
+                shared,
                 config,
+                &snapshot,
                 shared.config.aof_repair(),
                 shared.config.aof_load_truncated(),
                 wake,

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use crate::clients::Clients;
 use crate::commands::ServerRun;
 use crate::config::Config;
+use crate::loading::LoadState;
 use crate::persistence::Persistence;
 use crate::pubsub::Directory;
 use crate::stats::WorkerStats;
@@ -27,6 +28,7 @@ pub(crate) struct Shared {
     /// Whether there is an append-only log: as it was configured at the start.
     pub(crate) append_only: bool,
     pub(crate) persistence: Persistence,
+    pub(crate) loading: LoadState,
     pub(crate) clients: Clients,
     pub(crate) pubsub: Directory,
     pub(crate) trackers: Trackers,
