@@ -385,6 +385,7 @@ const RDB_CHECKSUM: Number = Number::of("rdbchecksum");
 const REWRITE_PERCENTAGE: Number = Number::of("auto-aof-rewrite-percentage");
 const REWRITE_MIN_SIZE: Number = Number::of("auto-aof-rewrite-min-size");
 const LOAD_TRUNCATED: Number = Number::of("aof-load-truncated");
+const TIMESTAMPS: Number = Number::of("aof-timestamp-enabled");
 
 /// In the order of the choices of `appendfsync`.
 const FSYNC_POLICIES: [FsyncPolicy; 3] =
@@ -525,6 +526,10 @@ impl Config {
 
     pub(crate) fn aof_load_truncated(&self) -> bool {
         self.is(LOAD_TRUNCATED)
+    }
+
+    pub(crate) fn aof_timestamps(&self) -> bool {
+        self.is(TIMESTAMPS)
     }
 
     pub(crate) fn rewrite_percentage(&self) -> u64 {

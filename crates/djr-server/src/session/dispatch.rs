@@ -21,6 +21,8 @@ const BUCKETS_AHEAD: usize = 16;
 const ENTRIES_AHEAD: usize = 8;
 /// The same for entries that are not in the bucket where they would be first.
 const STRAYS_AHEAD: usize = 4;
+/// The same for what hangs from an entry: a list, a hash, …
+const STRUCTURES_AHEAD: usize = 2;
 
 /// The requests of one read. Used again from turn to turn.
 #[derive(Default)]
@@ -63,12 +65,18 @@ impl<'t> Ahead<'t> {
         (0..STRAYS_AHEAD).for_each(|index| self.prefetch_entry(index));
     }
 
+    /// Has what hangs from the entries of the first requests loaded. Some time after [`prefetch_entries`](Self::prefetch_entries).
+    pub(crate) fn prefetch_structures(&mut self, engine: &Engine) {
+        (0..STRUCTURES_AHEAD).for_each(|index| self.prefetch_structure(index, engine));
+    }
+
     /// What is known of request `index`, which runs now; goes on with those behind it.
     #[inline(always)]
     fn advance(&mut self, index: usize, batch: &Batch, input: &[u8], engine: &Engine) -> Prepared {
         let (prepared, _) = self.ring[index % BUCKETS_AHEAD];
         self.prefetch_entry(index + STRAYS_AHEAD);
         self.prefetch_entry(index + ENTRIES_AHEAD);
+        self.prefetch_structure(index + STRUCTURES_AHEAD, engine);
         self.prepare(index + BUCKETS_AHEAD, batch, input, engine);
         prepared
     }
@@ -78,7 +86,7 @@ impl<'t> Ahead<'t> {
     fn prepare(&mut self, index: usize, batch: &Batch, input: &[u8], engine: &Engine) {
         let element = &mut self.ring[index % BUCKETS_AHEAD];
         if index >= batch.len() {
-            element.1 = None;
+            *element = (Prepared::default(), None);
             return;
         }
         let prepared = engine.prepare(&Args::new(batch.request(index, input)));
@@ -86,6 +94,16 @@ impl<'t> Ahead<'t> {
             .key()
             .and_then(|hash| engine.keyspace.prefetch(self.turn, self.db, hash));
         *element = (prepared, home);
+    }
+
+    #[inline(always)]
+    fn prefetch_structure(&mut self, index: usize, engine: &Engine) {
+        let (prepared, _) = &self.ring[index % BUCKETS_AHEAD];
+        if prepared.wants_structure()
+            && let Some(hash) = prepared.key()
+        {
+            engine.keyspace.prefetch_structure(self.db, hash);
+        }
     }
 
     #[inline(always)]
@@ -155,6 +173,7 @@ impl Requests {
         let mut stopwatch = Stopwatch::new();
         let mut direct = core.gate == 0 && session.is_plain();
         let mut executed = count;
+        core.begin_requests();
         for index in 0..count {
             let mut args = Args::new(batch.request(index, input));
             let prepared = ahead.advance(index, batch, input, engine);
@@ -203,6 +222,7 @@ impl Requests {
                 break;
             }
         }
+        core.end_requests(session);
         stopwatch.stop(core);
         if stopwatch.command != usize::MAX {
             session.info.last_command.store(stopwatch.command, Relaxed);
@@ -350,6 +370,9 @@ fn execute_checked(
     let result = match (command.run, core.shared.server_run(command)) {
         (Run::Shell, Some(ServerRun::TopLevel(run))) => {
             run(&mut Context { session, core }, executor, args, &mut reply)
+        }
+        (Run::Shell, Some(ServerRun::Waiting(run, _))) => {
+            run(&mut Context { session, core }, args, &mut reply)
         }
         _ => {
             let no_touch = session.no_touch;

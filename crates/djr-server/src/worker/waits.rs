@@ -22,7 +22,8 @@ use djr_storage::keyspace::{Footprint, Turn, UnixMillis};
 
 use super::{Connection, Core, Mail, Worker, WorkerLog};
 use crate::clock;
-use crate::session::{Replies, Session, WorkerShell};
+use crate::commands::{Migration, WaitsForLog, answer_late, look_at_log};
+use crate::session::{Done, Replies, Session, WorkerShell};
 use crate::shared::Shared;
 
 /// The wait of a session.
@@ -63,6 +64,10 @@ pub(crate) struct Waits {
     registered: Vec<Arc<Waiter>>,
     /// What was taken for clients that have gone.
     to_give_back: Vec<Undo>,
+    /// WAITAOF: those who wait for the log.
+    pub(crate) for_log: Vec<WaitsForLog>,
+    /// MIGRATE: what the target servers have answered.
+    migrated: Vec<Migration>,
 }
 
 impl Waits {
@@ -77,6 +82,11 @@ impl Waits {
         !self.ended.is_empty() || !self.to_give_back.is_empty()
     }
 
+    /// What a target server has answered.
+    pub(super) fn push_migrated(&mut self, migration: Migration) {
+        self.migrated.push(migration);
+    }
+
     pub(super) fn push(&mut self, ended: Ended) {
         self.ended.push_back(ended);
     }
@@ -84,14 +94,22 @@ impl Waits {
 
 impl Ended {
     /// A wait that ends without a result. [`Waiter::end`] has been `true`.
-    pub(crate) fn with(waiter: Arc<Waiter>, error: Option<CommandError>) -> Self {
+    pub(crate) fn with(shared: &Shared, waiter: Arc<Waiter>, error: Option<CommandError>) -> Self {
         let mut reply = Vec::new();
         let mut encoder = Reply::new(&mut reply, waiter.version());
         match &error {
             Some(error) => encoder.error(&error.to_string()),
-            // As Redis answers all of them, whatever the command answers where it does not wait.
-            None => encoder.null_array(),
+            None => answer_late(shared, &waiter, &mut encoder),
         }
+        Self::with_reply(waiter, reply, error)
+    }
+
+    /// A wait that ends with this reply.
+    pub(crate) fn with_reply(
+        waiter: Arc<Waiter>,
+        reply: Vec<u8>,
+        error: Option<CommandError>,
+    ) -> Self {
         Self {
             waiter,
             reply,
@@ -122,6 +140,24 @@ impl Core {
         session.wait = Some(Wait {
             waiter,
             deadline,
+            quiet: session.replies != Replies::On,
+        });
+    }
+
+    /// Passes on what has come of work for no session.
+    pub(crate) fn settle_shell(&mut self, done: Done) {
+        let told = done.invalidations.into_iter();
+        told.for_each(|invalidation| self.invalidate(invalidation, None));
+        let served = done.served.into_iter();
+        served.for_each(|served| self.served(served));
+        done.events.deliver(|event| self.notify(event));
+    }
+
+    /// The session's client waits for another server: CLIENT UNBLOCK leaves it alone.
+    pub(crate) fn hold(&mut self, session: &mut Session, waiter: Arc<Waiter>) {
+        session.wait = Some(Wait {
+            waiter,
+            deadline: None,
             quiet: session.replies != Replies::On,
         });
     }
@@ -165,8 +201,47 @@ impl Core {
             }
             let waiter = entry.remove();
             if waiter.end() {
-                self.waits.push(Ended::with(waiter, None));
+                let ended = Ended::with(&self.shared, waiter, None);
+                self.waits.push(ended);
             }
+        }
+    }
+
+    /// Ends the waits for the log for which it has come far enough, or is no more.
+    fn end_log_waits(&mut self) {
+        let shared = &self.shared;
+        let ended = &mut self.waits.ended;
+        self.waits.for_log.retain(|wait| {
+            let Some(error) = look_at_log(shared, wait) else {
+                return !wait.waiter.has_ended();
+            };
+            if wait.waiter.end() {
+                ended.push_back(Ended::with(shared, wait.waiter.clone(), error));
+            }
+            false
+        });
+    }
+
+    /// Requests of one connection are executed from now on.
+    #[inline]
+    pub(crate) fn begin_requests(&mut self) {
+        self.log_start = self.log.end;
+    }
+
+    /// They have been.
+    #[inline]
+    pub(crate) fn end_requests(&mut self, session: &mut Session) {
+        if self.log.end != self.log_start {
+            session.written = self.log.end;
+        }
+    }
+
+    /// The end of the log after the last write of the session whose requests are being executed.
+    pub(crate) fn written_by(&self, session: &Session) -> Offset {
+        if self.log.end != self.log_start {
+            self.log.end
+        } else {
+            session.written
         }
     }
 
@@ -215,6 +290,16 @@ impl Worker {
     pub(super) fn settle_waits(&mut self, turn: &Turn) -> bool {
         let mut any = false;
         self.core.end_overdue_waits();
+        if !self.core.waits.for_log.is_empty() {
+            self.core.end_log_waits();
+        }
+        if !self.core.waits.migrated.is_empty() {
+            let core = &mut self.core;
+            let answered = std::mem::take(&mut core.waits.migrated).into_iter();
+            let later = answered.filter_map(|one| core.migrated(&mut self.executor, one));
+            let later: Vec<_> = later.collect();
+            self.core.waits.migrated.extend(later);
+        }
         loop {
             if let Some(ended) = self.core.waits.ended.pop_front() {
                 self.answer(ended, turn);
@@ -280,6 +365,7 @@ impl Worker {
         if ended.log_end > 0 {
             // Whoever logged it may not have handed it to the system yet: this turn does, before its replies.
             core.log.end = core.log.end.max(ended.log_end);
+            connection.session.written = connection.session.written.max(ended.log_end);
             core.log.dirty = true;
         }
         Some(connection)
@@ -292,16 +378,8 @@ impl Worker {
         let (engine, now) = (&self.shared.engine, core.now);
         let mut shell = WorkerShell::new(&mut core.log);
         let returned = give_back(engine, &mut self.executor, &mut undos, now, &mut shell);
-        let WorkerShell {
-            served,
-            events,
-            invalidations,
-            ..
-        } = shell;
-        let told = invalidations.into_iter();
-        told.for_each(|invalidation| core.invalidate(invalidation, None));
-        served.into_iter().for_each(|served| core.served(served));
-        events.deliver(|event| core.notify(event));
+        let done = shell.done();
+        core.settle_shell(done);
         core.stats.returned_pops.add(returned as u64);
         let all = undos.is_empty();
         core.waits.to_give_back.append(&mut undos);
@@ -315,14 +393,8 @@ impl Worker {
             let now = core.now;
             let mut shell = WorkerShell::new(&mut core.log);
             engine.serve(&mut self.executor, Footprint::ALL, now, &mut shell);
-            let WorkerShell {
-                served,
-                invalidations,
-                ..
-            } = shell;
-            let told = invalidations.into_iter();
-            told.for_each(|invalidation| core.invalidate(invalidation, None));
-            served.into_iter().for_each(|served| core.served(served));
+            let done = shell.done();
+            core.settle_shell(done);
             let events = &self.executor.events;
             events.deliver(|event| core.notify(event));
         }

@@ -1,0 +1,147 @@
+//! Applies the commands of a log, and the snapshot before them, to the engine.
+
+use std::path::Path;
+
+use djr_engine::command::Command;
+use djr_engine::registry::Resolved;
+use djr_engine::{Args, CommandError, EffectLog, Engine, Executor, OwnedRequest, Reply, Shell};
+use djr_protocol::RespVersion;
+use djr_storage::aof::{Replay, ReplayedCommand};
+use djr_storage::rdb::{LoadError, LoadOptions};
+
+use crate::clock;
+use crate::loading::{LoadState, contents};
+use crate::shared::Shared;
+
+/// The time that replayed commands see: before every deadline, for what was alive when it was logged is alive now.
+const REPLAY_NOW: i64 = 0;
+
+/// Applies the commands of a log to the engine.
+pub(super) struct Replayer<'a> {
+    engine: &'a Engine,
+    loading: &'a LoadState,
+    checksum: bool,
+    executor: Executor,
+    shell: ReplayShell,
+    out: Vec<u8>,
+}
+
+/// The session that replayed commands run in: it has a db, and nothing is logged.
+#[derive(Default)]
+struct ReplayShell {
+    db: u32,
+    nowhere: (),
+}
+
+impl Replay for Replayer<'_> {
+    fn command(&mut self, command: &ReplayedCommand<'_>) -> Result<(), String> {
+        self.run(command)
+    }
+
+    fn rdb_base(&mut self, path: &Path, bytes: &[u8]) -> Result<u64, LoadError> {
+        // The commands behind it may refer to keys whose time has come since.
+        self.rdb(path, bytes, true)
+    }
+
+    fn progress(&mut self, replayed: u64, total: u64) {
+        self.loading.replayed(replayed, total);
+    }
+}
+
+impl<'a> Replayer<'a> {
+    pub(super) fn new(shared: &'a Shared) -> Self {
+        Self {
+            engine: &shared.engine,
+            loading: &shared.loading,
+            checksum: shared.config.rdb_checksum(),
+            executor: Executor::new(0),
+            shell: ReplayShell::default(),
+            out: Vec::new(),
+        }
+    }
+
+    /// Loads a snapshot that is not the base of a log, if there is one. `Err` is a sentence for people.
+    pub(super) fn snapshot(&mut self, path: &Path) -> Result<bool, String> {
+        let Some(contents) = contents(path)? else {
+            return Ok(false);
+        };
+        self.rdb(path, &contents, false)
+            .map(|_| true)
+            .map_err(|error| format!("{} can't be loaded: {error}", path.display()))
+    }
+
+    /// Loads a snapshot: keys, then functions. Returns where it ends.
+    fn rdb(&mut self, path: &Path, bytes: &[u8], keep_expired: bool) -> Result<u64, LoadError> {
+        let options = LoadOptions {
+            now: clock::unix_millis(),
+            limits: self.engine.settings.value_limits(),
+            keep_expired,
+            checksum: self.checksum,
+            replace: false,
+        };
+        let report = self.loading.load(self.engine, path, bytes, options)?;
+        for code in &report.functions {
+            let args: [&[u8]; 4] = [b"FUNCTION", b"LOAD", b"REPLACE", code];
+            let loaded = self.run(&ReplayedCommand { db: 0, args: &args });
+            loaded.map_err(|error| {
+                let path = path.display();
+                LoadError::Refused(format!("{path}: a library of functions: {error}"))
+            })?;
+        }
+        Ok(report.end)
+    }
+
+    fn run(&mut self, replayed: &ReplayedCommand<'_>) -> Result<(), String> {
+        if replayed.db >= self.engine.keyspace.dbs() {
+            return Err(format!(
+                "db {} is out of range: see 'databases'",
+                replayed.db
+            ));
+        }
+        self.shell.db = replayed.db;
+        let request = OwnedRequest::from_args(replayed.args.iter().copied());
+        let args = request.args();
+        let command = match self.engine.registry.resolve(&args) {
+            Resolved::Command(command) if command.accepts(args.len()) => command,
+            Resolved::Command(command) => {
+                return Err(CommandError::Arity(command.full_name.clone()).to_string());
+            }
+            _ => return Err(self.engine.unknown_command(&args).to_string()),
+        };
+        self.out.clear();
+        let mut reply = Reply::new(&mut self.out, RespVersion::V2);
+        self.engine
+            .execute(
+                &mut self.executor,
+                command,
+                &args,
+                REPLAY_NOW,
+                &mut self.shell,
+                &mut reply,
+            )
+            .map_err(|error| format!("'{}' was refused: {error}", command.full_name))
+    }
+}
+
+impl Shell for ReplayShell {
+    fn db(&self) -> u32 {
+        self.db
+    }
+    fn select(&mut self, db: u32) {
+        self.db = db;
+    }
+    fn run(
+        &mut self,
+        _: &'static Command,
+        _: &Args<'_>,
+        _: &mut Reply<'_>,
+    ) -> Result<(), CommandError> {
+        Err(CommandError::text("ERR not a command that changes data"))
+    }
+    fn permit(&mut self, _: &'static Command, _: &Args<'_>) -> Result<(), CommandError> {
+        Ok(())
+    }
+    fn log(&mut self) -> &mut dyn EffectLog {
+        &mut self.nowhere
+    }
+}
