@@ -330,7 +330,7 @@ fn key_shape(keys: &[KeySpec], arity: i32) -> KeyShape {
 }
 
 /// The ACL categories in the order in which Redis and Valkey list them.
-const CATEGORIES: [&str; 21] = [
+pub const CATEGORIES: [&str; 21] = [
     "keyspace",
     "read",
     "write",

@@ -11,6 +11,7 @@
 
 #![forbid(unsafe_code)]
 
+mod acl;
 mod check_rdb;
 mod clients;
 mod clock;

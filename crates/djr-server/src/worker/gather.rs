@@ -85,7 +85,7 @@ impl Worker {
         let session = &connection.session;
         if connection.closing
             || session.is_held()
-            || !session.authenticated
+            || !session.identity.is_authenticated()
             || !connection.input.is_empty()
         {
             return None;
