@@ -1,5 +1,6 @@
 //! The data set's way to disk and back: recovery at the start, the log's thread, compaction.
 
+mod lanes;
 mod replay;
 mod switch;
 
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use djr_engine::{CommandError, Engine};
 use djr_storage::aof::{
-    AofConfig, Log, LogError, OnDurable, RecoveryMode, RecoveryReport, ReplayedCommand, recover,
+    AofConfig, Log, LogError, OnDurable, RecoveryMode, RecoveryReport, recover,
 };
 use djr_storage::disk::{Disk, OsDisk};
 use djr_storage::keyspace::Footprint;
@@ -73,13 +74,13 @@ impl Persistence {
             RecoveryMode::Refuse
         };
         let config = self.config(shared);
-        let mut replayer = Replayer::new(&shared.engine);
+        let mut replayer = Replayer::new(shared);
         let recovered = recover(
             &disk,
             &config,
             mode,
             shared.config.aof_load_truncated(),
-            &mut |command: &ReplayedCommand<'_>| replayer.run(command),
+            &mut replayer,
         )
         .map_err(|error| error.to_string())?;
         let log = Log::open(disk, config, recovered.state, wake_workers(shared))

@@ -39,6 +39,11 @@ pub trait Replay {
     /// Applies a command. An error ends the recovery; it is a sentence for people.
     fn command(&mut self, command: &ReplayedCommand<'_>) -> Result<(), String>;
 
+    /// Waits until everything handed over is applied, if that goes on beside the reading. An error as of [`Replay::command`].
+    fn finish(&mut self) -> Result<(), String> {
+        Ok(())
+    }
+
     /// Loads a base in RDB format, before all commands.
     fn rdb_base(&mut self, path: &Path) -> Result<(), String> {
         let _ = path;
@@ -250,6 +255,14 @@ pub fn recover(
         report.bytes_unchecked += found.unchecked;
         size += found.content_end;
     }
+    // Before anything is cut: a replay that fails leaves the files as they were.
+    replay.finish().map_err(|message| RecoveryError::Apply {
+        file: data
+            .last()
+            .map_or_else(|| config.aof_dir(), |file| file.path.clone()),
+        position: size,
+        message,
+    })?;
     report.bytes = size;
     report.end = found.end;
     let last = data
