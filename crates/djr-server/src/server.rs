@@ -8,11 +8,12 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64};
 use std::thread::JoinHandle;
 
 use djr_engine::{Engine, Executor};
-use djr_storage::aof::{AofConfig, FsyncPolicy};
+use djr_storage::aof::FsyncPolicy;
 use djr_storage::keyspace::{Keyspace, KeyspaceOptions};
 use djr_storage::types::seed_member_hashes;
 use mio::net::{TcpListener, UnixListener};
 
+use crate::acl::Acl;
 use crate::clients::Clients;
 use crate::clock;
 use crate::commands;
@@ -27,11 +28,13 @@ use crate::worker::{Driver, Listener, Mailbox, Worker};
 /// A load that takes no longer goes unnoticed.
 const SHORT_LOAD: std::time::Duration = std::time::Duration::from_millis(300);
 
+/// After this time it is tried again to switch the log on.
+const SWITCH_RETRY: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// A running server. Dropping it stops it.
 pub struct Server {
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
-    log_thread: Option<JoinHandle<()>>,
     control: Option<JoinHandle<()>>,
     addresses: Vec<SocketAddr>,
     /// `None` once the server has stopped.
@@ -92,6 +95,9 @@ pub enum StartError {
         /// Why.
         error: io::Error,
     },
+    /// The users could not be made.
+    #[error("{0}")]
+    Users(String),
     /// The data set could not be recovered.
     #[error("{0}")]
     Recovery(String),
@@ -148,6 +154,7 @@ impl Server {
             mailbox: Arc::new(Mailbox::new(driver.waker())),
             stats: Arc::new(WorkerStats::new(registry.id_count())),
             connections: AtomicU32::new(0),
+            log_generation: AtomicU32::new(0),
         });
         // Once per process: a second server in it (tests, embedders) goes on with the first one's seed.
         seed_member_hashes((seed(), seed()));
@@ -183,16 +190,16 @@ impl Server {
             pause_writes_only: AtomicBool::new(false),
             active_expire: AtomicBool::new(true),
             peak_memory: AtomicU64::new(0),
-            append_only: config.append_only(),
             config,
+            acl: Acl::new(registry),
         });
         config::apply_all(&shared);
+        load_users(&shared)?;
         shared.gate.set(Gate::LOADING);
 
         let mut server = Self {
             shared: shared.clone(),
             workers: Vec::new(),
-            log_thread: None,
             control: None,
             addresses,
             pid_file: Some(pid_file),
@@ -218,7 +225,8 @@ impl Server {
                 }
             })?);
         }
-        server.load(dir)?;
+        shared.persistence.set_dir(dir);
+        server.load()?;
         if let Some(log) = shared.log() {
             // CONFIG SET may have changed it meanwhile.
             log.set_policy(shared.config.append_fsync());
@@ -242,7 +250,7 @@ impl Server {
     /// Logs what this server is: once, for whoever reads the log first.
     fn announce(&self, dir: &Path) {
         let config = &self.shared.config;
-        let durability = match (self.shared.append_only, config.append_fsync()) {
+        let durability = match (config.append_only(), config.append_fsync()) {
             (false, _) => {
                 "appendonly no: the data is in memory only, and gone when the server ends".to_owned()
             }
@@ -276,44 +284,23 @@ impl Server {
             .collect()
     }
 
-    fn load(&mut self, dir: std::path::PathBuf) -> Result<(), StartError> {
+    fn load(&self) -> Result<(), StartError> {
         let shared = &self.shared;
-        if !shared.append_only {
+        if !shared.config.append_only() {
             return Ok(());
         }
-        let config = AofConfig {
-            dir_name: shared.config.append_dir_name(),
-            file_name: shared.config.append_file_name(),
-            policy: shared.config.append_fsync(),
-            ..AofConfig::new(dir)
-        };
-        let mailboxes: Vec<_> = shared
-            .workers
-            .iter()
-            .map(|worker| worker.mailbox.clone())
-            .collect();
-        let wake = Box::new(move |_| mailboxes.iter().for_each(|mailbox| mailbox.wake()));
         let began = clock::monotonic();
-        let report = shared
-            .persistence
-            .load(
-                &shared.engine,
-                config,
-                shared.config.aof_repair(),
-                shared.config.aof_load_truncated(),
-                wake,
-            )
-            .map_err(StartError::Recovery)?;
-        for line in report.to_string().lines() {
-            tracing::info!("{line}");
+        let loaded = shared.persistence.load(shared);
+        loaded.map_err(StartError::Recovery)?;
+        if let Some(report) = shared.persistence.report() {
+            for line in report.to_string().lines() {
+                tracing::info!("{line}");
+            }
         }
         tracing::info!(
             "DB loaded from append only file: {:.3} seconds",
             (clock::monotonic() - began).as_secs_f64()
         );
-        let for_log = shared.clone();
-        let thread = std::thread::Builder::new().name("djr-log".into());
-        self.log_thread = Some(thread.spawn(move || for_log.persistence.run(&for_log))?);
         Ok(())
     }
 
@@ -356,21 +343,14 @@ impl Server {
             }
         }
         crate::worker::give_back_undelivered(&self.shared);
-        if let Some(log) = self.shared.log() {
-            log.stop();
-            if let Some(thread) = self.log_thread.take()
-                && thread.join().is_err()
-            {
-                tracing::error!("the log's thread has ended by a panic");
-                result = Err(StopError::Panic);
-            }
-            match log.close() {
-                Ok(()) => tracing::info!("the append-only log is complete and durable"),
-                Err(error) => {
-                    tracing::error!("the append-only log could not be closed: {error}");
-                    result = Err(StopError::Log(error.to_string()));
-                }
-            }
+        let (well, closed) = self.shared.persistence.close();
+        if !well {
+            tracing::error!("the log's thread has ended by a panic");
+            result = Err(StopError::Panic);
+        }
+        if let Err(error) = closed {
+            tracing::error!("the append-only log could not be closed: {error}");
+            result = Err(StopError::Log(error.to_string()));
         }
         if let Some(path) = self.shared.config.unix_socket()
             && let Err(error) = std::fs::remove_file(&path)
@@ -390,6 +370,23 @@ impl Drop for Server {
     }
 }
 
+/// The users of the configuration, or of the file of users.
+fn load_users(shared: &Shared) -> Result<(), StartError> {
+    let (lines, file) = (shared.config.users(), shared.config.acl_file());
+    match file {
+        Some(_) if !lines.is_empty() => Err(StartError::Users(
+            "Configuring users both in the configuration file and in an ACL file ('aclfile') is not possible: which of them \
+             counts could not be told. Define the users in one of the two places."
+                .into(),
+        )),
+        Some(file) => match shared.acl.load(&file) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(StartError::Users(error)),
+        },
+        None => shared.acl.define(lines).map_err(StartError::Users),
+    }
+}
+
 /// Clients that come while a small data set is loaded just wait for it, as with Redis; only a long load is worth an error.
 fn wait_for_a_short_load(shared: &Shared) {
     let began = clock::monotonic();
@@ -402,9 +399,13 @@ fn wait_for_a_short_load(shared: &Shared) {
 }
 
 /// The thread for what is rare and slow.
-fn control(shared: &Shared) {
+fn control(shared: &Arc<Shared>) {
+    let mut retry_at = clock::monotonic();
     while !shared.shutdown.is_requested() {
         std::thread::park_timeout(std::time::Duration::from_millis(200));
+        if clock::monotonic() >= retry_at && !shared.persistence.follow_config(shared) {
+            retry_at = clock::monotonic() + SWITCH_RETRY;
+        }
         let config = &shared.config;
         let (percentage, min_size) = (config.rewrite_percentage(), config.rewrite_min_size());
         shared

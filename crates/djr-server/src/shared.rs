@@ -9,6 +9,7 @@ use djr_engine::command::Command;
 use djr_storage::aof::Log;
 use parking_lot::Mutex;
 
+use crate::acl::Acl;
 use crate::clients::Clients;
 use crate::commands::{Migrations, ServerRun};
 use crate::config::Config;
@@ -24,8 +25,7 @@ pub(crate) struct Shared {
     /// What runs each of the server's own commands, by [`Command::id`].
     pub(crate) server_commands: Vec<Option<ServerRun>>,
     pub(crate) config: Config,
-    /// Whether there is an append-only log: as it was configured at the start.
-    pub(crate) append_only: bool,
+    pub(crate) acl: Acl,
     pub(crate) persistence: Persistence,
     pub(crate) clients: Clients,
     pub(crate) pubsub: Directory,
@@ -55,6 +55,8 @@ pub(crate) struct WorkerHandle {
     pub(crate) stats: Arc<WorkerStats>,
     /// Connections that it has been given and that have not ended: the next one goes where there are fewest.
     pub(crate) connections: AtomicU32,
+    /// Which [`Persistence::generation`] it has seen: what it appends to.
+    pub(crate) log_generation: AtomicU32,
 }
 
 /// Reasons for looking twice before a command runs. While no bit is set, plain sessions run their data commands at once.
@@ -127,6 +129,15 @@ impl Shared {
     /// The append-only log, if there is one.
     pub(crate) fn log(&self) -> Option<Arc<Log>> {
         self.persistence.log()
+    }
+
+    /// The `user` lines that a configuration file needs: none, where they are in a file of their own, or nothing is said that
+    /// `requirepass` does not say.
+    pub(crate) fn users_to_configure(&self) -> Vec<Vec<u8>> {
+        if self.config.acl_file().is_some() || self.acl.is_plain(&self.config.password()) {
+            return Vec::new();
+        }
+        self.acl.lines()
     }
 
     /// Wakes every worker.

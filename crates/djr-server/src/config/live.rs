@@ -268,6 +268,18 @@ pub(super) fn encodings(shared: &Shared) -> Result<(), Refusal> {
     Ok(())
 }
 
+pub(super) fn requirepass(shared: &Shared) -> Result<(), Refusal> {
+    shared.acl.set_default_password(&shared.config.password());
+    Ok(())
+}
+
+pub(super) fn acl_pubsub_default(shared: &Shared) -> Result<(), Refusal> {
+    shared
+        .acl
+        .set_all_channels(shared.config.gives_all_channels());
+    Ok(())
+}
+
 pub(super) fn access_clock(shared: &Shared) -> Result<(), Refusal> {
     let config = &shared.config;
     let lfu = config.policy_name().ends_with("-lfu");
@@ -279,14 +291,11 @@ pub(super) fn access_clock(shared: &Shared) -> Result<(), Refusal> {
     Ok(())
 }
 
-pub(super) fn appendonly(shared: &Shared) -> Result<(), Refusal> {
-    if shared.config.append_only() == shared.append_only {
-        return Ok(());
+pub(super) fn aof_timestamps(shared: &Shared) -> Result<(), Refusal> {
+    if let Some(log) = shared.log() {
+        log.set_timestamps(shared.config.aof_timestamps());
     }
-    Err(
-        "the append-only log can't be switched on or off while the server runs yet: restart it"
-            .into(),
-    )
+    Ok(())
 }
 
 pub(super) fn appendfsync(shared: &Shared) -> Result<(), Refusal> {

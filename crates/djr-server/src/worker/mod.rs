@@ -72,6 +72,8 @@ pub(crate) struct Core {
     pub(crate) index: usize,
     pub(crate) stats: Arc<WorkerStats>,
     pub(crate) log: WorkerLog,
+    /// The end of the log before the requests that are being executed.
+    log_start: Offset,
     /// The time of day at the beginning of this turn.
     pub(crate) now: UnixMillis,
     /// The same moment by the clock that never goes back.
@@ -116,19 +118,14 @@ pub(crate) struct Core {
 #[derive(Default)]
 pub(crate) struct WorkerLog {
     log: Option<Arc<Log>>,
+    /// Which of the server's logs it is.
+    generation: u32,
     /// The end of what this worker has appended.
     end: Offset,
     /// Something was appended in this turn.
     dirty: bool,
     /// Changes of the data set so far, for `rdb_changes_since_last_save`.
     pub(crate) changes: u64,
-}
-
-impl WorkerLog {
-    /// The end of what this worker has appended: after everything that its clients have written.
-    pub(crate) fn end(&self) -> Offset {
-        self.end
-    }
 }
 
 impl EffectLog for WorkerLog {
@@ -157,10 +154,8 @@ impl Worker {
         Ok(Self {
             shared: shared.clone(),
             core: Core {
-                log: WorkerLog {
-                    log: shared.log(),
-                    ..WorkerLog::default()
-                },
+                log: WorkerLog::default(),
+                log_start: 0,
                 shared,
                 index,
                 stats,
@@ -369,7 +364,7 @@ impl Worker {
             let rest = &bytes[used..];
             self.requests.batch.clear();
             // One at a time until AUTH: it changes the limits for what is behind it.
-            let one_by_one = !session.authenticated;
+            let one_by_one = !session.identity.is_authenticated();
             let result = if !one_by_one {
                 decoder.decode(
                     rest,
@@ -384,6 +379,7 @@ impl Worker {
             let mut ahead = Ahead::new(&self.requests, rest, engine, turn, session.db);
             if count > 1 {
                 ahead.prefetch_entries();
+                ahead.prefetch_structures(engine);
             }
             let done = self.requests.execute(
                 rest,
@@ -513,8 +509,8 @@ impl Core {
         self.clock = clock::monotonic();
         // In this order: who sees that loading has ended sees the log, too.
         self.gate = self.shared.gate.bits();
-        if self.log.log.is_none() {
-            self.log.log = self.shared.log();
+        if self.log.generation != self.shared.persistence.generation() {
+            self.take_log();
         }
         self.stats.turns.add(1);
         self.free.append(&mut self.freed);
@@ -523,11 +519,11 @@ impl Core {
     /// Hands the log to the operating system, then writes the replies.
     fn end_turn(&mut self) {
         let wrote = std::mem::take(&mut self.log.dirty);
-        if wrote
-            && let Some(log) = &self.log.log
-            && log.flush().is_err()
-        {
-            self.shared.persistence.failed(&self.shared);
+        if wrote && let Some(log) = &self.log.log {
+            log.note_time(self.now as u64 / 1000);
+            if log.flush().is_err() {
+                self.log_failed();
+            }
         }
         self.flush_broadcast();
         self.flush_outboxes();
@@ -544,6 +540,27 @@ impl Core {
                 self.waiting.rotate_right(1);
                 break;
             }
+        }
+    }
+
+    /// There is another log, or none any more.
+    #[cold]
+    fn take_log(&mut self) {
+        // In this order: it may be a later log than the number says, and is taken once more then.
+        let generation = self.shared.persistence.generation();
+        self.log.log = self.shared.log();
+        self.log.generation = generation;
+        let seen = &self.shared.workers[self.index].log_generation;
+        seen.store(generation, std::sync::atomic::Ordering::Release);
+    }
+
+    #[cold]
+    fn log_failed(&mut self) {
+        if self.log.log.as_ref().is_some_and(|log| log.is_closed()) {
+            // It was switched off during this turn: no reply waits for it.
+            self.log.log = None;
+        } else {
+            self.shared.persistence.failed(&self.shared);
         }
     }
 
@@ -568,6 +585,8 @@ impl Core {
         if let Some(log) = &self.log.log
             && log.policy() == FsyncPolicy::Always
             && connection.wait_for > log.durable()
+            // Else it was switched off meanwhile.
+            && !log.is_closed()
         {
             if log.poisoned().is_some() {
                 // What was not made durable must not be acknowledged.
@@ -661,6 +680,7 @@ impl Core {
             match mail {
                 Mail::Connection(accepted) => self.add(accepted),
                 Mail::Kill(id) => self.kill(id),
+                Mail::UsersChanged => self.end_lost_subscribers(),
                 Mail::Ended(ended) => self.waits.push(*ended),
                 Mail::Migrated(migration) => self.waits.push_migrated(*migration),
             }
@@ -718,7 +738,7 @@ impl Core {
             .shared
             .clients
             .add((self.index, slot), fd, accepted.peer, self.now);
-        let session = Session::new(info, slot, !self.shared.config.needs_password());
+        let session = Session::new(info, slot, self.shared.acl.newcomer());
         self.connections[slot] = Some(Box::new(Connection::new(accepted.stream, session)));
     }
 
@@ -727,7 +747,7 @@ impl Core {
         if self.shared.clients.len() >= config.maxclients() {
             return Some("-ERR max number of clients reached\r\n".into());
         }
-        (config.is_protected() && !peer.is_local()).then(|| {
+        (config.is_protected() && !self.shared.acl.default_has_password() && !peer.is_local()).then(|| {
             "-DENIED DJR is running in protected mode because protected mode is enabled and no password is set for the \
              default user. In this mode connections are only accepted from the loopback interface. To connect from \
              elsewhere, set a password (requirepass), or switch the mode off with 'CONFIG SET protected-mode no' from \
@@ -776,6 +796,20 @@ impl Core {
         self.unwatch_later.retain_mut(|(watches, flag)| {
             !crate::commands::try_unwatch(engine, watches, flag, now)
         });
+    }
+
+    /// Ends the connections of subscribers that may not be it any more.
+    fn end_lost_subscribers(&mut self) {
+        for id in 0..self.connections.len() {
+            let Some(Some(connection)) = self.connections.get_mut(id) else {
+                continue;
+            };
+            let session = &mut connection.session;
+            session.identity.refresh(&self.shared.acl);
+            if session.has_lost_channels() {
+                self.close(id);
+            }
+        }
     }
 
     fn kill(&mut self, client: u64) {

@@ -1,5 +1,6 @@
 //! Commands about the server.
 
+mod acl;
 mod command;
 mod config;
 mod debug;
@@ -14,6 +15,7 @@ use djr_engine::spec::CommandSpec;
 use super::{Entry, ServerRun};
 
 pub(super) static COMMANDS: &[&CommandSpec] = &[
+    &acl::SPEC,
     &command::SPEC,
     &config::SPEC,
     &debug::SPEC,
@@ -25,6 +27,7 @@ pub(super) static COMMANDS: &[&CommandSpec] = &[
 ];
 
 pub(super) static RUNS: &[&[Entry]] = &[
+    acl::RUNS,
     command::RUNS,
     config::RUNS,
     &[
