@@ -6,7 +6,7 @@ use djr_storage::keyspace::{Access, Expired, Footprint, KeyHash, Keyspace, UnixM
 
 use crate::blocking::Blocking;
 use crate::command::{Command, KeyShape};
-use crate::context::{ReadContext, WriteContext};
+use crate::context::{Quiet, ReadContext, WriteContext};
 use crate::effect::{Effect, EffectLog, Effects};
 use crate::keys::each_key;
 use crate::notify::Events;
@@ -448,6 +448,7 @@ impl Engine {
             blocking: &mut executor.blocking,
             events: &executor.events,
             removed: false,
+            quiet: None,
         };
         let result = match write(&mut context, args, reply) {
             Ok(Effect::None) => Ok(Logged::Nothing),
@@ -459,13 +460,17 @@ impl Engine {
                 Err(error)
             }
         };
+        let quiet = context.quiet;
         if access.has_lent() {
             let changed = match result {
                 Ok(Logged::Nothing) | Err(_) => false,
                 Ok(Logged::Blocked) => !executor.effects.is_empty(),
                 Ok(Logged::Verbatim | Logged::Written) => true,
             };
-            access.settle_lent(changed);
+            match quiet {
+                None => access.settle_lent(changed),
+                Some(quiet) => access.settle_lent_for(false, changed && quiet == Quiet::Watchers),
+            }
         }
         result
     }

@@ -551,6 +551,23 @@ impl<'a> DbMut<'a> {
         was_expired
     }
 
+    /// Calls `change`, during which nobody is told of changes of the key and of others in its shard: for what counts as no change
+    /// unless [`tell_change`](Self::tell_change) says so.
+    pub fn quietly<R>(&mut self, key: Key<'_>, change: impl FnOnce(&mut Self) -> R) -> R {
+        self.part(key.hash).state.quiet = true;
+        let result = change(self);
+        self.part(key.hash).state.quiet = false;
+        result
+    }
+
+    /// Tells those who watch a key or wait for it that it has changed.
+    pub fn tell_change(&mut self, key: Key<'_>) {
+        let mut part = self.part(key.hash);
+        if part.is_watched() {
+            part.tell_change(key.bytes);
+        }
+    }
+
     /// Has `flag` set when the key changes: when it is set, removed, expires, or appears. A key that has expired is removed first.
     pub fn watch(&mut self, key: Key<'_>, flag: &WatchFlag) {
         let (part, _) = self.find_live(key);

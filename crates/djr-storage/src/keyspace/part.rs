@@ -63,6 +63,14 @@ impl<'a> Part<'a> {
     /// Called before a key is set, changed in any way, or removed: whoever must know of changes, or needs the old value, gets to know here.
     #[inline]
     fn before_change(&mut self, key: &[u8]) {
+        if self.is_watched() && !self.state.quiet {
+            self.tell_change(key);
+        }
+    }
+
+    /// Tells those who want to know of changes that a key is changed.
+    #[cold]
+    pub(super) fn tell_change(&mut self, key: &[u8]) {
         if !self.state.watchers.is_empty() {
             self.state.watchers.mark(self.db, key);
         }

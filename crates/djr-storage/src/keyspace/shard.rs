@@ -50,6 +50,8 @@ pub(super) struct ShardState {
     pub(super) watchers: Watchers,
     pub(super) tracked: TrackedKeys,
     pub(super) waiters: Waiters,
+    /// Changes are not told for the moment: see [`DbMut::quietly`](super::DbMut::quietly).
+    pub(super) quiet: bool,
     /// While a snapshot is under way and has not been through this shard.
     pub(super) cut: Option<Box<ShardCut>>,
     /// Spreads the sizes at which the shards' tables grow.
@@ -77,6 +79,7 @@ impl Shard {
             watchers: Watchers::default(),
             tracked: TrackedKeys::default(),
             waiters: Waiters::default(),
+            quiet: false,
             cut: None,
             phase,
             random: Cell::new(u64::from(number) + 0x9e37_79b9_7f4a_7c15),
