@@ -16,6 +16,7 @@ mod clock;
 mod commands;
 pub mod config;
 pub mod logging;
+mod memory;
 mod persistence;
 mod process;
 mod pubsub;

@@ -4,7 +4,7 @@ use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::thread::JoinHandle;
 
 use djr_engine::{Engine, Executor};
@@ -169,6 +169,7 @@ impl Server {
             pubsub: Directory::new(),
             trackers: Default::default(),
             gate: Gate::default(),
+            memory: Default::default(),
             workers: workers.collect(),
             started: clock::monotonic(),
             started_ms: clock::unix_millis(),
@@ -186,6 +187,8 @@ impl Server {
             config,
         });
         config::apply_all(&shared);
+        let used = shared.used_memory();
+        shared.memory.startup_bytes.store(used, Relaxed);
         shared.gate.set(Gate::LOADING);
 
         let mut server = Self {
@@ -409,6 +412,7 @@ fn control(shared: &Shared) {
         shared
             .persistence
             .compact_if_due(shared, percentage, min_size);
+        shared.watch_memory();
     }
 }
 

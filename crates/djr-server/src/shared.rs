@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use crate::clients::Clients;
 use crate::commands::ServerRun;
 use crate::config::Config;
+use crate::memory::Memory;
 use crate::persistence::Persistence;
 use crate::pubsub::Directory;
 use crate::stats::WorkerStats;
@@ -31,6 +32,7 @@ pub(crate) struct Shared {
     pub(crate) pubsub: Directory,
     pub(crate) trackers: Trackers,
     pub(crate) gate: Gate,
+    pub(crate) memory: Memory,
     pub(crate) workers: Vec<WorkerHandle>,
     pub(crate) started: Instant,
     pub(crate) started_ms: i64,
@@ -69,6 +71,8 @@ impl Gate {
     pub(crate) const PAUSED: u32 = 4;
     /// A script runs too long.
     pub(crate) const BUSY: u32 = 8;
+    /// There is a limit of memory. A worker's own copy has it only in turns in which a limit is near.
+    pub(crate) const MEMORY: u32 = 16;
 
     /// The bits that are set.
     #[inline]

@@ -107,6 +107,16 @@ pub struct Waiter {
 }
 
 impl Waiter {
+    /// The db that it waits in.
+    pub fn db(&self) -> u32 {
+        self.db
+    }
+
+    /// The keys that it waits for.
+    pub fn keys(&self) -> impl Iterator<Item = &[u8]> {
+        self.keys.iter().map(AsRef::as_ref)
+    }
+
     /// The RESP version of the client.
     pub fn version(&self) -> RespVersion {
         self.version

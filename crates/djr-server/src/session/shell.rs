@@ -5,6 +5,7 @@ use std::sync::Arc;
 use djr_engine::blocking::{ClientAddress, Served, Waiter};
 use djr_engine::command::Command;
 use djr_engine::notify::{Event, Events};
+use djr_engine::script::ScriptFlags;
 use djr_engine::{Args, CommandError, EffectLog, Reply, ScriptFate, Shell};
 
 use djr_storage::keyspace::Invalidation;
@@ -53,8 +54,14 @@ impl Shell for SessionShell<'_> {
         }
     }
 
-    fn permit(&mut self, command: &'static Command, _args: &Args<'_>) -> Result<(), CommandError> {
+    fn permit(&mut self, command: &'static Command, args: &Args<'_>) -> Result<(), CommandError> {
+        self.core.permit_room(self.session.db, command, args)?;
         super::dispatch::check_state(self.core, command)
+    }
+
+    fn permit_script(&mut self, flags: &ScriptFlags) -> Result<(), CommandError> {
+        self.core
+            .permit_script_room(flags.allow_oom || flags.no_writes)
     }
 
     fn address(&self) -> Option<ClientAddress> {

@@ -25,8 +25,10 @@
 
 mod access;
 mod block;
+mod classes;
 mod db;
 mod entry;
+mod eviction;
 mod hash;
 #[allow(clippy::module_inception)]
 mod keyspace;
@@ -43,8 +45,12 @@ mod watch;
 mod wheel;
 
 pub use access::{Access, Expired};
+pub use classes::{
+    CLASSES_MAX, ClassId, Classes, EVICTION_POLICIES, EvictionOrder, EvictionPolicy, MemoryClass,
+};
 pub use db::{Db, DbMut, EntryMut, Expire, StringForm, WrongKind};
 pub use entry::{EntryRef, OwnedEntry};
+pub use eviction::{Eviction, EvictionTask, VictimPool};
 pub use hash::{Footprint, Key, KeyHash, UnixMillis};
 pub use keyspace::{ExpireProgress, Keyspace, Turn};
 pub use options::{AccessClock, KeyspaceOptions};
