@@ -1,6 +1,8 @@
 //! Evicting keys where memory is short: what the keyspace removes is logged, told and counted here.
 
-use djr_storage::keyspace::{ClassId, Classes, Eviction, EvictionTask, Invalidation, UnixMillis, VictimPool};
+use djr_storage::keyspace::{
+    ClassId, Classes, Eviction, EvictionTask, Invalidation, UnixMillis, VictimPool,
+};
 
 use crate::notify::Notify;
 use crate::{EffectLog, Engine, Executor};

@@ -24,8 +24,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 
-use djr_protocol::Limits;
 use djr_engine::glob;
+use djr_protocol::Limits;
 use djr_storage::aof::FsyncPolicy;
 use djr_storage::keyspace::MemoryClass;
 use parking_lot::{Mutex, RwLock};

@@ -21,8 +21,13 @@ pub(crate) fn change(classes: &mut Vec<MemoryClass>, words: &[&[u8]]) -> Result<
         };
         let name = String::from_utf8(name.to_vec())
             .ok()
-            .filter(|name| name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b';'))
-            .ok_or(Refusal::Borrowed("the name of a memory class is plain text"))?;
+            .filter(|name| {
+                name.bytes()
+                    .all(|byte| byte.is_ascii_graphic() && byte != b';')
+            })
+            .ok_or(Refusal::Borrowed(
+                "the name of a memory class is plain text",
+            ))?;
         let place = classes.iter().position(|class| class.name == name);
         if matches!(rest, [word] if word.eq_ignore_ascii_case(b"none")) {
             place.map(|place| classes.remove(place));
@@ -165,9 +170,21 @@ mod tests {
     #[case(CACHE, "", "")]
     #[case(CACHE, "cache none", "")]
     #[case(CACHE, "cache db 3,2,3", "cache db 2,3 maxmemory 0 policy noeviction")]
-    #[case("", "a prefix x: prefix y: db 0", "a db 0 prefix x: prefix y: maxmemory 0 policy noeviction")]
-    #[case("", "a db 0 ; b db 1 policy volatile-ttl", "a db 0 maxmemory 0 policy noeviction ; b db 1 maxmemory 0 policy volatile-ttl")]
-    #[case(CACHE, "s prefix s: maxmemory 1k", "cache db 1 maxmemory 1048576 policy allkeys-lru ; s prefix s: maxmemory 1000 policy noeviction")]
+    #[case(
+        "",
+        "a prefix x: prefix y: db 0",
+        "a db 0 prefix x: prefix y: maxmemory 0 policy noeviction"
+    )]
+    #[case(
+        "",
+        "a db 0 ; b db 1 policy volatile-ttl",
+        "a db 0 maxmemory 0 policy noeviction ; b db 1 maxmemory 0 policy volatile-ttl"
+    )]
+    #[case(
+        CACHE,
+        "s prefix s: maxmemory 1k",
+        "cache db 1 maxmemory 1048576 policy allkeys-lru ; s prefix s: maxmemory 1000 policy noeviction"
+    )]
     fn classes_are_made_changed_and_taken_away(
         #[case] before: &str,
         #[case] words: &str,
@@ -183,7 +200,10 @@ mod tests {
     #[case("x db", "a word of memory-class has no value")]
     #[case("x db one", "db is followed by its number")]
     #[case("x db 1 maxmemory 1qb", "maxmemory is followed by a memory value")]
-    #[case("x db 1 policy lru", "policy is followed by one of maxmemory-policy's values")]
+    #[case(
+        "x db 1 policy lru",
+        "policy is followed by one of maxmemory-policy's values"
+    )]
     #[case("x db 1", "memory class 'x' is for the same keys as another one")]
     #[case("x prefix a;b", "a prefix has no spaces and no semicolons")]
     fn nonsense_is_refused(#[case] words: &str, #[case] text: &str) {

@@ -5,6 +5,7 @@
 //! | `room` | makes room before a command that needs some: evicts keys, or says `OOM` |
 //! | `classes` | the directive `memory-class` |
 //! | `usage` | what memory is used for |
+//! | `doctor` | says what is wrong with that |
 //! | `broker` | warns where an eviction policy could reach the keys of a broker |
 //!
 //! **Limits**: `maxmemory` for everything, and one for each memory class. While there is any, [`Gate::MEMORY`] is set. A worker that sees
@@ -13,6 +14,7 @@
 
 mod broker;
 pub(crate) mod classes;
+mod doctor;
 mod room;
 mod usage;
 
@@ -20,6 +22,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use djr_storage::keyspace::{Classes, EvictionPolicy};
 
+pub(crate) use doctor::diagnose;
 pub(crate) use room::Room;
 pub(crate) use usage::Usage;
 
@@ -71,7 +74,10 @@ impl Shared {
         };
         (
             current,
-            self.memory.over_total_ms.load(Relaxed).wrapping_add(current),
+            self.memory
+                .over_total_ms
+                .load(Relaxed)
+                .wrapping_add(current),
         )
     }
 
@@ -96,8 +102,14 @@ impl Shared {
     pub(crate) fn watch_memory(&self) {
         let bytes = self.engine.scripts.bytes() + self.engine.functions.bytes();
         self.memory.scripts_bytes.store(bytes, Relaxed);
-        self.peak_memory.fetch_max(self.used_memory() as u64, Relaxed);
-        if self.memory.looks.fetch_add(1, Relaxed).is_multiple_of(LOOKS_PER_WARNING) {
+        self.peak_memory
+            .fetch_max(self.used_memory() as u64, Relaxed);
+        if self
+            .memory
+            .looks
+            .fetch_add(1, Relaxed)
+            .is_multiple_of(LOOKS_PER_WARNING)
+        {
             self.warn_of_evictable_broker(crate::clock::unix_millis());
         }
     }

@@ -88,12 +88,10 @@ impl Core {
         command: &Command,
         args: &Args<'_>,
     ) -> bool {
-        !command.flags.has(Flags::DENY_OOM)
-            || self.room.credit > 0
-            || {
-                let wanted = self.limits_of(session.db, command, args);
-                self.make_room(executor, wanted) == 0
-            }
+        !command.flags.has(Flags::DENY_OOM) || self.room.credit > 0 || {
+            let wanted = self.limits_of(session.db, command, args);
+            self.make_room(executor, wanted) == 0
+        }
     }
 
     /// After a command of a plain session that needed room: it took so many bytes more; `None`: nobody knows.

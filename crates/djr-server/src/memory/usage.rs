@@ -17,7 +17,6 @@ pub(crate) struct Usage {
     /// Entries: keys and values, with headers and rounding.
     pub(crate) dataset: u64,
     /// Tables and expiry indexes of all dbs.
-    #[allow(dead_code, reason = "for MEMORY STATS")]
     pub(crate) indexes: u64,
     /// What clients have sent or are to be sent, and what is known of them.
     pub(crate) clients: u64,

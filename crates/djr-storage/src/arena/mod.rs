@@ -13,7 +13,7 @@
 //! - Nothing but the table points at an entry, so entries can be moved out of sparse slabs ([`Arena::is_sparse`]).
 #![allow(unsafe_code)]
 
-mod chunk;
+pub(crate) mod chunk;
 pub(crate) mod region;
 
 use std::alloc::{self, Layout};

@@ -161,8 +161,7 @@ impl Keyspace {
             };
             self.draw(task, db, order, pool, random());
             while let Some(candidate) = pool.candidates.pop() {
-                if let Some(bytes) =
-                    self.evict_candidate(task, order, candidate, on_evicted, done)
+                if let Some(bytes) = self.evict_candidate(task, order, candidate, on_evicted, done)
                 {
                     return Eviction::Done(bytes);
                 }
@@ -322,12 +321,7 @@ impl Keyspace {
 }
 
 /// Whether the policy of a class lets an entry be evicted.
-fn is_eligible(
-    task: &EvictionTask<'_>,
-    policy: EvictionPolicy,
-    db: u32,
-    block: Block<'_>,
-) -> bool {
+fn is_eligible(task: &EvictionTask<'_>, policy: EvictionPolicy, db: u32, block: Block<'_>) -> bool {
     (!policy.volatile_only || block.expire_at().is_some())
         && (!task.classes.is_mixed() || task.classes.class_of(db, block.key()) == task.class)
 }

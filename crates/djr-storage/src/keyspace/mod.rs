@@ -29,6 +29,8 @@ mod classes;
 mod db;
 mod entry;
 mod eviction;
+#[cfg(test)]
+mod eviction_tests;
 mod hash;
 #[allow(clippy::module_inception)]
 mod keyspace;

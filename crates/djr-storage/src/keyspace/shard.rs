@@ -3,8 +3,8 @@
 
 use std::cell::Cell;
 use std::ptr::NonNull;
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
@@ -190,7 +190,13 @@ impl ShardState {
 
     /// The clock of an entry that is touched at `now`.
     #[inline]
-    pub(super) fn touched(&self, clocks: &AccessClock, db: u32, block: Block<'_>, now: UnixMillis) -> u32 {
+    pub(super) fn touched(
+        &self,
+        clocks: &AccessClock,
+        db: u32,
+        block: Block<'_>,
+        now: UnixMillis,
+    ) -> u32 {
         if clocks.is_lru() {
             clocks.lru_at(now)
         } else {
@@ -199,7 +205,13 @@ impl ShardState {
     }
 
     #[cold]
-    fn touched_otherwise(&self, clocks: &AccessClock, db: u32, block: Block<'_>, now: UnixMillis) -> u32 {
+    fn touched_otherwise(
+        &self,
+        clocks: &AccessClock,
+        db: u32,
+        block: Block<'_>,
+        now: UnixMillis,
+    ) -> u32 {
         if self.is_lfu(clocks, db, block.key()) {
             clocks.lfu_touched(block.clock(), now, self.random())
         } else {

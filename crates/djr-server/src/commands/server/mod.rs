@@ -6,6 +6,7 @@ mod debug;
 mod info;
 mod lastsave;
 mod lolwut;
+mod memory;
 mod shutdown;
 mod time;
 
@@ -20,6 +21,7 @@ pub(super) static COMMANDS: &[&CommandSpec] = &[
     &info::SPEC,
     &lastsave::SPEC,
     &lolwut::SPEC,
+    &memory::SPEC,
     &shutdown::SPEC,
     &time::SPEC,
 ];
@@ -27,6 +29,7 @@ pub(super) static COMMANDS: &[&CommandSpec] = &[
 pub(super) static RUNS: &[&[Entry]] = &[
     command::RUNS,
     config::RUNS,
+    memory::RUNS,
     &[
         (&debug::SPEC, ServerRun::TopLevel(debug::run)),
         (&info::SPEC, ServerRun::Plain(info::run)),
