@@ -283,7 +283,9 @@ fn who_comes_together_with_an_endless_script_is_answered() {
     let (mut first, mut endless) = (server.connect(), server.connect());
     let (mut early, mut half, mut killer) = (server.connect(), server.connect(), server.connect());
     let clients = [&mut first, &mut endless, &mut early, &mut half, &mut killer];
-    clients.map(|client| assert_eq!(client.run("PING").text(), b"PONG"));
+    for client in clients {
+        assert_eq!(client.run("PING").text(), b"PONG");
+    }
     let pause = || std::thread::sleep(std::time::Duration::from_millis(20));
     // Keeps the worker while the others send, but not so long that it looks at them.
     let wait = "local t = redis.call('TIME') local s = t[1] * 1000000 + t[2] \

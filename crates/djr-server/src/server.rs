@@ -168,6 +168,7 @@ impl Server {
             clients: Clients::default(),
             pubsub: Directory::new(),
             trackers: Default::default(),
+            migrations: Default::default(),
             gate: Gate::default(),
             memory: Default::default(),
             workers: workers.collect(),

@@ -27,7 +27,7 @@ pub enum Kind {
     Stream = 5,
     #[cfg(test)]
     #[doc(hidden)]
-    Probe = 15,
+    Probe = 7,
 }
 
 impl Kind {

@@ -318,7 +318,7 @@ impl<'k> Access<'k> {
             .min_by_key(|ready| ready.order)
     }
 
-    fn assert_all(&self) {
+    pub(super) fn assert_all(&self) {
         assert!(
             self.footprint.covers(self.keyspace.all_shards()),
             "needs every shard"

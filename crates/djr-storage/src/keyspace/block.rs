@@ -9,7 +9,7 @@
 //!              1 to 5     inline     only with
 //!              bytes      form only  DEADLINE
 //!
-//!   meta: bits 0..24 access clock; 24 DEADLINE; 25..27 form; 27 RAW; 28..32 kind
+//!   meta: bits 0..24 access clock; 24 DEADLINE; 25..27 form; 27 RAW; 28..31 kind; 31 LEFT
 //! ```
 //!
 //! | form | value |
@@ -54,7 +54,9 @@ const BEHIND: u32 = FORM_HEAP & FORM_OBJECT;
 /// Modified in place: `OBJECT ENCODING` says `raw` however short it is.
 const RAW: u32 = 1 << 27;
 const KIND_SHIFT: u32 = 28;
-const KIND_MASK: u32 = 15 << KIND_SHIFT;
+const KIND_MASK: u32 = 7 << KIND_SHIFT;
+/// A snapshot that has not come here yet has the old value, or is not to have this entry: it was changed or added since the cut.
+const LEFT: u32 = 1 << 31;
 const LENGTHS_AT: usize = size_of::<u32>();
 const DEADLINE_SIZE: usize = size_of::<UnixMillis>();
 
@@ -206,6 +208,20 @@ impl<'a> Block<'a> {
         if meta & CLOCK_MASK != clock {
             self.meta().store(meta & !CLOCK_MASK | clock, Relaxed);
         }
+    }
+
+    /// Whether the snapshot under way is to pass this entry by.
+    #[inline]
+    pub(super) fn is_left(self) -> bool {
+        self.meta().load(Relaxed) & LEFT != 0
+    }
+
+    /// As for [`set_clock`](Self::set_clock).
+    #[inline]
+    pub(super) fn set_left(self, left: bool) {
+        let meta = self.meta().load(Relaxed) & !LEFT;
+        self.meta()
+            .store(if left { meta | LEFT } else { meta }, Relaxed);
     }
 
     #[inline]

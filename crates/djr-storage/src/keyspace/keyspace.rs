@@ -1,7 +1,7 @@
 //! The keyspace as a whole: its shards, and what can be asked without opening them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use parking_lot::RwLock;
@@ -13,6 +13,7 @@ use super::classes::{ClassId, Classes};
 use super::hash::{Footprint, Key, KeyHash, UnixMillis};
 use super::options::{AccessClock, KeyspaceOptions};
 use super::shard::{DbCounters, Shard};
+use super::snapshot::AsideBytes;
 use super::tracking::Tracking;
 use super::wait::Waits;
 use super::wheel::TICK_MS;
@@ -32,6 +33,9 @@ pub struct Keyspace {
     pub(super) classes: RwLock<Arc<Classes>>,
     /// No place from here on was ever used.
     pub(super) places_used: AtomicU32,
+    /// A snapshot is under way.
+    pub(super) has_snapshot: AtomicBool,
+    pub(super) aside: AsideBytes,
 }
 
 /// One worker's turn: while it lives, memory that a prefetch may look at is not given back.
@@ -79,6 +83,8 @@ impl Keyspace {
             waits: Waits::default(),
             classes: RwLock::default(),
             places_used: AtomicU32::new(0),
+            has_snapshot: AtomicBool::new(false),
+            aside: AsideBytes::default(),
         }
     }
 
@@ -329,7 +335,7 @@ impl Keyspace {
 
     /// The table uses the low half of the hash, the shard the high bits.
     #[inline]
-    pub(super) fn shard_of(&self, hash: KeyHash) -> u32 {
+    pub(crate) fn shard_of(&self, hash: KeyHash) -> u32 {
         // Two shifts: there may be but one shard.
         (hash.0 >> 1 >> (63 - self.shard_bits)) as u32
     }

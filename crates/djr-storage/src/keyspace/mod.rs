@@ -34,11 +34,13 @@ mod eviction_tests;
 mod hash;
 #[allow(clippy::module_inception)]
 mod keyspace;
+mod load;
 #[cfg(test)]
 mod model_tests;
 mod options;
 mod part;
 mod shard;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 mod tracking;
@@ -55,7 +57,9 @@ pub use entry::{EntryRef, OwnedEntry};
 pub use eviction::{Eviction, EvictionTask, VictimPool};
 pub use hash::{Footprint, Key, KeyHash, UnixMillis};
 pub use keyspace::{ExpireProgress, Keyspace, Turn};
+pub use load::LoadedFacts;
 pub use options::{AccessClock, KeyspaceOptions};
+pub use snapshot::{Portion, Snapshot, SnapshotDb, SnapshotEntry};
 pub use tracking::{Invalidation, Readers, Tracking};
 pub use wait::{ReadyKey, Registration, Ticket, WaiterRef, Waits};
 pub use watch::WatchFlag;

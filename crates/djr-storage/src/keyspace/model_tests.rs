@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::tests::{DBS, forget, keyspace};
 use super::*;
 use crate::types::Probe;
-use crate::value::{EMBSTR_SIZE_MAX, Encoding, Kind, Value, ValueRef, parse_integer};
+use crate::value::{EMBSTR_SIZE_MAX, Encoding, Kind, StringRef, Value, ValueRef, parse_integer};
 
 /// A string as the model has it, and how it must be reported.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,6 +64,10 @@ enum Op {
     Flush(Option<u32>),
     ExpireSteps(u8),
     Pass(u32),
+    /// Begins a snapshot, or gives one up.
+    Cut,
+    /// Goes on with the snapshot by so many buckets.
+    Walk(u8),
 }
 
 /// The length of a string and what it is filled with.
@@ -137,6 +141,8 @@ fn any_op() -> impl Strategy<Value = Op> {
         1 => (db(), db()).prop_map(|(a, b)| Op::Swap(a, b)),
         1 => prop::option::weighted(0.9, db()).prop_map(Op::Flush),
         2 => any::<u8>().prop_map(Op::ExpireSteps),
+        1 => Just(Op::Cut),
+        8 => (1u8..20).prop_map(Op::Walk),
         3 => prop_oneof![0u32..200, 0u32..100_000].prop_map(Op::Pass),
     ]
 }
@@ -150,10 +156,18 @@ fn key_name(number: u8) -> Vec<u8> {
     name
 }
 
-struct World {
-    keyspace: Keyspace,
+struct World<'k> {
+    keyspace: &'k Keyspace,
     model: Vec<ModelDb>,
     now: i64,
+    snapshot: Option<SnapshotRun<'k>>,
+}
+
+/// A snapshot, and what it must be.
+struct SnapshotRun<'k> {
+    snapshot: Snapshot<'k>,
+    portion: Portion,
+    expected: Vec<ModelDb>,
 }
 
 /// Has the model follow what the keyspace tells.
@@ -199,13 +213,14 @@ fn update(probe: &mut Probe, bytes: Option<&Size>, deadline: Option<i64>) -> usi
     probe.bytes.len()
 }
 
-impl World {
-    fn new(shards: u32) -> Self {
+impl<'k> World<'k> {
+    fn new(keyspace: &'k Keyspace) -> Self {
         let model = vec![ModelDb::new(); DBS as usize];
         Self {
-            keyspace: keyspace(shards),
+            keyspace,
             model,
             now: 1_700_000_000_123,
+            snapshot: None,
         }
     }
 
@@ -216,7 +231,7 @@ impl World {
             .filter(|(_, at)| at.is_none_or(|at| at >= now))
     }
 
-    fn open<R>(&mut self, footprint: Footprint, run: impl FnOnce(&mut Access<'_>) -> R) -> R {
+    fn open<R>(&mut self, footprint: Footprint, run: impl FnOnce(&mut Access<'k>) -> R) -> R {
         let mut access = self.keyspace.open(footprint, self.now);
         let result = run(&mut access);
         access.purge_expired();
@@ -422,7 +437,50 @@ impl World {
                 }
             }
             Op::Pass(ms) => self.now += i64::from(ms),
+            Op::Cut => {
+                let had_one = self.snapshot.take().is_some();
+                if !had_one {
+                    self.snapshot = Some(SnapshotRun {
+                        snapshot: self.open(Footprint::ALL, |access| {
+                            access.begin_snapshot().expect("none is under way")
+                        }),
+                        portion: Portion::default(),
+                        expected: self.model.clone(),
+                    });
+                }
+            }
+            Op::Walk(buckets) => {
+                (0..buckets).for_each(|_| _ = self.walk());
+            }
         }
+    }
+
+    /// Goes on with the snapshot by a bucket, and compares it at its end. Returns whether there is more.
+    fn walk(&mut self) -> bool {
+        let Some(run) = &mut self.snapshot else {
+            return false;
+        };
+        if run.snapshot.step_of(1, &mut run.portion) {
+            return true;
+        }
+        let mut found = BTreeMap::new();
+        for entry in run.portion.iter() {
+            let content = (entry.value.to_vec(), entry.expire_at);
+            assert!(
+                found
+                    .insert((entry.db, entry.key.to_vec()), content)
+                    .is_none(),
+                "an entry twice"
+            );
+        }
+        let expected = run.expected.iter().enumerate().flat_map(|(db, entries)| {
+            entries.iter().map(move |(key, (content, at))| {
+                ((db as u32, key.clone()), (written(content), *at))
+            })
+        });
+        assert_eq!(found, expected.collect::<BTreeMap<_, _>>());
+        self.snapshot = None;
+        false
     }
 
     fn modify(
@@ -529,7 +587,7 @@ impl World {
             access
                 .footprint()
                 .shards()
-                .for_each(|shard| access.state(shard).check_invariants(&self.keyspace));
+                .for_each(|shard| access.state(shard).check_invariants(self.keyspace));
         }
         assert_eq!(Probe::living(), probes, "each is dropped once");
     }
@@ -547,6 +605,24 @@ fn read(entry: &EntryRef<'_>) -> Shown {
     (bytes, deadlines, entry.encoding(), entry.expire_at())
 }
 
+/// A value as a snapshot has it.
+fn written(content: &Content) -> Vec<u8> {
+    let mut out = Vec::new();
+    match content {
+        Content::Text(text) => {
+            let string = ValueRef::String(StringRef::Bytes(&text.bytes));
+            crate::rdb::write_value(&mut out, string, 0);
+        }
+        Content::Probe(bytes, deadlines) => {
+            let mut probe = Probe::default();
+            probe.bytes.clone_from(bytes);
+            probe.deadlines.clone_from(deadlines);
+            probe.describe(&mut out);
+        }
+    }
+    out
+}
+
 fn shown((content, at): &(Content, Option<i64>)) -> Shown {
     match content {
         Content::Text(text) => (text.bytes.clone(), BTreeSet::new(), text.encoding(), *at),
@@ -561,10 +637,12 @@ proptest! {
 
     #[test]
     fn agrees_with_the_model(shard_bits in 0u32..3, ops in prop::collection::vec(any_op(), 1..150)) {
-        let mut world = World::new(1 << shard_bits);
+        let keyspace = keyspace(1 << shard_bits);
+        let mut world = World::new(&keyspace);
         for op in &ops {
             world.run(op);
         }
+        while world.walk() {}
         world.check();
         // Whatever has a deadline is found by the active expiry alone.
         world.now += 1 << 50;

@@ -75,7 +75,7 @@ impl<'a> Part<'a> {
         }
     }
 
-    /// Whether somebody watches keys of this shard, waits for some, or has cached some.
+    /// Whether somebody watches keys of this shard, waits for some, or has cached some. What [`before_change`](Self::before_change) tells of.
     #[inline]
     pub(super) fn is_watched(&self) -> bool {
         !self.state.watchers.is_empty()
@@ -88,6 +88,16 @@ impl<'a> Part<'a> {
         if self.is_watched() {
             let key = self.block(slot).key().to_vec();
             self.before_change(&key);
+        }
+        self.leave(slot);
+    }
+
+    /// Before an entry is changed or removed: a snapshot that has not come to it gets its value.
+    #[inline]
+    pub(super) fn leave(&mut self, slot: Slot) {
+        if let Some(cut) = &mut self.state.cut {
+            // SAFETY: as in `block`; the shard's tables are not changed while it is looked at.
+            cut.before_change(self.keyspace, self.place, unsafe { block_of(slot.raw()) });
         }
     }
 
@@ -111,6 +121,10 @@ impl<'a> Part<'a> {
         db.table.insert(key.hash.0, Raw::new(base), &|raw| unsafe {
             keyspace.rehash(block_of(raw))
         });
+        if let Some(cut) = &mut self.state.cut {
+            // SAFETY: the block just made.
+            cut.added(self.place, key.hash, unsafe { Block::new(base) });
+        }
         self.file(key.hash, None, expire_at);
         self.count(1, isize::from(expire_at.is_some()), memory as isize);
         if self.state.counts_classes {
@@ -335,6 +349,18 @@ impl<'a> Part<'a> {
         if facts.parts_expire {
             self.count_sub_expires(-1);
         }
+        self.count_index();
+    }
+
+    /// Makes room for so many more keys.
+    pub(super) fn reserve(&mut self, keys: usize) {
+        if self.state.dbs.len() <= self.place {
+            self.add_dbs();
+        }
+        let (keyspace, db) = (self.keyspace, &mut self.state.dbs[self.place]);
+        // SAFETY: the table asks for elements of its own.
+        db.table
+            .reserve(keys, &|raw| unsafe { keyspace.rehash(block_of(raw)) });
         self.count_index();
     }
 

@@ -13,6 +13,7 @@ use super::classes::{CLASSES_MAX, Classes};
 use super::hash::{Key, KeyHash, UnixMillis};
 use super::keyspace::Keyspace;
 use super::options::AccessClock;
+use super::snapshot::ShardCut;
 use super::tracking::TrackedKeys;
 use super::wait::Waiters;
 use super::watch::Watchers;
@@ -60,6 +61,8 @@ pub(super) struct ShardState {
     /// The memory classes, and whether what the keys of prefixes take is counted.
     pub(super) classes: Arc<Classes>,
     pub(super) counts_classes: bool,
+    /// While a snapshot is under way and has not been through this shard.
+    pub(super) cut: Option<Box<ShardCut>>,
     /// Spreads the sizes at which the shards' tables grow.
     pub(super) phase: u32,
     random: Cell<u64>,
@@ -87,6 +90,7 @@ impl Shard {
             waiters: Waiters::default(),
             classes: Arc::default(),
             counts_classes: false,
+            cut: None,
             phase,
             random: Cell::new(u64::from(number) + 0x9e37_79b9_7f4a_7c15),
         };
@@ -344,9 +348,13 @@ impl ShardState {
             return 0;
         };
         let len = db.table.len();
-        // SAFETY: the table hands over each block once, and forgets it.
-        db.table
-            .drain(|raw| unsafe { drop_block(&mut self.arena, raw) });
+        match &mut self.cut {
+            Some(cut) if cut.wants(place) => cut.hand_over(place, db.table.detach()),
+            // SAFETY: the table hands over each block once, and forgets it.
+            _ => db
+                .table
+                .drain(|raw| unsafe { drop_block(&mut self.arena, raw) }),
+        }
         db.wheel = None;
         db.refile_from = None;
         let DbCounters {
@@ -373,7 +381,12 @@ impl ShardState {
             db.table.check_invariants(&hash);
             for raw in db.table.iter() {
                 // SAFETY: as above.
-                let Some(at) = unsafe { block_of(raw) }.due() else {
+                let block = unsafe { block_of(raw) };
+                assert!(
+                    self.cut.is_some() || !block.is_left(),
+                    "a mark that no snapshot takes away"
+                );
+                let Some(at) = block.due() else {
                     continue;
                 };
                 let hash = hash(raw) as u32;
@@ -399,13 +412,17 @@ impl ShardState {
 
 /// # Safety
 /// A live block of the arena that is in no table any more.
-unsafe fn drop_block(arena: &mut Arena, raw: Raw) {
+pub(super) unsafe fn drop_block(arena: &mut Arena, raw: Raw) {
     // SAFETY: as promised by the caller.
     unsafe { block::free(arena, base_of(raw)) };
 }
 
 impl Drop for ShardState {
     fn drop(&mut self) {
+        if let Some(cut) = &mut self.cut {
+            // SAFETY: as below.
+            cut.free_all(|raw| unsafe { drop_block(&mut self.arena, raw) });
+        }
         for db in &mut self.dbs {
             // SAFETY: the table hands over each block once, and forgets it.
             db.table

@@ -309,6 +309,13 @@ impl Array {
         reach < self.period
     }
 
+    /// The elements in this bucket, which must be less than [`Array::total`].
+    pub(super) fn elements_of(&self, number: u32) -> impl Iterator<Item = Raw> {
+        (0..SLOTS)
+            .map(move |index| self.bucket(number).get(index))
+            .filter_map(Raw::of_slot)
+    }
+
     /// The elements from this bucket on. Finds them also where a resize stopped amid a bucket.
     pub(super) fn elements_from(&self, first: u32) -> impl Iterator<Item = Raw> {
         let slots = move |number| (0..SLOTS).map(move |index| self.bucket(number).get(index));

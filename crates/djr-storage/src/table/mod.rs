@@ -11,6 +11,7 @@
 //! | `resize` | growing and shrinking in steps, behind a frontier |
 //! | `scan` | cursors, iteration, random elements |
 //! | `view` | prefetching without the lock |
+//! | `detached` | what a table held, taken out of it at once |
 //! | `memory` | where arrays come from: huge pages, and back to the system |
 //!
 //! # Why in this way
@@ -40,6 +41,7 @@
 mod array;
 mod bucket;
 mod check;
+mod detached;
 mod memory;
 mod prefetch;
 mod resize;
@@ -53,6 +55,7 @@ use std::sync::Arc;
 use array::Array;
 pub use bucket::Raw;
 use bucket::SLOTS;
+pub use detached::Detached;
 pub use memory::prefault_memory;
 pub use view::{EpochGuard, Home, TableView};
 

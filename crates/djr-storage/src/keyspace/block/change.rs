@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use super::{
     BEHIND, Block, CLOCK_MASK, Changed, DEADLINE, DEADLINE_SIZE, FORM_HEAP, FORM_INLINE, FORM_MASK,
-    FORM_OBJECT, Facts, LENGTHS_AT, NewValue, RAW, Shape, VecParts, object,
+    FORM_OBJECT, Facts, LEFT, LENGTHS_AT, NewValue, RAW, Shape, VecParts, object,
 };
 use crate::arena::{Arena, block_size};
 use crate::keyspace::hash::UnixMillis;
@@ -194,7 +194,8 @@ pub(in crate::keyspace) unsafe fn rewrite(
     // SAFETY: alive; the reference is gone before anything is written.
     let (before, facts_before) = unsafe { Block::new(old) }.shape_and_facts();
     let (flags, value_len) = value.form();
-    let after = shape_for(before.key_len, expire_at.is_some(), flags, value_len);
+    let left = before.meta & LEFT;
+    let after = shape_for(before.key_len, expire_at.is_some(), flags | left, value_len);
     let size = block_size(after.size());
     let facts_after = Facts {
         expire_at,

@@ -149,7 +149,7 @@ pub(super) fn kind_of(meta: u32) -> Kind {
         4 => Kind::Hash,
         5 => Kind::Stream,
         #[cfg(test)]
-        15 => Kind::Probe,
+        7 => Kind::Probe,
         _ => Kind::String,
     }
 }
