@@ -390,6 +390,7 @@ const APPEND_FILE_NAME: Words = Words::of("appendfilename");
 const REWRITE_PERCENTAGE: Number = Number::of("auto-aof-rewrite-percentage");
 const REWRITE_MIN_SIZE: Number = Number::of("auto-aof-rewrite-min-size");
 const LOAD_TRUNCATED: Number = Number::of("aof-load-truncated");
+const TIMESTAMPS: Number = Number::of("aof-timestamp-enabled");
 
 /// In the order of the choices of `appendfsync`.
 const FSYNC_POLICIES: [FsyncPolicy; 3] =
@@ -544,6 +545,10 @@ impl Config {
 
     pub(crate) fn aof_load_truncated(&self) -> bool {
         self.is(LOAD_TRUNCATED)
+    }
+
+    pub(crate) fn aof_timestamps(&self) -> bool {
+        self.is(TIMESTAMPS)
     }
 
     pub(crate) fn rewrite_percentage(&self) -> u64 {

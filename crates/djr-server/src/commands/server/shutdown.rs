@@ -76,7 +76,7 @@ pub(super) fn run(context: &mut Context<'_>, args: &Args<'_>, _: &mut Reply<'_>)
         return Err(CommandError::text("ERR No shutdown in progress."));
     }
     let shared = &context.core.shared;
-    if options.save && !shared.append_only && !options.force {
+    if options.save && !shared.config.append_only() && !options.force {
         tracing::error!(
             "SHUTDOWN SAVE: there is no append-only log, and snapshots are not supported yet"
         );
