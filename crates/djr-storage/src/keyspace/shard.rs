@@ -186,9 +186,11 @@ impl ShardState {
         place: usize,
         hash: KeyHash,
     ) -> Option<Slot> {
-        // SAFETY: elements of the table; `&self` keeps the shard unchanged.
-        self.dbs.get(place)?.table.find(hash.0, |raw| {
-            keyspace.rehash(unsafe { block_of(raw) }) == hash.0
+        let table = &self.dbs.get(place)?.table;
+        table.find(hash.0, |raw| {
+            // SAFETY: an element of the table; `&self` keeps the shard unchanged.
+            let block = unsafe { block_of(raw) };
+            keyspace.rehash(block) == hash.0
         })
     }
 

@@ -197,7 +197,7 @@ fn stats(context: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Resu
     let keys: usize = (0..keyspace.dbs()).map(|db| keyspace.len(db)).sum();
     let ratio = |part: u64, whole: u64| part as f64 / whole.max(1) as f64;
     let since_start = usage.used.saturating_sub(usage.startup);
-    let log = shared.log().map_or(0, |log| log.pending_bytes() as u64);
+    let log = shared.log().map_or(0, |log| log.pending_bytes());
     let mut figures: Vec<(String, Figure)> = vec![
         ("peak.allocated".into(), Bytes(usage.peak)),
         ("total.allocated".into(), Bytes(usage.used)),
