@@ -87,7 +87,6 @@ pub const ABSENT: &[(&str, &str)] = &[
         "client|import-source",
         "for the import of a data set while it expires nothing, which there is no mode for",
     ),
-    ("acl", "there is one user yet"),
     (
         "bgrewriteaof",
         "the log is rewritten when it has grown, not when asked to, yet",

@@ -11,6 +11,7 @@
 
 #![forbid(unsafe_code)]
 
+mod acl;
 mod clients;
 mod clock;
 mod commands;

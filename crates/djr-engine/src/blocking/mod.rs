@@ -113,7 +113,12 @@ pub struct Waiter {
 }
 
 impl Waiter {
-    /// The db that it waits in.
+    /// The request.
+    pub fn args(&self) -> crate::Args<'_> {
+        self.request.args()
+    }
+
+    /// The db that was selected when it came.
     pub fn db(&self) -> u32 {
         self.db
     }

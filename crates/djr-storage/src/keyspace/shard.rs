@@ -135,6 +135,18 @@ impl Shard {
         self.lock.data_ptr()
     }
 
+    /// Starts loading what hangs from the entry of a key with this hash, if the lock is free.
+    pub(super) fn prefetch_structure(&self, place: usize, hash: KeyHash) {
+        let Some(state) = self.lock.try_lock() else {
+            return;
+        };
+        let table = state.dbs.get(place).map(|db| &db.table);
+        if let Some(slot) = table.and_then(|table| table.find(hash.0, |_| true)) {
+            // SAFETY: found in the table, which is locked.
+            unsafe { block_of(slot.raw()) }.prefetch_structure();
+        }
+    }
+
     #[inline]
     pub(super) fn counters(&self, place: usize) -> &DbCounters {
         &self.counters[place]

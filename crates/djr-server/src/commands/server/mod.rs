@@ -1,5 +1,6 @@
 //! Commands about the server.
 
+mod acl;
 mod command;
 mod config;
 mod debug;
@@ -15,6 +16,7 @@ use djr_engine::spec::CommandSpec;
 use super::{Entry, ServerRun};
 
 pub(super) static COMMANDS: &[&CommandSpec] = &[
+    &acl::SPEC,
     &command::SPEC,
     &config::SPEC,
     &debug::SPEC,
@@ -27,6 +29,7 @@ pub(super) static COMMANDS: &[&CommandSpec] = &[
 ];
 
 pub(super) static RUNS: &[&[Entry]] = &[
+    acl::RUNS,
     command::RUNS,
     config::RUNS,
     memory::RUNS,
