@@ -13,6 +13,7 @@ use crate::acl::Acl;
 use crate::clients::Clients;
 use crate::commands::{Migrations, ServerRun};
 use crate::config::Config;
+use crate::loading::LoadState;
 use crate::memory::Memory;
 use crate::persistence::Persistence;
 use crate::pubsub::Directory;
@@ -28,6 +29,7 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) acl: Acl,
     pub(crate) persistence: Persistence,
+    pub(crate) loading: LoadState,
     pub(crate) clients: Clients,
     pub(crate) pubsub: Directory,
     pub(crate) trackers: Trackers,
