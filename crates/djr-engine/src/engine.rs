@@ -8,6 +8,7 @@ use crate::blocking::Blocking;
 use crate::command::{Command, KeyShape};
 use crate::context::{Quiet, ReadContext, WriteContext};
 use crate::effect::{Effect, EffectLog, Effects};
+use crate::eviction::Evictor;
 use crate::keys::each_key;
 use crate::notify::Events;
 use crate::registry::{Registry, Resolved};
@@ -43,6 +44,7 @@ pub struct Executor {
     pub reader: Option<u64>,
     /// The keyspace events of the command, transaction or script under way.
     pub events: Events,
+    pub(crate) evictor: Evictor,
     pub(crate) effects: Effects,
     pub(crate) blocking: Blocking,
     pub(crate) interpreter: crate::script::Interpreter,
@@ -57,6 +59,7 @@ impl Executor {
             touch: true,
             reader: None,
             events: Events::default(),
+            evictor: Evictor::default(),
             effects: Effects::default(),
             blocking: Blocking::default(),
             interpreter: Default::default(),

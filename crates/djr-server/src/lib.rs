@@ -19,6 +19,7 @@ mod commands;
 pub mod config;
 mod loading;
 pub mod logging;
+mod memory;
 mod persistence;
 mod process;
 mod pubsub;

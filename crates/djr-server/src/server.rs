@@ -4,7 +4,7 @@ use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::thread::JoinHandle;
 
 use djr_engine::{Engine, Executor};
@@ -178,6 +178,7 @@ impl Server {
             trackers: Default::default(),
             migrations: Default::default(),
             gate: Gate::default(),
+            memory: Default::default(),
             workers: workers.collect(),
             started: clock::monotonic(),
             started_ms: clock::unix_millis(),
@@ -195,6 +196,8 @@ impl Server {
             acl: Acl::new(registry),
         });
         config::apply_all(&shared);
+        let used = shared.used_memory();
+        shared.memory.startup_bytes.store(used, Relaxed);
         load_users(&shared)?;
         shared.gate.set(Gate::LOADING);
 
@@ -420,6 +423,7 @@ fn control(shared: &Arc<Shared>) {
         shared
             .persistence
             .compact_if_due(shared, percentage, min_size);
+        shared.watch_memory();
     }
 }
 

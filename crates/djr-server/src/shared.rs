@@ -14,6 +14,7 @@ use crate::clients::Clients;
 use crate::commands::{Migrations, ServerRun};
 use crate::config::Config;
 use crate::loading::LoadState;
+use crate::memory::Memory;
 use crate::persistence::Persistence;
 use crate::pubsub::Directory;
 use crate::stats::WorkerStats;
@@ -34,6 +35,7 @@ pub(crate) struct Shared {
     pub(crate) trackers: Trackers,
     pub(crate) migrations: Migrations,
     pub(crate) gate: Gate,
+    pub(crate) memory: Memory,
     pub(crate) workers: Vec<WorkerHandle>,
     pub(crate) started: Instant,
     pub(crate) started_ms: i64,
@@ -74,6 +76,8 @@ impl Gate {
     pub(crate) const PAUSED: u32 = 4;
     /// A script runs too long.
     pub(crate) const BUSY: u32 = 8;
+    /// There is a limit of memory. A worker's own copy has it only in turns in which a limit is near.
+    pub(crate) const MEMORY: u32 = 16;
 
     /// The bits that are set.
     #[inline]

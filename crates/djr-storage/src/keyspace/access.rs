@@ -280,6 +280,13 @@ impl<'k> Access<'k> {
             self.mark_waiters(shard, &[a, b]);
         }
         self.keyspace.swap_places(a, b);
+        for shard in self.footprint.shards() {
+            let (state, keyspace) = (self.state(shard), self.keyspace);
+            if state.counts_classes {
+                // Classes may be of a prefix in some dbs only.
+                state.count_classes_anew(keyspace, keyspace.shard(shard));
+            }
+        }
     }
 
     /// Removes every key of a db, or of all dbs, and returns how many there were. Needs every shard ([`Footprint::ALL`]).
@@ -300,7 +307,7 @@ impl<'k> Access<'k> {
                 let (keyspace, place) = (self.keyspace, self.keyspace.place(db));
                 let state = self.state_mut(shard);
                 state.mark_watchers_of_existing(keyspace, &[db], &[db]);
-                removed += state.flush(keyspace.shard(shard), place);
+                removed += state.flush(keyspace.shard(shard), db, place);
                 self.mark_waiters(shard, &[db]);
             }
         }

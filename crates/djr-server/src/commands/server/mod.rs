@@ -7,6 +7,7 @@ mod debug;
 mod info;
 mod lastsave;
 mod lolwut;
+mod memory;
 mod shutdown;
 mod time;
 
@@ -22,6 +23,7 @@ pub(super) static COMMANDS: &[&CommandSpec] = &[
     &info::SPEC,
     &lastsave::SPEC,
     &lolwut::SPEC,
+    &memory::SPEC,
     &shutdown::SPEC,
     &time::SPEC,
 ];
@@ -30,6 +32,7 @@ pub(super) static RUNS: &[&[Entry]] = &[
     acl::RUNS,
     command::RUNS,
     config::RUNS,
+    memory::RUNS,
     &[
         (&debug::SPEC, ServerRun::TopLevel(debug::run)),
         (&info::SPEC, ServerRun::Plain(info::run)),
