@@ -231,7 +231,7 @@ impl<'k> World<'k> {
             .filter(|(_, at)| at.is_none_or(|at| at >= now))
     }
 
-    fn open<R>(&mut self, footprint: Footprint, run: impl FnOnce(&mut Access<'k>) -> R) -> R {
+    fn open<R>(&mut self, footprint: Footprint, run: impl FnOnce(&mut Access<'_>) -> R) -> R {
         let mut access = self.keyspace.open(footprint, self.now);
         let result = run(&mut access);
         access.purge_expired();
@@ -441,9 +441,11 @@ impl<'k> World<'k> {
                 let had_one = self.snapshot.take().is_some();
                 if !had_one {
                     self.snapshot = Some(SnapshotRun {
-                        snapshot: self.open(Footprint::ALL, |access| {
-                            access.begin_snapshot().expect("none is under way")
-                        }),
+                        snapshot: self
+                            .open(Footprint::ALL, |access| {
+                                access.begin_snapshot().expect("none is under way")
+                            })
+                            .walk(self.keyspace),
                         portion: Portion::default(),
                         expected: self.model.clone(),
                     });

@@ -15,6 +15,7 @@ pub struct Portion {
 struct Record {
     db: u32,
     expire_at: Option<UnixMillis>,
+    clock: u32,
     key_end: usize,
     value_end: usize,
 }
@@ -28,6 +29,8 @@ pub struct SnapshotEntry<'a> {
     pub key: &'a [u8],
     /// Its deadline, which may have passed.
     pub expire_at: Option<UnixMillis>,
+    /// Its access clock when it was copied.
+    pub(in crate::keyspace) clock: u32,
     /// Its value as [`rdb::write_value`] writes it: type and body.
     pub value: &'a [u8],
 }
@@ -43,6 +46,7 @@ impl Portion {
         self.entries.push(Record {
             db,
             expire_at: block.expire_at(),
+            clock: block.clock(),
             key_end,
             value_end: self.bytes.len(),
         });
@@ -100,6 +104,7 @@ impl Portion {
                 db: record.db,
                 key: key.unwrap_or_default(),
                 expire_at: record.expire_at,
+                clock: record.clock,
                 value: value.unwrap_or_default(),
             }
         })
