@@ -7,6 +7,7 @@ use super::access::{Access, Expired};
 use super::block::{Block, INLINE_SIZE_MAX, NewObject, NewValue};
 use super::entry::{EntryRef, OwnedEntry};
 use super::hash::{Key, KeyHash, UnixMillis};
+use super::options::AccessClock;
 use super::part::Part;
 use super::shard::ShardState;
 use super::wait::{Registration, Ticket};
@@ -39,7 +40,7 @@ pub enum StringForm {
 
 impl StringForm {
     #[inline]
-    fn of(self, bytes: &[u8]) -> NewValue<'_> {
+    pub(super) fn of(self, bytes: &[u8]) -> NewValue<'_> {
         match self {
             Self::Auto => match parse_integer(bytes) {
                 Some(integer) => NewValue::Int(integer),
@@ -600,8 +601,12 @@ impl<'a> DbMut<'a> {
         (part, Some(slot))
     }
 
+    pub(super) fn clocks(&self) -> &'a AccessClock {
+        self.db.access.keyspace.clock()
+    }
+
     #[inline]
-    fn part(&mut self, hash: KeyHash) -> Part<'_> {
+    pub(super) fn part(&mut self, hash: KeyHash) -> Part<'_> {
         self.part_at(self.db.access.keyspace.shard_of(hash))
     }
 

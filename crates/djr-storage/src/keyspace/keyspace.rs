@@ -286,7 +286,7 @@ impl Keyspace {
 
     /// The table uses the low half of the hash, the shard the high bits.
     #[inline]
-    pub(super) fn shard_of(&self, hash: KeyHash) -> u32 {
+    pub(crate) fn shard_of(&self, hash: KeyHash) -> u32 {
         // Two shifts: there may be but one shard.
         (hash.0 >> 1 >> (63 - self.shard_bits)) as u32
     }

@@ -30,6 +30,7 @@ mod entry;
 mod hash;
 #[allow(clippy::module_inception)]
 mod keyspace;
+mod load;
 #[cfg(test)]
 mod model_tests;
 mod options;
@@ -48,6 +49,7 @@ pub use db::{Db, DbMut, EntryMut, Expire, StringForm, WrongKind};
 pub use entry::{EntryRef, OwnedEntry};
 pub use hash::{Footprint, Key, KeyHash, UnixMillis};
 pub use keyspace::{ExpireProgress, Keyspace, Turn};
+pub use load::LoadedFacts;
 pub use options::{AccessClock, KeyspaceOptions};
 pub use snapshot::{Cut, Portion, Snapshot, SnapshotDb, SnapshotEntry};
 pub use tracking::{Invalidation, Readers, Tracking};

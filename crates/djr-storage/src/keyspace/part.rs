@@ -339,6 +339,18 @@ impl<'a> Part<'a> {
         self.count_index();
     }
 
+    /// Makes room for so many more keys.
+    pub(super) fn reserve(&mut self, keys: usize) {
+        if self.state.dbs.len() <= self.place {
+            self.add_dbs();
+        }
+        let (keyspace, db) = (self.keyspace, &mut self.state.dbs[self.place]);
+        // SAFETY: the table asks for elements of its own.
+        db.table
+            .reserve(keys, &|raw| unsafe { keyspace.rehash(block_of(raw)) });
+        self.count_index();
+    }
+
     #[cold]
     fn add_dbs(&mut self) {
         let (wanted, phase) = (self.place + 1, self.state.phase);

@@ -26,7 +26,6 @@ pub struct ValueLimits {
     pub stream: StreamLimits,
 }
 
-const EMPTY: RdbError = RdbError::Corrupt("nothing in it");
 const TWICE: RdbError = RdbError::Corrupt("an element that is there twice");
 const DEADLINE: RdbError = RdbError::Corrupt("a deadline");
 const UNPAIRED: RdbError = RdbError::Corrupt("an element without its partner");
@@ -62,10 +61,11 @@ pub fn read_value(
         kind::STREAM | kind::STREAM_2 | kind::STREAM_3 => {
             return super::stream::read(reader, kind, &limits.stream).map(Value::from);
         }
+        kind::MODULE => return Err(RdbError::Module(super::ModuleName(reader.number()?))),
         kind => return Err(RdbError::UnknownType(kind)),
     };
     if value.is_vacant() {
-        return Err(EMPTY);
+        return Err(RdbError::Empty);
     }
     Ok(value)
 }

@@ -12,7 +12,8 @@ const LITERALS_MAX: usize = 32;
 const DISTANCE_MAX: usize = 1 << 13;
 const MATCH_MIN: usize = 3;
 const MATCH_MAX: usize = 264;
-const TABLE_BITS: u32 = 13;
+/// As large as the distances that can be told, for a short input no larger than needed: it is cleared each time.
+const TABLE_BITS: std::ops::RangeInclusive<u32> = 6..=13;
 
 /// The most bytes that `len` compressed ones can stand for.
 pub fn expanded_max(len: usize) -> usize {
@@ -66,12 +67,14 @@ pub fn decompress(input: &[u8], len: usize) -> Option<Vec<u8>> {
 /// The compressed bytes, if they are at most `len_max`.
 pub fn compress(input: &[u8], len_max: usize) -> Option<Vec<u8>> {
     // Where three bytes with this hash were seen last, counted from 1.
-    let mut seen = vec![0_u32; 1 << TABLE_BITS];
+    let bits =
+        (usize::BITS - input.len().leading_zeros()).clamp(*TABLE_BITS.start(), *TABLE_BITS.end());
+    let mut seen = vec![0_u32; 1 << bits];
     let mut out = Vec::with_capacity(len_max.min(input.len()));
     let (mut at, mut literals_from) = (0, 0);
     while let Some(&[a, b, c]) = input.get(at..at + MATCH_MIN) {
         let three = u32::from_le_bytes([a, b, c, 0]);
-        let slot = (three.wrapping_mul(0x9E37_79B1) >> (32 - TABLE_BITS)) as usize;
+        let slot = (three.wrapping_mul(0x9E37_79B1) >> (32 - bits)) as usize;
         let before = std::mem::replace(&mut seen[slot], u32::try_from(at + 1).ok()?) as usize;
         let found = before
             .checked_sub(1)

@@ -1,7 +1,6 @@
 //! What DUMP answers and RESTORE takes: type, value, the format's version (two bytes, little-endian), CRC-64 of all that (eight bytes).
 
-use crc::{CRC_64_REDIS, Crc, Table};
-
+use super::checksum::checksum;
 use super::{
     RdbError, Reader, VERSION_OF_FIELD_EXPIRY, VERSION_OF_VALKEY, VERSION_OF_VALKEY_MAX,
     ValueLimits, read_value, write_value,
@@ -9,7 +8,6 @@ use super::{
 use crate::keyspace::UnixMillis;
 use crate::value::{Value, ValueRef};
 
-static CRC64: Crc<u64, Table<16>> = Crc::<u64, Table<16>>::new(&CRC_64_REDIS);
 const FOOTER: usize = 10;
 
 /// A value as DUMP gives it. Fields of hashes that are past their deadline at `now` are left out.
@@ -23,8 +21,8 @@ pub fn dump(value: ValueRef<'_>, now: UnixMillis) -> Vec<u8> {
 /// Appends version and checksum.
 pub(super) fn seal(out: &mut Vec<u8>, version: u16) {
     out.extend_from_slice(&version.to_le_bytes());
-    let checksum = CRC64.checksum(out);
-    out.extend_from_slice(&checksum.to_le_bytes());
+    let crc = checksum(out);
+    out.extend_from_slice(&crc.to_le_bytes());
 }
 
 /// The value of such a payload. [`RdbError::Version`] and [`RdbError::Checksum`] come before anything is read.
@@ -45,13 +43,13 @@ pub(super) fn open(payload: &[u8]) -> Result<(&[u8], u16), RdbError> {
     let (body, footer) = payload.split_at(body_len);
     let mut footer = Reader::new(footer);
     let version = u16::from_le_bytes(footer.array()?);
-    let checksum = u64::from_le_bytes(footer.array()?);
+    let crc = u64::from_le_bytes(footer.array()?);
     if version > VERSION_OF_FIELD_EXPIRY
         && !(VERSION_OF_VALKEY..=VERSION_OF_VALKEY_MAX).contains(&version)
     {
         return Err(RdbError::Version(version));
     }
-    if CRC64.checksum(&payload[..payload.len() - 8]) != checksum {
+    if checksum(&payload[..payload.len() - 8]) != crc {
         return Err(RdbError::Checksum);
     }
     Ok((body, version))

@@ -41,6 +41,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next `len` bytes.
+    #[inline]
     pub fn bytes(&mut self, len: u64) -> Result<&'a [u8], RdbError> {
         let len = usize::try_from(len).map_err(|_| RdbError::Truncated)?;
         let (bytes, rest) = self.rest.split_at_checked(len).ok_or(RdbError::Truncated)?;
@@ -49,6 +50,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next bytes, of which there are N.
+    #[inline]
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N], RdbError> {
         let (bytes, rest) = self.rest.split_first_chunk().ok_or(RdbError::Truncated)?;
         self.rest = rest;
@@ -56,10 +58,12 @@ impl<'a> Reader<'a> {
     }
 
     /// The next byte.
+    #[inline]
     pub fn byte(&mut self) -> Result<u8, RdbError> {
         self.array::<1>().map(|[byte]| byte)
     }
 
+    #[inline]
     fn length(&mut self) -> Result<Length, RdbError> {
         let first = self.byte()?;
         Ok(match first >> 6 {
@@ -92,6 +96,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A string.
+    #[inline]
     pub fn string(&mut self) -> Result<Cow<'a, [u8]>, RdbError> {
         let integer = match self.length()? {
             Length::Plain(len) => return self.bytes(len).map(Cow::Borrowed),
@@ -111,6 +116,24 @@ impl<'a> Reader<'a> {
         };
         let text = format_integer(integer, &mut [0; INTEGER_TEXT_SIZE_MAX]).to_vec();
         Ok(Cow::Owned(text))
+    }
+
+    /// Reads over a string.
+    #[inline]
+    pub fn skip_string(&mut self) -> Result<(), RdbError> {
+        let len = match self.length()? {
+            Length::Plain(len) => len,
+            Length::Form(0) => 1,
+            Length::Form(1) => 2,
+            Length::Form(2) => 4,
+            Length::Form(3) => {
+                let packed = self.number()?;
+                self.number()?;
+                packed
+            }
+            Length::Form(_) => return Err(RdbError::Corrupt("no such form of a string")),
+        };
+        self.bytes(len).map(drop)
     }
 
     /// A number of milliseconds since 1970, or another integer of eight bytes.

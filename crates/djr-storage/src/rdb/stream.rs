@@ -14,7 +14,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::old::bytes_of;
-use super::writer::{push_number, push_raw_string, push_string};
+use super::save::begin;
+use super::writer::{Output, push_number, push_raw_string, push_string};
 use super::{RdbError, Reader, kind};
 use crate::types::listpack::{Element, Listpack};
 use crate::types::stream::{Entries, Group, Pending, StreamId};
@@ -30,9 +31,9 @@ const SAME_FIELDS: i64 = 2;
 const UNKNOWN: u64 = u64::MAX;
 
 /// Appends a stream.
-pub(super) fn write(out: &mut Vec<u8>, stream: &Stream) {
+pub(super) fn write(out: &mut impl Output, key: Option<&[u8]>, stream: &Stream) {
     let entries = stream.entries();
-    out.push(kind::STREAM_3);
+    begin(out, kind::STREAM_3, key);
     push_number(out, entries.blocks() as u64);
     for (first, listpack) in entries.listpacks() {
         push_number(out, 16);
@@ -52,14 +53,14 @@ pub(super) fn write(out: &mut Vec<u8>, stream: &Stream) {
         push_number(out, group.pending_len() as u64);
         for (id, pending) in group.pending_range(StreamId::MIN..=StreamId::MAX) {
             push_raw_id(out, id);
-            out.extend_from_slice(&pending.delivered_at.to_le_bytes());
+            out.put(&pending.delivered_at.to_le_bytes());
             push_number(out, pending.deliveries);
         }
         push_number(out, group.consumers_len() as u64);
         for consumer in group.consumers() {
             push_string(out, consumer.name());
-            out.extend_from_slice(&consumer.seen_at.to_le_bytes());
-            out.extend_from_slice(&consumer.active_at.unwrap_or(-1).to_le_bytes());
+            out.put(&consumer.seen_at.to_le_bytes());
+            out.put(&consumer.active_at.unwrap_or(-1).to_le_bytes());
             push_number(out, consumer.pending_len() as u64);
             for id in consumer.pending(StreamId::MIN..=StreamId::MAX) {
                 push_raw_id(out, id);
@@ -68,14 +69,14 @@ pub(super) fn write(out: &mut Vec<u8>, stream: &Stream) {
     }
 }
 
-fn push_id(out: &mut Vec<u8>, id: StreamId) {
+fn push_id(out: &mut impl Output, id: StreamId) {
     push_number(out, id.ms);
     push_number(out, id.seq);
 }
 
-fn push_raw_id(out: &mut Vec<u8>, id: StreamId) {
-    out.extend_from_slice(&id.ms.to_be_bytes());
-    out.extend_from_slice(&id.seq.to_be_bytes());
+fn push_raw_id(out: &mut impl Output, id: StreamId) {
+    out.put(&id.ms.to_be_bytes());
+    out.put(&id.seq.to_be_bytes());
 }
 
 fn id(reader: &mut Reader<'_>) -> Result<StreamId, RdbError> {

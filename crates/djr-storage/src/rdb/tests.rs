@@ -232,7 +232,11 @@ fn reads_old_formats() {
         read(2, b"\x02\x01a\x01a"),
         "the value is damaged: an element that is there twice"
     );
-    assert_eq!(read(7, b""), "values of type 7 can't be read");
+    assert_eq!(read(6, b""), "values of type 6 can't be read");
+    assert_eq!(
+        read(7, b"\x81\x47\x28\x4b\x4f\x47\x00\x0c\x03"),
+        "data of the module type 'RyhLT0cAD', which can't be loaded: there are no modules"
+    );
 }
 
 #[test]
