@@ -1,6 +1,5 @@
-//! The data set's way to disk and back: recovery at the start, the log's thread, compaction.
+//! The data set's way back from disk: recovery at the start. And the log's thread.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -9,22 +8,16 @@ use djr_engine::registry::Resolved;
 use djr_engine::{Args, CommandError, EffectLog, Engine, Executor, OwnedRequest, Reply, Shell};
 use djr_protocol::RespVersion;
 use djr_storage::aof::{
-    AofConfig, Log, LogError, OnDurable, RecoveryMode, RecoveryReport, ReplayedCommand, recover,
+    AofConfig, Log, OnDurable, RecoveryMode, RecoveryReport, ReplayedCommand, recover,
 };
 use djr_storage::disk::{Disk, OsDisk};
-use djr_storage::keyspace::Footprint;
 
-use crate::clock;
 use crate::shared::{Gate, Shared};
 
 /// The log and what goes on around it.
 #[derive(Default)]
 pub(crate) struct Persistence {
     log: OnceLock<Arc<Log>>,
-    /// A compaction is under way.
-    rewriting: AtomicBool,
-    /// The last one failed.
-    rewrite_failed: AtomicBool,
 }
 
 /// The time that replayed commands see: before every deadline, for what was alive when it was logged is alive now.
@@ -67,20 +60,6 @@ impl Persistence {
         Ok(recovered.report)
     }
 
-    /// Whether a compaction is under way.
-    pub(crate) fn is_rewriting(&self) -> bool {
-        self.rewriting.load(Ordering::Relaxed)
-    }
-
-    /// `ok` or `err`, as INFO says it.
-    pub(crate) fn last_rewrite_status(&self) -> &'static str {
-        if self.rewrite_failed.load(Ordering::Relaxed) {
-            "err"
-        } else {
-            "ok"
-        }
-    }
-
     /// The log has failed: from now on writes are refused.
     #[cold]
     pub(crate) fn failed(&self, shared: &Shared) {
@@ -108,7 +87,7 @@ impl Persistence {
         ))
     }
 
-    /// The log's thread: makes durable, compacts when the log has grown. Returns when the log is stopped.
+    /// The log's thread: makes durable. Returns when the log is stopped.
     pub(crate) fn run(&self, shared: &Shared) {
         let Some(log) = self.log() else { return };
         while log.wait_for_work(Duration::from_secs(1)) {
@@ -116,64 +95,6 @@ impl Persistence {
                 self.failed(shared);
             }
         }
-    }
-
-    /// Compacts the log if it has grown so far (`auto-aof-rewrite-percentage`, `auto-aof-rewrite-min-size`).
-    pub(crate) fn compact_if_due(&self, shared: &Shared, percentage: u64, min_size: u64) {
-        let Some(log) = self.log() else { return };
-        if log.poisoned().is_none()
-            && log.sizes().rewrite_due(percentage, min_size)
-            && let Err(error) = self.compact(&shared.engine, &log)
-        {
-            tracing::error!("compaction of the append-only log: {error}");
-        }
-    }
-
-    /// Writes the keyspace as a new base. Everything else waits meanwhile.
-    fn compact(&self, engine: &Engine, log: &Log) -> Result<(), LogError> {
-        if self.rewriting.swap(true, Ordering::AcqRel) {
-            return Ok(());
-        }
-        let began = clock::monotonic();
-        let before = log.sizes().current;
-        let result = write_base(engine, log);
-        self.rewriting.store(false, Ordering::Release);
-        self.rewrite_failed
-            .store(result.is_err(), Ordering::Relaxed);
-        if result.is_ok() {
-            tracing::info!(
-                "append-only log compacted from {before} to {} bytes in {:.3} seconds",
-                log.sizes().current,
-                (clock::monotonic() - began).as_secs_f64()
-            );
-        }
-        result
-    }
-}
-
-fn write_base(engine: &Engine, log: &Log) -> Result<(), LogError> {
-    let access = engine.keyspace.open(Footprint::ALL, clock::unix_millis());
-    let mut writer = log.begin_rewrite()?;
-    let mut failure = None;
-    for library in engine.functions.libraries().iter() {
-        let words: [&[u8]; 3] = [b"FUNCTION", b"LOAD", &library.code];
-        failure = failure.or(writer.write_command(0, &words).err());
-    }
-    for db in 0..engine.keyspace.dbs() {
-        access.db(db).for_each(|entry| {
-            if failure.is_some() {
-                return;
-            }
-            entry.rewrite(&mut |words| {
-                if failure.is_none() {
-                    failure = writer.write_command(db, words).err();
-                }
-            });
-        });
-    }
-    match failure {
-        Some(error) => Err(error),
-        None => writer.finish(),
     }
 }
 

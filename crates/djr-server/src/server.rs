@@ -20,6 +20,7 @@ use crate::config::{self, Config};
 use crate::persistence::Persistence;
 use crate::pubsub::Directory;
 use crate::shared::{Gate, Shared, Shutdown, WorkerHandle};
+use crate::snapshots::Snapshots;
 use crate::stats::WorkerStats;
 use crate::surroundings::{PidFile, tell_systemd};
 use crate::worker::{Driver, Listener, Mailbox, Worker};
@@ -104,6 +105,9 @@ pub enum StopError {
     /// The append-only log could not be closed: what was not durable before may be missing.
     #[error("the append-only log could not be closed: {0}")]
     Log(String),
+    /// The last snapshot could not be written.
+    #[error("the last snapshot could not be written")]
+    Save,
     /// A thread has ended by a panic.
     #[error("a thread has ended by a panic")]
     Panic,
@@ -165,13 +169,13 @@ impl Server {
             },
             server_commands: commands::runs(registry),
             persistence: Persistence::default(),
+            snapshots: Snapshots::new(dir.clone()),
             clients: Clients::default(),
             pubsub: Directory::new(),
             trackers: Default::default(),
             gate: Gate::default(),
             workers: workers.collect(),
             started: clock::monotonic(),
-            started_ms: clock::unix_millis(),
             run_id: (0..3)
                 .map(|_| format!("{:016x}", seed()))
                 .collect::<String>()[..40]
@@ -338,6 +342,26 @@ impl Server {
         self.finish()
     }
 
+    /// As in Redis: a server with save points leaves a snapshot behind, unless it was told otherwise.
+    fn save_at_the_end(&self) -> Result<(), StopError> {
+        let shared = &self.shared;
+        let wanted = match shared.shutdown.save() {
+            Some(wanted) => wanted,
+            None => !shared.config.save_points().is_empty(),
+        };
+        let is_loaded = shared.gate.bits() & Gate::LOADING == 0;
+        if !wanted || !is_loaded {
+            return Ok(());
+        }
+        tracing::info!("Saving the final RDB snapshot before exiting.");
+        shared.snapshots.save_at_the_end(shared).map_err(|_| {
+            tracing::error!(
+                "Error trying to save the DB: what changed since the last snapshot is not in it"
+            );
+            StopError::Save
+        })
+    }
+
     fn finish(&mut self) -> Result<(), StopError> {
         let Some(pid_file) = self.pid_file.take() else {
             return Ok(());
@@ -355,6 +379,10 @@ impl Server {
             }
         }
         crate::worker::give_back_undelivered(&self.shared);
+        self.shared.snapshots.stop();
+        if let Err(error) = self.save_at_the_end() {
+            result = Err(error);
+        }
         if let Some(log) = self.shared.log() {
             log.stop();
             if let Some(thread) = self.log_thread.take()
@@ -401,14 +429,10 @@ fn wait_for_a_short_load(shared: &Shared) {
 }
 
 /// The thread for what is rare and slow.
-fn control(shared: &Shared) {
+fn control(shared: &Arc<Shared>) {
     while !shared.shutdown.is_requested() {
         std::thread::park_timeout(std::time::Duration::from_millis(200));
-        let config = &shared.config;
-        let (percentage, min_size) = (config.rewrite_percentage(), config.rewrite_min_size());
-        shared
-            .persistence
-            .compact_if_due(shared, percentage, min_size);
+        shared.snapshots.tick(shared);
     }
 }
 

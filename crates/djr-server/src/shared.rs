@@ -1,7 +1,7 @@
 //! What all threads of a server share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Instant;
 
 use djr_engine::Engine;
@@ -14,6 +14,7 @@ use crate::commands::ServerRun;
 use crate::config::Config;
 use crate::persistence::Persistence;
 use crate::pubsub::Directory;
+use crate::snapshots::Snapshots;
 use crate::stats::WorkerStats;
 use crate::tracking::Trackers;
 use crate::worker::Mailbox;
@@ -27,13 +28,13 @@ pub(crate) struct Shared {
     /// Whether there is an append-only log: as it was configured at the start.
     pub(crate) append_only: bool,
     pub(crate) persistence: Persistence,
+    pub(crate) snapshots: Snapshots,
     pub(crate) clients: Clients,
     pub(crate) pubsub: Directory,
     pub(crate) trackers: Trackers,
     pub(crate) gate: Gate,
     pub(crate) workers: Vec<WorkerHandle>,
     pub(crate) started: Instant,
-    pub(crate) started_ms: i64,
     /// 40 hexadecimal digits, new at each start.
     pub(crate) run_id: String,
     pub(crate) shutdown: Shutdown,
@@ -70,6 +71,9 @@ impl Gate {
     /// A script runs too long.
     pub(crate) const BUSY: u32 = 8;
 
+    /// Snapshots fail: writes are refused.
+    pub(crate) const SAVE_FAILED: u32 = 16;
+
     /// The bits that are set.
     #[inline]
     pub(crate) fn bits(&self) -> u32 {
@@ -89,6 +93,8 @@ impl Gate {
 #[derive(Default)]
 pub(crate) struct Shutdown {
     requested: AtomicBool,
+    /// 0: as configured; 1: with a last snapshot; 2: without.
+    save: AtomicU8,
     /// The thread that waits for the end.
     waiter: Mutex<Option<std::thread::Thread>>,
 }
@@ -106,6 +112,20 @@ impl Shutdown {
         if let Some(thread) = self.waiter.lock().as_ref() {
             thread.unpark();
         }
+    }
+
+    /// Whether a last snapshot is written at the end, if somebody has said so.
+    pub(crate) fn save(&self) -> Option<bool> {
+        match self.save.load(Ordering::Relaxed) {
+            1 => Some(true),
+            2 => Some(false),
+            _ => None,
+        }
+    }
+
+    /// `SHUTDOWN SAVE` or `NOSAVE`.
+    pub(crate) fn set_save(&self, save: bool) {
+        self.save.store(if save { 1 } else { 2 }, Ordering::Relaxed);
     }
 
     /// Blocks until the end is asked for.
@@ -126,6 +146,12 @@ impl Shared {
     /// The append-only log, if there is one.
     pub(crate) fn log(&self) -> Option<Arc<Log>> {
         self.persistence.log()
+    }
+
+    /// Changes of the data set since the start.
+    pub(crate) fn changes(&self) -> u64 {
+        let workers = self.workers.iter();
+        workers.map(|worker| worker.stats.changes.get()).sum()
     }
 
     /// Wakes every worker.

@@ -5,6 +5,7 @@ mod arena;
 pub mod disk;
 pub mod keyspace;
 pub mod rdb;
+pub mod snapshot;
 pub mod table;
 pub mod types;
 pub mod value;

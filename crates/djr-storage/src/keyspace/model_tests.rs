@@ -613,7 +613,9 @@ fn written(content: &Content) -> Vec<u8> {
     match content {
         Content::Text(text) => {
             let string = ValueRef::String(StringRef::Bytes(&text.bytes));
-            crate::rdb::write_value(&mut out, string, 0);
+            let mut plain = crate::rdb::Uncompressed::default();
+            crate::rdb::write_value(&mut plain, string, 0);
+            out = plain.0;
         }
         Content::Probe(bytes, deadlines) => {
             let mut probe = Probe::default();

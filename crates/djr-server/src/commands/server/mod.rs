@@ -1,11 +1,14 @@
 //! Commands about the server.
 
+mod bgrewriteaof;
+mod bgsave;
 mod command;
 mod config;
 mod debug;
 mod info;
 mod lastsave;
 mod lolwut;
+mod save;
 mod shutdown;
 mod time;
 
@@ -14,12 +17,15 @@ use djr_engine::spec::CommandSpec;
 use super::{Entry, ServerRun};
 
 pub(super) static COMMANDS: &[&CommandSpec] = &[
+    &bgrewriteaof::SPEC,
+    &bgsave::SPEC,
     &command::SPEC,
     &config::SPEC,
     &debug::SPEC,
     &info::SPEC,
     &lastsave::SPEC,
     &lolwut::SPEC,
+    &save::SPEC,
     &shutdown::SPEC,
     &time::SPEC,
 ];
@@ -28,10 +34,13 @@ pub(super) static RUNS: &[&[Entry]] = &[
     command::RUNS,
     config::RUNS,
     &[
+        (&bgrewriteaof::SPEC, ServerRun::Plain(bgrewriteaof::run)),
+        (&bgsave::SPEC, ServerRun::Plain(bgsave::run)),
         (&debug::SPEC, ServerRun::TopLevel(debug::run)),
         (&info::SPEC, ServerRun::Plain(info::run)),
         (&lastsave::SPEC, ServerRun::Plain(lastsave::run)),
         (&lolwut::SPEC, ServerRun::Plain(lolwut::run)),
+        (&save::SPEC, ServerRun::TopLevel(save::run)),
         (&shutdown::SPEC, ServerRun::Plain(shutdown::run)),
         (&time::SPEC, ServerRun::Plain(time::run)),
     ],

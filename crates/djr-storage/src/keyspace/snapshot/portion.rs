@@ -20,6 +20,21 @@ struct Record {
     value_end: usize,
 }
 
+/// Takes values as they are: they are compressed when they are written.
+struct Plain<'a>(&'a mut Vec<u8>);
+
+impl rdb::Output for Plain<'_> {
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    #[inline]
+    fn compresses(&self) -> bool {
+        false
+    }
+}
+
 /// An entry as it was at the cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SnapshotEntry<'a> {
@@ -31,7 +46,7 @@ pub struct SnapshotEntry<'a> {
     pub expire_at: Option<UnixMillis>,
     /// Its access clock when it was copied.
     pub(in crate::keyspace) clock: u32,
-    /// Its value as [`rdb::write_value`] writes it: type and body.
+    /// Its value as [`rdb::write_value`] writes it, with no string compressed: type and body.
     pub value: &'a [u8],
 }
 
@@ -42,7 +57,8 @@ impl Portion {
         self.bytes.extend_from_slice(block.key());
         let key_end = self.bytes.len();
         // Before every deadline: fields that are past theirs are still there, and are removed by what comes behind the cut.
-        rdb::write_value(&mut self.bytes, block.value(), UnixMillis::MIN);
+        let out = &mut Plain(&mut self.bytes);
+        rdb::write_value(out, block.value(), UnixMillis::MIN);
         self.entries.push(Record {
             db,
             expire_at: block.expire_at(),
