@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from harness.programs import Program
 from harness.server import Server, binary
 
 _scratch = None
@@ -48,6 +49,10 @@ def pytest_runtest_makereport(item, call):
         for name, server in sorted(getattr(item, "funcargs", {}).items()):
             if isinstance(server, Server) and not name.startswith("_"):
                 report.sections.append((f"log of {name}", server.log_tail()))
+            if isinstance(server, Program):
+                report.sections.append((f"log of {name}", server.tail()))
+        for number, program in enumerate(getattr(item, "started_programs", [])):
+            report.sections.append((f"log of program {number}", program.tail()))
         for number, server in enumerate(getattr(item, "made_servers", [])):
             report.sections.append((f"log of made server {number}", server.log_tail()))
     return report
@@ -98,6 +103,37 @@ def make_server(request):
     for home in homes:
         shutil.rmtree(home, ignore_errors=True)
     assert not died, f"a server died by itself:\n{died[0]}"
+
+
+@pytest.fixture(scope="module")
+def module_home():
+    """A directory for what a module's programs write."""
+    home = Path(tempfile.mkdtemp(prefix="m", dir=_scratch))
+    yield home
+    shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def module_server(module_home):
+    """A server that the tests of a module share with programs of theirs; it is not emptied between tests."""
+    server = Server(module_home / "server")
+    yield server.start()
+    assert server.close(), f"the server died during the tests:\n{server.log_tail()}"
+
+
+@pytest.fixture
+def programs(request, tmp_path):
+    """Starts programs of this test alone: `programs("-m", "celery", …, url=…)`; they end with it."""
+    started = request.node.started_programs = []
+
+    def start(*arguments, **environ):
+        program = Program(tmp_path / f"program{len(started)}.log", arguments, environ=environ)
+        started.append(program)
+        return program
+
+    yield start
+    for program in started:
+        program.close()
 
 
 @pytest.fixture(params=["django-redis", "django"])

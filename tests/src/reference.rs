@@ -123,6 +123,11 @@ impl Reference {
         assert!(matches!(end, Ok(0)), "the server closes");
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> std::net::SocketAddr {
+        self.address
+    }
+
     /// A new connection over TCP.
     pub fn connect(&self) -> crate::connection::Connection {
         crate::connection::Connection::open(self.address)

@@ -11,3 +11,9 @@ fn declarations_equal_the_facts_read_from_real_servers() {
         differences.join("\n")
     );
 }
+
+#[test]
+fn every_command_of_the_real_servers_is_here_or_has_a_reason_not_to_be() {
+    let gaps = djr_tests::facts::gaps(djr_server::registry());
+    assert!(gaps.is_empty(), "{}", gaps.join("\n"));
+}

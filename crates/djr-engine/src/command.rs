@@ -98,7 +98,9 @@ impl Command {
             flags,
             key_range: key_range(&keys),
             key_shape: match spec.reach {
-                Reach::Keys if !matches!(spec.run, Run::Script(_)) => key_shape(&keys, arity),
+                Reach::Keys if !matches!(spec.run, Run::Script(_)) && spec.find_keys.is_none() => {
+                    key_shape(&keys, arity)
+                }
                 _ => KeyShape::Search,
             },
             categories: categories(spec, parent.is_some()),
@@ -338,9 +340,10 @@ const CATEGORIES: [&str; 21] = [
 fn categories(spec: &CommandSpec, is_subcommand: bool) -> Vec<&'static str> {
     let mut names: Vec<&'static str> = spec.acl.to_vec();
     // A container has no rights of its own to give.
-    // SORT belongs to the types that it sorts.
-    let of_types = matches!(spec.group, crate::spec::Group::Generic) && names.contains(&"list");
-    if (spec.subcommands.is_empty() || is_subcommand) && !of_types {
+    // SORT belongs to the types that it sorts, WAIT to the connection.
+    let of_others = matches!(spec.group, crate::spec::Group::Generic)
+        && (names.contains(&"list") || names.contains(&"connection"));
+    if (spec.subcommands.is_empty() || is_subcommand) && !of_others {
         names.extend(spec.group.acl());
     }
     let implied = [

@@ -20,6 +20,10 @@ pub fn each_key(
             }
         }
         _ => {
+            if let Some(find) = command.spec.find_keys {
+                find(args, &mut found);
+                return Ok(());
+            }
             for spec in &command.keys {
                 each_key_of(spec, args, &mut found)?;
             }

@@ -36,6 +36,9 @@ mod rng;
 #[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
 
+/// The version of Redis whose commands and behaviour these are: what `INFO`, `HELLO` and scripts tell clients.
+pub const REDIS_VERSION: &str = "8.0.6";
+
 pub use args::{Args, OwnedRequest};
 pub use context::{ReadContext, WriteContext};
 pub use effect::{Effect, EffectLog, Effects, Rewritten};

@@ -32,6 +32,8 @@ pub struct CommandSpec {
     pub tips: &'static [&'static str],
     /// How keys are found where the syntax alone does not say it.
     pub keys: Keys,
+    /// Finds the keys of a request where the key specifications can't.
+    pub find_keys: Option<FindKeysIn>,
     /// What part of the keyspace it opens.
     pub reach: Reach,
     /// Subcommands, of a container such as `OBJECT`.
@@ -54,11 +56,15 @@ impl CommandSpec {
         acl: &[],
         tips: &[],
         keys: Keys::FromSyntax,
+        find_keys: None,
         reach: Reach::Keys,
         subcommands: &[],
         run: Run::Container,
     };
 }
+
+/// Calls the function with the index of each key of a request, and what is done to it.
+pub type FindKeysIn = fn(&Args<'_>, &mut dyn FnMut(usize, Access));
 
 /// A command that only reads.
 pub type Read = fn(&mut ReadContext<'_>, &Args<'_>, &mut Reply<'_>) -> Result<(), CommandError>;
@@ -553,7 +559,7 @@ impl std::fmt::Display for Arg {
 impl Arg {
     fn write_once(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if let Some(token) = self.token {
-            f.write_str(token)?;
+            f.write_str(if token.is_empty() { "\"\"" } else { token })?;
             if matches!(self.kind, ArgKind::Token) {
                 return Ok(());
             }

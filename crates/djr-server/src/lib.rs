@@ -29,9 +29,7 @@ mod surroundings;
 mod tracking;
 mod worker;
 
-/// The version of Redis whose commands and behaviour this server has.
-pub const REDIS_VERSION: &str = "7.4.0";
-
 pub use commands::registry;
 pub use config::Config;
+pub use djr_engine::REDIS_VERSION;
 pub use server::{Server, StartError, StopError, Stopper};

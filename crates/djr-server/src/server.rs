@@ -173,6 +173,7 @@ impl Server {
             clients: Clients::default(),
             pubsub: Directory::new(),
             trackers: Default::default(),
+            migrations: Default::default(),
             gate: Gate::default(),
             workers: workers.collect(),
             started: clock::monotonic(),

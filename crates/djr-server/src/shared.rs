@@ -10,7 +10,7 @@ use djr_storage::aof::Log;
 use parking_lot::Mutex;
 
 use crate::clients::Clients;
-use crate::commands::ServerRun;
+use crate::commands::{Migrations, ServerRun};
 use crate::config::Config;
 use crate::persistence::Persistence;
 use crate::pubsub::Directory;
@@ -32,6 +32,7 @@ pub(crate) struct Shared {
     pub(crate) clients: Clients,
     pub(crate) pubsub: Directory,
     pub(crate) trackers: Trackers,
+    pub(crate) migrations: Migrations,
     pub(crate) gate: Gate,
     pub(crate) workers: Vec<WorkerHandle>,
     pub(crate) started: Instant,

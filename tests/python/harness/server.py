@@ -62,7 +62,7 @@ def free_port():
     raise RuntimeError(f"no free port between {low} and {high}")
 
 
-def _die_with_parent():
+def die_with_parent():
     """Runs in the child before exec: a test run that is killed takes its servers with it (Linux only)."""
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
@@ -124,7 +124,7 @@ class Server:
                 stdout=log,
                 stderr=log,
                 cwd=self.home,
-                preexec_fn=_die_with_parent,
+                preexec_fn=die_with_parent,
             )
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:

@@ -19,4 +19,7 @@ urlpatterns = [
     path("session/expire/", views.expire_session),
     path("limited/", views.limited),
     path("limited/atomic/", views.limited_atomically),
+    path("limited/ratelimit/", views.limited_by_ratelimit),
+    path("limited/throttled/", views.throttled),
+    path("sign-up/", views.sign_up),
 ]

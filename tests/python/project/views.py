@@ -3,13 +3,20 @@
 import itertools
 import secrets
 
-from django.contrib.auth import authenticate, login, logout
+from django.contrib.auth import authenticate, get_user_model, login, logout
 from django.core.cache import cache, caches
+from django.db import transaction
 from django.http import HttpResponse, JsonResponse
 from django.views.decorators.cache import cache_page
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.vary import vary_on_headers
 
+from django_ratelimit.decorators import ratelimit
+from rest_framework.decorators import api_view, throttle_classes
+from rest_framework.response import Response
+from rest_framework.throttling import SimpleRateThrottle
+
+from . import tasks
 from .caches import raw_client
 
 # How often a view's body ran: a page from the cache shows the number of the run that made it.
@@ -124,3 +131,32 @@ def limited_atomically(request):
     response = JsonResponse({"hits": hits, "milliseconds_left": left}, status=200 if hits <= limit else 429)
     response["Retry-After"] = str(-(-left // 1000))
     return response
+
+
+@ratelimit(key="get:visitor", rate="3/d", block=False)
+def limited_by_ratelimit(request):
+    """Three hits a day for each visitor, counted by django-ratelimit."""
+    return HttpResponse(status=429 if request.limited else 200)
+
+
+class _ByVisitor(SimpleRateThrottle):
+    rate = "3/day"
+
+    def get_cache_key(self, request, view):
+        return f"throttle:{request.query_params['visitor']}"
+
+
+@api_view(["GET"])
+@throttle_classes([_ByVisitor])
+def throttled(request):
+    """The same, by Django REST framework."""
+    return Response({"hello": request.query_params["visitor"]})
+
+
+@csrf_exempt
+def sign_up(request):
+    """Makes a user, and has it greeted once it is really there."""
+    with transaction.atomic():
+        user = get_user_model().objects.create_user(request.POST["name"])
+        tasks.greet.delay_on_commit(user.pk)
+    return JsonResponse({"user": user.pk})

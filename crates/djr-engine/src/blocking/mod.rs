@@ -38,7 +38,8 @@ use crate::engine::{Engine, Executor, Logged};
 use crate::{Args, CommandError, Effect, OwnedRequest, Reply, Shell, WriteContext};
 
 pub use serve::{Served, Undo};
-pub(crate) use timeout::{parse_millis, parse_seconds};
+pub use timeout::parse_millis;
+pub(crate) use timeout::parse_seconds;
 
 /// What a client waits for: which changes of its keys are worth a try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +52,8 @@ pub enum BlockedOn {
     Stream,
     /// A consumer group of a stream: XREADGROUP. Without its key there is nothing to wait for: the client is told.
     ConsumerGroup,
+    /// No key: the server answers (WAIT, WAITAOF, MIGRATE).
+    Server,
     /// A string: there is no such command but in tests.
     #[cfg(any(test, feature = "testkit"))]
     String,
@@ -64,6 +67,7 @@ impl BlockedOn {
             Self::SortedSet => kind == Some(Kind::SortedSet),
             Self::Stream => kind == Some(Kind::Stream),
             Self::ConsumerGroup => true,
+            Self::Server => false,
             #[cfg(any(test, feature = "testkit"))]
             Self::String => kind == Some(Kind::String),
         }
@@ -96,6 +100,8 @@ pub struct Waiter {
     pub address: ClientAddress,
     /// Until when, counted from its beginning; `None`: for ever.
     pub timeout: Option<Duration>,
+    /// A number of the shell's own, of a wait [of the server](Self::of_server).
+    pub note: u64,
     request: OwnedRequest,
     db: u32,
     version: RespVersion,
@@ -107,6 +113,31 @@ pub struct Waiter {
 }
 
 impl Waiter {
+    /// A wait for something else than keys: its client is parked, and the shell [ends](Self::end) it.
+    pub fn of_server(
+        command: &'static Command,
+        args: &Args<'_>,
+        address: ClientAddress,
+        version: RespVersion,
+        timeout: Option<Duration>,
+        note: u64,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            command,
+            address,
+            timeout,
+            note,
+            request: OwnedRequest::new(args),
+            db: 0,
+            version,
+            on: BlockedOn::Server,
+            keys: Vec::new(),
+            footprint: djr_storage::keyspace::Footprint::NONE,
+            ticket: 0,
+            state: AtomicU8::new(WAITING),
+        })
+    }
+
     /// The RESP version of the client.
     pub fn version(&self) -> RespVersion {
         self.version
@@ -126,6 +157,11 @@ impl Waiter {
                 Err(_) => std::thread::yield_now(),
             }
         }
+    }
+
+    /// Whether it is over.
+    pub fn has_ended(&self) -> bool {
+        self.state.load(Ordering::Acquire) == ENDED
     }
 
     /// Takes it for serving. `false`: it has ended.
@@ -273,6 +309,7 @@ impl Blocking {
             command,
             address,
             timeout: request.timeout,
+            note: 0,
             request: request.instead.unwrap_or_else(|| OwnedRequest::new(args)),
             db,
             version,

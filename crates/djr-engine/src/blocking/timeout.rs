@@ -23,7 +23,7 @@ pub(crate) fn parse_seconds(
 }
 
 /// A timeout in milliseconds. 0 is for ever: `None`.
-pub(crate) fn parse_millis(text: &[u8], now: UnixMillis) -> Result<Option<Duration>, CommandError> {
+pub fn parse_millis(text: &[u8], now: UnixMillis) -> Result<Option<Duration>, CommandError> {
     let millis = parse_integer(text).ok_or(CommandError::text(
         "ERR timeout is not an integer or out of range",
     ))?;

@@ -8,11 +8,10 @@ use super::cache::Sha;
 use super::host::{self, ErrorReply, Place};
 use super::interpreter::Shared;
 use super::{functions, library};
+use crate::REDIS_VERSION;
 
-/// The version of Redis whose scripting API this is, as `redis.REDIS_VERSION` says it.
-pub(super) const REDIS_VERSION: &str = "8.0.0";
-/// The same as a number: a byte each for major, minor and patch.
-pub(super) const REDIS_VERSION_NUM: i64 = 8 << 16;
+/// [`REDIS_VERSION`] as a number: a byte each for major, minor and patch.
+pub(super) const REDIS_VERSION_NUM: i64 = 0x08_00_06;
 
 const LOG_LEVELS: [(&str, i64); 4] = [
     ("LOG_DEBUG", 0),

@@ -1,6 +1,7 @@
 //! The server's own commands: what concerns sessions and the server, not the keyspace.
 
 mod connection;
+mod generic;
 mod pubsub;
 mod server;
 mod transactions;
@@ -10,6 +11,7 @@ use djr_engine::registry::Registry;
 use djr_engine::spec::CommandSpec;
 use djr_engine::{Args, CommandError, Executor, Reply};
 
+pub(crate) use generic::{Migration, Migrations, answer_late, is_durable};
 pub(crate) use transactions::{discard_all, reset_watches, try_unwatch};
 
 use crate::session::Session;
@@ -27,10 +29,14 @@ type Result = std::result::Result<(), CommandError>;
 #[derive(Clone, Copy)]
 pub(crate) enum ServerRun {
     /// Runs anywhere, also inside a transaction or a script: must not open the keyspace.
-    Plain(fn(&mut Context<'_>, &Args<'_>, &mut Reply<'_>) -> Result),
+    Plain(Plain),
     /// Runs on its own only, and may open the keyspace.
     TopLevel(fn(&mut Context<'_>, &mut Executor, &Args<'_>, &mut Reply<'_>) -> Result),
+    /// May wait, on its own; the second function runs inside a transaction or a script.
+    Waiting(Plain, Plain),
 }
+
+type Plain = fn(&mut Context<'_>, &Args<'_>, &mut Reply<'_>) -> Result;
 
 /// A command (or subcommand) of the server and what runs it.
 pub(crate) type Entry = (&'static CommandSpec, ServerRun);
@@ -38,6 +44,7 @@ pub(crate) type Entry = (&'static CommandSpec, ServerRun);
 /// The families of this crate: the commands, and what runs them and their subcommands.
 static FAMILIES: &[(&[&CommandSpec], &[&[Entry]])] = &[
     (connection::COMMANDS, connection::RUNS),
+    (generic::COMMANDS, generic::RUNS),
     (pubsub::COMMANDS, pubsub::RUNS),
     (server::COMMANDS, server::RUNS),
     (transactions::COMMANDS, transactions::RUNS),

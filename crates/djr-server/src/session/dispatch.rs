@@ -351,6 +351,9 @@ fn execute_checked(
         (Run::Shell, Some(ServerRun::TopLevel(run))) => {
             run(&mut Context { session, core }, executor, args, &mut reply)
         }
+        (Run::Shell, Some(ServerRun::Waiting(run, _))) => {
+            run(&mut Context { session, core }, args, &mut reply)
+        }
         _ => {
             let no_touch = session.no_touch;
             let mut shell = SessionShell { session, core };

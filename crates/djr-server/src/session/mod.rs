@@ -16,7 +16,7 @@ use crate::tracking::Tracked;
 use crate::worker::Wait;
 
 pub(crate) use dispatch::{Ahead, Requests, execute_while_busy};
-pub(crate) use shell::{SessionShell, WorkerShell};
+pub(crate) use shell::{Done, SessionShell, WorkerShell};
 
 /// The logical state of one client. Its worker's alone; what others may see of it is in [`ClientInfo`].
 pub(crate) struct Session {

@@ -37,7 +37,7 @@ impl Shell for SessionShell<'_> {
         reply: &mut Reply<'_>,
     ) -> Result<(), CommandError> {
         match self.core.shared.server_run(command) {
-            Some(ServerRun::Plain(run)) => run(
+            Some(ServerRun::Plain(run) | ServerRun::Waiting(_, run)) => run(
                 &mut Context {
                     session: self.session,
                     core: self.core,
@@ -115,10 +115,8 @@ impl Shell for SessionShell<'_> {
     }
 }
 
-/// At work for no session: gives back what could not be delivered, serves those who wait.
-pub(crate) struct WorkerShell<'a> {
-    log: &'a mut dyn EffectLog,
-    db: u32,
+/// What a [`WorkerShell`] has gathered.
+pub(crate) struct Done {
     /// The waits that have ended meanwhile.
     pub(crate) served: Vec<Served>,
     /// What is to be published.
@@ -127,15 +125,29 @@ pub(crate) struct WorkerShell<'a> {
     pub(crate) invalidations: Vec<Invalidation>,
 }
 
+/// At work for no session: gives back what could not be delivered, serves those who wait.
+pub(crate) struct WorkerShell<'a> {
+    log: &'a mut dyn EffectLog,
+    db: u32,
+    done: Done,
+}
+
 impl<'a> WorkerShell<'a> {
     pub(crate) fn new(log: &'a mut dyn EffectLog) -> Self {
         Self {
             log,
             db: 0,
-            served: Vec::new(),
-            events: Events::default(),
-            invalidations: Vec::new(),
+            done: Done {
+                served: Vec::new(),
+                events: Events::default(),
+                invalidations: Vec::new(),
+            },
         }
+    }
+
+    /// What is to be done now that the keyspace is closed: see [`Core::settle_shell`].
+    pub(crate) fn done(self) -> Done {
+        self.done
     }
 }
 
@@ -162,15 +174,16 @@ impl Shell for WorkerShell<'_> {
     }
 
     fn served(&mut self, served: Served) {
-        self.served.push(served);
+        self.done.served.push(served);
     }
 
     fn invalidate(&mut self, invalidation: Invalidation) {
-        self.invalidations.push(invalidation);
+        self.done.invalidations.push(invalidation);
     }
 
     fn notify(&mut self, event: Event<'_>) {
-        self.events
+        self.done
+            .events
             .push(event.db, event.class, event.name, event.key);
     }
 

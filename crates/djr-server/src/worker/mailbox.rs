@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 
 use super::driver::Accepted;
 use super::waits::Ended;
+use crate::commands::Migration;
 use crate::pubsub::Message;
 
 /// A message to a worker.
@@ -18,6 +19,8 @@ pub(crate) enum Mail {
     Kill(u64),
     /// Answer the client whose wait has ended.
     Ended(Box<Ended>),
+    /// Another server has answered a MIGRATE.
+    Migrated(Box<Migration>),
 }
 
 /// A worker's queue of messages.

@@ -124,6 +124,13 @@ pub(crate) struct WorkerLog {
     changes: Arc<djr_engine::stats::Counter>,
 }
 
+impl WorkerLog {
+    /// The end of what this worker has appended: after everything that its clients have written.
+    pub(crate) fn end(&self) -> Offset {
+        self.end
+    }
+}
+
 impl EffectLog for WorkerLog {
     #[inline]
     fn append(&mut self, db: u32, parts: &[&[u8]]) {
@@ -656,6 +663,7 @@ impl Core {
                 Mail::Connection(accepted) => self.add(accepted),
                 Mail::Kill(id) => self.kill(id),
                 Mail::Ended(ended) => self.waits.push(*ended),
+                Mail::Migrated(migration) => self.waits.push_migrated(*migration),
             }
         }
     }

@@ -22,7 +22,8 @@ use djr_storage::keyspace::{Footprint, Turn, UnixMillis};
 
 use super::{Connection, Core, Mail, Worker, WorkerLog};
 use crate::clock;
-use crate::session::{Replies, Session, WorkerShell};
+use crate::commands::{Migration, answer_late, is_durable};
+use crate::session::{Done, Replies, Session, WorkerShell};
 use crate::shared::Shared;
 
 /// The wait of a session.
@@ -63,6 +64,10 @@ pub(crate) struct Waits {
     registered: Vec<Arc<Waiter>>,
     /// What was taken for clients that have gone.
     to_give_back: Vec<Undo>,
+    /// WAITAOF: those who wait until the log is durable up to the offset in their note.
+    until_durable: Vec<Arc<Waiter>>,
+    /// MIGRATE: what the target servers have answered.
+    migrated: Vec<Migration>,
 }
 
 impl Waits {
@@ -77,6 +82,16 @@ impl Waits {
         !self.ended.is_empty() || !self.to_give_back.is_empty()
     }
 
+    /// A wait that ends when the log is durable up to the offset in its note.
+    pub(crate) fn until_durable(&mut self, waiter: Arc<Waiter>) {
+        self.until_durable.push(waiter);
+    }
+
+    /// What a target server has answered.
+    pub(super) fn push_migrated(&mut self, migration: Migration) {
+        self.migrated.push(migration);
+    }
+
     pub(super) fn push(&mut self, ended: Ended) {
         self.ended.push_back(ended);
     }
@@ -84,14 +99,22 @@ impl Waits {
 
 impl Ended {
     /// A wait that ends without a result. [`Waiter::end`] has been `true`.
-    pub(crate) fn with(waiter: Arc<Waiter>, error: Option<CommandError>) -> Self {
+    pub(crate) fn with(shared: &Shared, waiter: Arc<Waiter>, error: Option<CommandError>) -> Self {
         let mut reply = Vec::new();
         let mut encoder = Reply::new(&mut reply, waiter.version());
         match &error {
             Some(error) => encoder.error(&error.to_string()),
-            // As Redis answers all of them, whatever the command answers where it does not wait.
-            None => encoder.null_array(),
+            None => answer_late(shared, &waiter, &mut encoder),
         }
+        Self::with_reply(waiter, reply, error)
+    }
+
+    /// A wait that ends with this reply.
+    pub(crate) fn with_reply(
+        waiter: Arc<Waiter>,
+        reply: Vec<u8>,
+        error: Option<CommandError>,
+    ) -> Self {
         Self {
             waiter,
             reply,
@@ -122,6 +145,24 @@ impl Core {
         session.wait = Some(Wait {
             waiter,
             deadline,
+            quiet: session.replies != Replies::On,
+        });
+    }
+
+    /// Passes on what has come of work for no session.
+    pub(crate) fn settle_shell(&mut self, done: Done) {
+        let told = done.invalidations.into_iter();
+        told.for_each(|invalidation| self.invalidate(invalidation, None));
+        let served = done.served.into_iter();
+        served.for_each(|served| self.served(served));
+        done.events.deliver(|event| self.notify(event));
+    }
+
+    /// The session's client waits for another server: CLIENT UNBLOCK leaves it alone.
+    pub(crate) fn hold(&mut self, session: &mut Session, waiter: Arc<Waiter>) {
+        session.wait = Some(Wait {
+            waiter,
+            deadline: None,
             quiet: session.replies != Replies::On,
         });
     }
@@ -165,7 +206,22 @@ impl Core {
             }
             let waiter = entry.remove();
             if waiter.end() {
-                self.waits.push(Ended::with(waiter, None));
+                let ended = Ended::with(&self.shared, waiter, None);
+                self.waits.push(ended);
+            }
+        }
+    }
+
+    /// Ends the waits for a log that has become durable.
+    fn end_durable_waits(&mut self) {
+        for waiter in std::mem::take(&mut self.waits.until_durable) {
+            if !is_durable(&self.shared, waiter.note) {
+                if !waiter.has_ended() {
+                    self.waits.until_durable.push(waiter);
+                }
+            } else if waiter.end() {
+                let ended = Ended::with(&self.shared, waiter, None);
+                self.waits.push(ended);
             }
         }
     }
@@ -215,6 +271,14 @@ impl Worker {
     pub(super) fn settle_waits(&mut self, turn: &Turn) -> bool {
         let mut any = false;
         self.core.end_overdue_waits();
+        self.core.end_durable_waits();
+        if !self.core.waits.migrated.is_empty() {
+            let core = &mut self.core;
+            let answered = std::mem::take(&mut core.waits.migrated).into_iter();
+            let later = answered.filter_map(|one| core.migrated(&mut self.executor, one));
+            let later: Vec<_> = later.collect();
+            self.core.waits.migrated.extend(later);
+        }
         loop {
             if let Some(ended) = self.core.waits.ended.pop_front() {
                 self.answer(ended, turn);
@@ -292,16 +356,8 @@ impl Worker {
         let (engine, now) = (&self.shared.engine, core.now);
         let mut shell = WorkerShell::new(&mut core.log);
         let returned = give_back(engine, &mut self.executor, &mut undos, now, &mut shell);
-        let WorkerShell {
-            served,
-            events,
-            invalidations,
-            ..
-        } = shell;
-        let told = invalidations.into_iter();
-        told.for_each(|invalidation| core.invalidate(invalidation, None));
-        served.into_iter().for_each(|served| core.served(served));
-        events.deliver(|event| core.notify(event));
+        let done = shell.done();
+        core.settle_shell(done);
         core.stats.returned_pops.add(returned as u64);
         let all = undos.is_empty();
         core.waits.to_give_back.append(&mut undos);
@@ -315,14 +371,8 @@ impl Worker {
             let now = core.now;
             let mut shell = WorkerShell::new(&mut core.log);
             engine.serve(&mut self.executor, Footprint::ALL, now, &mut shell);
-            let WorkerShell {
-                served,
-                invalidations,
-                ..
-            } = shell;
-            let told = invalidations.into_iter();
-            told.for_each(|invalidation| core.invalidate(invalidation, None));
-            served.into_iter().for_each(|served| core.served(served));
+            let done = shell.done();
+            core.settle_shell(done);
             let events = &self.executor.events;
             events.deliver(|event| core.notify(event));
         }

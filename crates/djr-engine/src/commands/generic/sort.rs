@@ -64,6 +64,7 @@ pub(super) static SORT: CommandSpec = CommandSpec {
     flags: Flags::WRITE.with(Flags::DENY_OOM),
     acl: &["set", "sortedset", "list", "dangerous"],
     keys: Keys::Explicit(&[KEY, PATTERNS, DESTINATION]),
+    find_keys: Some(find_keys),
     reach: Reach::Sort,
     run: Run::Write(sort),
     ..CommandSpec::DEFAULT
@@ -76,9 +77,33 @@ pub(super) static SORT_RO: CommandSpec = CommandSpec {
     syntax: &[Arg::key("key", Access::READ), BY, LIMIT, GET, ORDER, ALPHA],
     flags: Flags::READONLY,
     keys: Keys::Explicit(&[KEY, PATTERNS]),
+    find_keys: None,
     run: Run::Read(sort_ro),
     ..SORT
 };
+
+/// The key, and the destination: the last one, and whatever else is wrong with the request. Patterns lead to keys that the
+/// request does not name.
+fn find_keys(args: &Args<'_>, found: &mut dyn FnMut(usize, Access)) {
+    found(1, KEY.access);
+    let mut destination = None;
+    let mut index = 2;
+    while index < args.len() {
+        index += match () {
+            () if args.is(index, "LIMIT") => 2,
+            () if args.is(index, "GET") || args.is(index, "BY") => 1,
+            () if args.is(index, "STORE") && index + 1 < args.len() => {
+                destination = Some(index + 1);
+                0
+            }
+            () => 0,
+        };
+        index += 1;
+    }
+    if let Some(destination) = destination {
+        found(destination, DESTINATION.access);
+    }
+}
 
 /// What a request asks for.
 struct Options<'a> {

@@ -55,7 +55,8 @@ pub(super) fn run(context: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<
     let waiter = client.and_then(|client| client.waiter.lock().clone());
     match waiter {
         Some(waiter) if waiter.end() => {
-            context.core.answer(Ended::with(waiter, error));
+            let ended = Ended::with(&context.core.shared, waiter, error);
+            context.core.answer(ended);
             reply.integer(1);
         }
         _ => reply.integer(0),
