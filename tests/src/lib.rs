@@ -6,6 +6,7 @@ pub mod commands_doc;
 pub mod comparison;
 pub mod connection;
 pub mod facts;
+pub mod killable;
 pub mod ours;
 pub mod random_commands;
 pub mod reference;

@@ -2,16 +2,16 @@
 //!
 //! Needs the program itself: `cargo build -p djr-server`.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use djr_engine::Rng;
 use djr_tests::comparison::seed;
 use djr_tests::connection::Connection;
+use djr_tests::killable::Killable;
 
 const ROUNDS: usize = 12;
 const WRITERS: usize = 4;
@@ -43,7 +43,6 @@ struct Progress {
 }
 
 fn crash_again_and_again(policy: &str) {
-    let program = program();
     let dir = tempfile::tempdir().expect("a temporary directory");
     let seed = seed();
     println!("{policy}: seed {seed}");
@@ -51,7 +50,7 @@ fn crash_again_and_again(policy: &str) {
     let mut progress = [Progress::default(); WRITERS];
     let mut written = 0;
     for round in 0..ROUNDS {
-        let server = Killable::start(&program, dir.path(), policy);
+        let server = start(dir.path(), policy);
         check(
             &server,
             &mut progress,
@@ -60,7 +59,7 @@ fn crash_again_and_again(policy: &str) {
         let started = AtomicUsize::new(0);
         std::thread::scope(|scope| {
             for (index, progress) in progress.iter_mut().enumerate() {
-                let (address, started) = (server.address, &started);
+                let (address, started) = (server.address(), &started);
                 scope.spawn(move || write_until_the_end(address, index, progress, started));
             }
             // Not before all of them have had an answer; then at any moment.
@@ -77,13 +76,17 @@ fn crash_again_and_again(policy: &str) {
         );
         written = now;
     }
-    let server = Killable::start(&program, dir.path(), policy);
+    let server = start(dir.path(), policy);
     check(
         &server,
         &mut progress,
         &format!("{policy}, seed {seed}, at the end"),
     );
     println!("{policy}: {written} writes were acknowledged in {ROUNDS} rounds");
+}
+
+fn start(dir: &Path, policy: &str) -> Killable {
+    Killable::start(dir, &["--threads", "2", "--appendfsync", policy])
 }
 
 fn write_until_the_end(
@@ -160,7 +163,7 @@ impl Writer {
 
 /// Compares what the server has with what the writers know, and goes on from there.
 fn check(server: &Killable, progress: &mut [Progress; WRITERS], place: &str) {
-    let mut client = Connection::open(server.address);
+    let mut client: Connection = server.connect();
     for (index, progress) in progress.iter_mut().enumerate() {
         let number = |reply: djr_tests::reply::Reply| -> Option<usize> {
             String::from_utf8_lossy(reply.text()).parse().ok()
@@ -214,86 +217,4 @@ fn check(server: &Killable, progress: &mut [Progress; WRITERS], place: &str) {
             client.run(&format!("MSET left{index} {0} right{index} {0}", sent - 1));
         }
     }
-}
-
-/// A server that is killed, not stopped.
-struct Killable {
-    process: std::cell::RefCell<Child>,
-    address: SocketAddr,
-}
-
-impl Killable {
-    fn start(program: &Path, dir: &Path, policy: &str) -> Self {
-        // Free now; the kernel does not give it to another soon.
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("an address");
-        drop(listener);
-        let process = Command::new(program)
-            .args(["--port", &address.port().to_string(), "--threads", "2"])
-            .args(["--appendonly", "yes", "--appendfsync", policy, "--dir"])
-            .arg(dir)
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the server starts");
-        let server = Self {
-            process: process.into(),
-            address,
-        };
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while !server.is_ready() {
-            let ended = server.process.borrow_mut().try_wait().expect("a child");
-            if let Some(status) = ended {
-                let mut text = String::new();
-                let mut process = server.process.borrow_mut();
-                let pipe = process.stderr.as_mut().expect("a pipe");
-                pipe.read_to_string(&mut text).expect("text");
-                panic!("the server has ended: {status}\n{text}");
-            }
-            assert!(Instant::now() < deadline, "the server does not get ready");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        server
-    }
-
-    fn is_ready(&self) -> bool {
-        let Ok(mut stream) = TcpStream::connect(self.address) else {
-            return false;
-        };
-        let mut reply = [0; 7];
-        // An answer of another length: it is loading.
-        let asked = stream.write_all(b"PING\r\n");
-        asked.is_ok() && stream.read_exact(&mut reply).is_ok() && reply == *b"+PONG\r\n"
-    }
-
-    fn kill(&self) {
-        let mut process = self.process.borrow_mut();
-        process.kill().expect("killed");
-        process.wait().expect("gone");
-    }
-}
-
-impl Drop for Killable {
-    fn drop(&mut self) {
-        let process = self.process.get_mut();
-        // It may have been killed already.
-        let _ = process.kill();
-        let _ = process.wait();
-    }
-}
-
-/// The server's program, which lies beside the directory of this test's.
-fn program() -> PathBuf {
-    let test = std::env::current_exe().expect("this program");
-    let program = test
-        .parent()
-        .and_then(Path::parent)
-        .map(|dir| dir.join("djr-server"))
-        .expect("a directory");
-    assert!(
-        program.is_file(),
-        "{} is missing: build it first with `cargo build -p djr-server`",
-        program.display()
-    );
-    program
 }

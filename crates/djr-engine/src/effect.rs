@@ -110,8 +110,9 @@ fn encode_request(out: &mut Vec<u8>, args: &Args<'_>) {
     encode_command(out, &args);
 }
 
+/// In lower case, as the log itself writes it: by an upper-case one recovery knows what another server has appended.
 fn select(out: &mut Vec<u8>, db: u32) {
-    encode_command(out, &[b"SELECT", db.to_string().as_bytes()]);
+    encode_command(out, &[b"select", db.to_string().as_bytes()]);
 }
 
 /// Where effects go while the locks of their keys are held: the append-only file and the replicas.

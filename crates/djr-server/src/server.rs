@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64};
 use std::thread::JoinHandle;
 
 use djr_engine::{Engine, Executor};
-use djr_storage::aof::{AofConfig, FsyncPolicy};
+use djr_storage::aof::FsyncPolicy;
 use djr_storage::keyspace::{Keyspace, KeyspaceOptions};
 use djr_storage::types::seed_member_hashes;
 use mio::net::{TcpListener, UnixListener};
@@ -28,11 +28,13 @@ use crate::worker::{Driver, Listener, Mailbox, Worker};
 /// A load that takes no longer goes unnoticed.
 const SHORT_LOAD: std::time::Duration = std::time::Duration::from_millis(300);
 
+/// After this time it is tried again to switch the log on.
+const SWITCH_RETRY: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// A running server. Dropping it stops it.
 pub struct Server {
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
-    log_thread: Option<JoinHandle<()>>,
     control: Option<JoinHandle<()>>,
     addresses: Vec<SocketAddr>,
     /// `None` once the server has stopped.
@@ -152,6 +154,7 @@ impl Server {
             mailbox: Arc::new(Mailbox::new(driver.waker())),
             stats: Arc::new(WorkerStats::new(registry.id_count())),
             connections: AtomicU32::new(0),
+            log_generation: AtomicU32::new(0),
         });
         // Once per process: a second server in it (tests, embedders) goes on with the first one's seed.
         seed_member_hashes((seed(), seed()));
@@ -187,7 +190,6 @@ impl Server {
             pause_writes_only: AtomicBool::new(false),
             active_expire: AtomicBool::new(true),
             peak_memory: AtomicU64::new(0),
-            append_only: config.append_only(),
             config,
         });
         config::apply_all(&shared);
@@ -196,7 +198,6 @@ impl Server {
         let mut server = Self {
             shared: shared.clone(),
             workers: Vec::new(),
-            log_thread: None,
             control: None,
             addresses,
             pid_file: Some(pid_file),
@@ -222,7 +223,8 @@ impl Server {
                 }
             })?);
         }
-        server.load(dir)?;
+        shared.persistence.set_dir(dir);
+        server.load()?;
         if let Some(log) = shared.log() {
             // CONFIG SET may have changed it meanwhile.
             log.set_policy(shared.config.append_fsync());
@@ -246,7 +248,7 @@ impl Server {
     /// Logs what this server is: once, for whoever reads the log first.
     fn announce(&self, dir: &Path) {
         let config = &self.shared.config;
-        let durability = match (self.shared.append_only, config.append_fsync()) {
+        let durability = match (config.append_only(), config.append_fsync()) {
             (false, _) => {
                 "appendonly no: the data is in memory only, and gone when the server ends".to_owned()
             }
@@ -280,44 +282,23 @@ impl Server {
             .collect()
     }
 
-    fn load(&mut self, dir: std::path::PathBuf) -> Result<(), StartError> {
+    fn load(&self) -> Result<(), StartError> {
         let shared = &self.shared;
-        if !shared.append_only {
+        if !shared.config.append_only() {
             return Ok(());
         }
-        let config = AofConfig {
-            dir_name: shared.config.append_dir_name(),
-            file_name: shared.config.append_file_name(),
-            policy: shared.config.append_fsync(),
-            ..AofConfig::new(dir)
-        };
-        let mailboxes: Vec<_> = shared
-            .workers
-            .iter()
-            .map(|worker| worker.mailbox.clone())
-            .collect();
-        let wake = Box::new(move |_| mailboxes.iter().for_each(|mailbox| mailbox.wake()));
         let began = clock::monotonic();
-        let report = shared
-            .persistence
-            .load(
-                &shared.engine,
-                config,
-                shared.config.aof_repair(),
-                shared.config.aof_load_truncated(),
-                wake,
-            )
-            .map_err(StartError::Recovery)?;
-        for line in report.to_string().lines() {
-            tracing::info!("{line}");
+        let loaded = shared.persistence.load(shared);
+        loaded.map_err(StartError::Recovery)?;
+        if let Some(report) = shared.persistence.report() {
+            for line in report.to_string().lines() {
+                tracing::info!("{line}");
+            }
         }
         tracing::info!(
             "DB loaded from append only file: {:.3} seconds",
             (clock::monotonic() - began).as_secs_f64()
         );
-        let for_log = shared.clone();
-        let thread = std::thread::Builder::new().name("djr-log".into());
-        self.log_thread = Some(thread.spawn(move || for_log.persistence.run(&for_log))?);
         Ok(())
     }
 
@@ -369,6 +350,7 @@ impl Server {
         };
         tell_systemd(&self.shared.config, "STOPPING=1\n");
         self.request_stop();
+        self.shared.snapshots.stop();
         if let Some(control) = &self.control {
             control.thread().unpark();
         }
@@ -380,25 +362,17 @@ impl Server {
             }
         }
         crate::worker::give_back_undelivered(&self.shared);
-        self.shared.snapshots.stop();
         if let Err(error) = self.save_at_the_end() {
             result = Err(error);
         }
-        if let Some(log) = self.shared.log() {
-            log.stop();
-            if let Some(thread) = self.log_thread.take()
-                && thread.join().is_err()
-            {
-                tracing::error!("the log's thread has ended by a panic");
-                result = Err(StopError::Panic);
-            }
-            match log.close() {
-                Ok(()) => tracing::info!("the append-only log is complete and durable"),
-                Err(error) => {
-                    tracing::error!("the append-only log could not be closed: {error}");
-                    result = Err(StopError::Log(error.to_string()));
-                }
-            }
+        let (well, closed) = self.shared.persistence.close();
+        if !well {
+            tracing::error!("the log's thread has ended by a panic");
+            result = Err(StopError::Panic);
+        }
+        if let Err(error) = closed {
+            tracing::error!("the append-only log could not be closed: {error}");
+            result = Err(StopError::Log(error.to_string()));
         }
         if let Some(path) = self.shared.config.unix_socket()
             && let Err(error) = std::fs::remove_file(&path)
@@ -431,8 +405,12 @@ fn wait_for_a_short_load(shared: &Shared) {
 
 /// The thread for what is rare and slow.
 fn control(shared: &Arc<Shared>) {
+    let mut retry_at = clock::monotonic();
     while !shared.shutdown.is_requested() {
         std::thread::park_timeout(std::time::Duration::from_millis(200));
+        if clock::monotonic() >= retry_at && !shared.persistence.follow_config(shared) {
+            retry_at = clock::monotonic() + SWITCH_RETRY;
+        }
         shared.snapshots.tick(shared);
     }
 }

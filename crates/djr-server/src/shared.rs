@@ -25,8 +25,6 @@ pub(crate) struct Shared {
     /// What runs each of the server's own commands, by [`Command::id`].
     pub(crate) server_commands: Vec<Option<ServerRun>>,
     pub(crate) config: Config,
-    /// Whether there is an append-only log: as it was configured at the start.
-    pub(crate) append_only: bool,
     pub(crate) persistence: Persistence,
     pub(crate) snapshots: Snapshots,
     pub(crate) clients: Clients,
@@ -56,6 +54,8 @@ pub(crate) struct WorkerHandle {
     pub(crate) stats: Arc<WorkerStats>,
     /// Connections that it has been given and that have not ended: the next one goes where there are fewest.
     pub(crate) connections: AtomicU32,
+    /// Which [`Persistence::generation`] it has seen: what it appends to.
+    pub(crate) log_generation: AtomicU32,
 }
 
 /// Reasons for looking twice before a command runs. While no bit is set, plain sessions run their data commands at once.

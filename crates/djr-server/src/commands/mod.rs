@@ -11,7 +11,7 @@ use djr_engine::registry::Registry;
 use djr_engine::spec::CommandSpec;
 use djr_engine::{Args, CommandError, Executor, Reply};
 
-pub(crate) use generic::{Migration, Migrations, answer_late, is_durable};
+pub(crate) use generic::{Migration, Migrations, WaitsForLog, answer_late, look_at_log};
 pub(crate) use transactions::{discard_all, reset_watches, try_unwatch};
 
 use crate::session::Session;

@@ -284,14 +284,11 @@ pub(super) fn access_clock(shared: &Shared) -> Result<(), Refusal> {
     Ok(())
 }
 
-pub(super) fn appendonly(shared: &Shared) -> Result<(), Refusal> {
-    if shared.config.append_only() == shared.append_only {
-        return Ok(());
+pub(super) fn aof_timestamps(shared: &Shared) -> Result<(), Refusal> {
+    if let Some(log) = shared.log() {
+        log.set_timestamps(shared.config.aof_timestamps());
     }
-    Err(
-        "the append-only log can't be switched on or off while the server runs yet: restart it"
-            .into(),
-    )
+    Ok(())
 }
 
 pub(super) fn appendfsync(shared: &Shared) -> Result<(), Refusal> {

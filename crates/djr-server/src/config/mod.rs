@@ -391,6 +391,7 @@ const RDB_INCREMENTAL_FSYNC: Number = Number::of("rdb-save-incremental-fsync");
 const AOF_INCREMENTAL_FSYNC: Number = Number::of("aof-rewrite-incremental-fsync");
 const AOF_RDB_PREAMBLE: Number = Number::of("aof-use-rdb-preamble");
 const LOAD_TRUNCATED: Number = Number::of("aof-load-truncated");
+const TIMESTAMPS: Number = Number::of("aof-timestamp-enabled");
 
 /// In the order of the choices of `appendfsync`.
 const FSYNC_POLICIES: [FsyncPolicy; 3] =
@@ -566,6 +567,10 @@ impl Config {
     /// `aof-use-rdb-preamble`.
     pub(crate) fn aof_rdb_preamble(&self) -> bool {
         self.is(AOF_RDB_PREAMBLE)
+    }
+
+    pub(crate) fn aof_timestamps(&self) -> bool {
+        self.is(TIMESTAMPS)
     }
 
     pub(crate) fn rewrite_percentage(&self) -> u64 {

@@ -155,6 +155,7 @@ impl Requests {
         let mut stopwatch = Stopwatch::new();
         let mut direct = core.gate == 0 && session.is_plain();
         let mut executed = count;
+        core.begin_requests();
         for index in 0..count {
             let mut args = Args::new(batch.request(index, input));
             let prepared = ahead.advance(index, batch, input, engine);
@@ -203,6 +204,7 @@ impl Requests {
                 break;
             }
         }
+        core.end_requests(session);
         stopwatch.stop(core);
         if stopwatch.command != usize::MAX {
             session.info.last_command.store(stopwatch.command, Relaxed);

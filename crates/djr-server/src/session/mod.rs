@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use djr_engine::transaction::Queue;
 use djr_protocol::RespVersion;
+use djr_storage::aof::Offset;
 use djr_storage::keyspace::{Access, WatchFlag};
 
 use crate::clients::ClientInfo;
@@ -51,6 +52,8 @@ pub(crate) struct Session {
     pub(crate) postponed: bool,
     /// It waits for a key: what came behind that stays in the connection's input.
     pub(crate) wait: Option<Wait>,
+    /// The end of the log after the last of its writes.
+    pub(crate) written: Offset,
     /// The connection's place in its worker.
     pub(crate) slot: usize,
 }
@@ -99,6 +102,7 @@ impl Session {
             overfull: false,
             postponed: false,
             wait: None,
+            written: 0,
             slot,
         }
     }
@@ -148,7 +152,9 @@ impl Session {
         info.resp3.store(false, Relaxed);
         info.no_evict.store(false, Relaxed);
         info.no_touch.store(false, Relaxed);
+        let written = self.written;
         *self = Self::new(info, self.slot, authenticated);
+        self.written = written;
         self.select(0);
     }
 

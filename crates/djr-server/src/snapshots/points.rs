@@ -64,7 +64,9 @@ impl Snapshots {
         let config = &shared.config;
         let (percentage, min_size) = (config.rewrite_percentage(), config.rewrite_min_size());
         shared.log().is_some_and(|log| {
-            log.poisoned().is_none() && log.sizes().rewrite_due(percentage, min_size)
+            log.poisoned().is_none()
+                && log.is_complete()
+                && log.sizes().rewrite_due(percentage, min_size)
         })
     }
 }

@@ -38,7 +38,6 @@ impl Snapshots {
     }
 
     /// Rewrites the log, after what is under way; returns when it is done.
-    #[allow(dead_code, reason = "for switching the log on")]
     pub(crate) fn rewrite_now(&self, shared: &Shared, log: &Log) -> Result<(), String> {
         let busy = |Busy(_)| "the server ends".to_owned();
         let progress = self.claim_in_turn(Job::Rewrite).map_err(busy)?;

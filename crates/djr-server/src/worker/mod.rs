@@ -72,6 +72,8 @@ pub(crate) struct Core {
     pub(crate) index: usize,
     pub(crate) stats: Arc<WorkerStats>,
     pub(crate) log: WorkerLog,
+    /// The end of the log before the requests that are being executed.
+    log_start: Offset,
     /// The time of day at the beginning of this turn.
     pub(crate) now: UnixMillis,
     /// The same moment by the clock that never goes back.
@@ -116,19 +118,14 @@ pub(crate) struct Core {
 #[derive(Default)]
 pub(crate) struct WorkerLog {
     log: Option<Arc<Log>>,
+    /// Which of the server's logs it is.
+    generation: u32,
     /// The end of what this worker has appended.
     end: Offset,
     /// Something was appended in this turn.
     dirty: bool,
     /// Changes of the data set so far, for `rdb_changes_since_last_save`.
     changes: Arc<djr_engine::stats::Counter>,
-}
-
-impl WorkerLog {
-    /// The end of what this worker has appended: after everything that its clients have written.
-    pub(crate) fn end(&self) -> Offset {
-        self.end
-    }
 }
 
 impl EffectLog for WorkerLog {
@@ -158,10 +155,10 @@ impl Worker {
             shared: shared.clone(),
             core: Core {
                 log: WorkerLog {
-                    log: shared.log(),
                     changes: stats.changes.clone(),
                     ..WorkerLog::default()
                 },
+                log_start: 0,
                 shared,
                 index,
                 stats,
@@ -514,8 +511,8 @@ impl Core {
         self.clock = clock::monotonic();
         // In this order: who sees that loading has ended sees the log, too.
         self.gate = self.shared.gate.bits();
-        if self.log.log.is_none() {
-            self.log.log = self.shared.log();
+        if self.log.generation != self.shared.persistence.generation() {
+            self.take_log();
         }
         self.stats.turns.add(1);
         self.free.append(&mut self.freed);
@@ -524,11 +521,11 @@ impl Core {
     /// Hands the log to the operating system, then writes the replies.
     fn end_turn(&mut self) {
         let wrote = std::mem::take(&mut self.log.dirty);
-        if wrote
-            && let Some(log) = &self.log.log
-            && log.flush().is_err()
-        {
-            self.shared.persistence.failed(&self.shared);
+        if wrote && let Some(log) = &self.log.log {
+            log.note_time(self.now as u64 / 1000);
+            if log.flush().is_err() {
+                self.log_failed();
+            }
         }
         self.flush_broadcast();
         self.flush_outboxes();
@@ -545,6 +542,27 @@ impl Core {
                 self.waiting.rotate_right(1);
                 break;
             }
+        }
+    }
+
+    /// There is another log, or none any more.
+    #[cold]
+    fn take_log(&mut self) {
+        // In this order: it may be a later log than the number says, and is taken once more then.
+        let generation = self.shared.persistence.generation();
+        self.log.log = self.shared.log();
+        self.log.generation = generation;
+        let seen = &self.shared.workers[self.index].log_generation;
+        seen.store(generation, std::sync::atomic::Ordering::Release);
+    }
+
+    #[cold]
+    fn log_failed(&mut self) {
+        if self.log.log.as_ref().is_some_and(|log| log.is_closed()) {
+            // It was switched off during this turn: no reply waits for it.
+            self.log.log = None;
+        } else {
+            self.shared.persistence.failed(&self.shared);
         }
     }
 
@@ -569,6 +587,8 @@ impl Core {
         if let Some(log) = &self.log.log
             && log.policy() == FsyncPolicy::Always
             && connection.wait_for > log.durable()
+            // Else it was switched off meanwhile.
+            && !log.is_closed()
         {
             if log.poisoned().is_some() {
                 // What was not made durable must not be acknowledged.

@@ -22,7 +22,7 @@ use djr_storage::keyspace::{Footprint, Turn, UnixMillis};
 
 use super::{Connection, Core, Mail, Worker, WorkerLog};
 use crate::clock;
-use crate::commands::{Migration, answer_late, is_durable};
+use crate::commands::{Migration, WaitsForLog, answer_late, look_at_log};
 use crate::session::{Done, Replies, Session, WorkerShell};
 use crate::shared::Shared;
 
@@ -64,8 +64,8 @@ pub(crate) struct Waits {
     registered: Vec<Arc<Waiter>>,
     /// What was taken for clients that have gone.
     to_give_back: Vec<Undo>,
-    /// WAITAOF: those who wait until the log is durable up to the offset in their note.
-    until_durable: Vec<Arc<Waiter>>,
+    /// WAITAOF: those who wait for the log.
+    pub(crate) for_log: Vec<WaitsForLog>,
     /// MIGRATE: what the target servers have answered.
     migrated: Vec<Migration>,
 }
@@ -80,11 +80,6 @@ impl Waits {
     /// Whether something has come up that should be settled before the worker waits.
     pub(super) fn has_to_settle(&self) -> bool {
         !self.ended.is_empty() || !self.to_give_back.is_empty()
-    }
-
-    /// A wait that ends when the log is durable up to the offset in its note.
-    pub(crate) fn until_durable(&mut self, waiter: Arc<Waiter>) {
-        self.until_durable.push(waiter);
     }
 
     /// What a target server has answered.
@@ -212,17 +207,41 @@ impl Core {
         }
     }
 
-    /// Ends the waits for a log that has become durable.
-    fn end_durable_waits(&mut self) {
-        for waiter in std::mem::take(&mut self.waits.until_durable) {
-            if !is_durable(&self.shared, waiter.note) {
-                if !waiter.has_ended() {
-                    self.waits.until_durable.push(waiter);
-                }
-            } else if waiter.end() {
-                let ended = Ended::with(&self.shared, waiter, None);
-                self.waits.push(ended);
+    /// Ends the waits for the log for which it has come far enough, or is no more.
+    fn end_log_waits(&mut self) {
+        let shared = &self.shared;
+        let ended = &mut self.waits.ended;
+        self.waits.for_log.retain(|wait| {
+            let Some(error) = look_at_log(shared, wait) else {
+                return !wait.waiter.has_ended();
+            };
+            if wait.waiter.end() {
+                ended.push_back(Ended::with(shared, wait.waiter.clone(), error));
             }
+            false
+        });
+    }
+
+    /// Requests of one connection are executed from now on.
+    #[inline]
+    pub(crate) fn begin_requests(&mut self) {
+        self.log_start = self.log.end;
+    }
+
+    /// They have been.
+    #[inline]
+    pub(crate) fn end_requests(&mut self, session: &mut Session) {
+        if self.log.end != self.log_start {
+            session.written = self.log.end;
+        }
+    }
+
+    /// The end of the log after the last write of the session whose requests are being executed.
+    pub(crate) fn written_by(&self, session: &Session) -> Offset {
+        if self.log.end != self.log_start {
+            self.log.end
+        } else {
+            session.written
         }
     }
 
@@ -271,7 +290,9 @@ impl Worker {
     pub(super) fn settle_waits(&mut self, turn: &Turn) -> bool {
         let mut any = false;
         self.core.end_overdue_waits();
-        self.core.end_durable_waits();
+        if !self.core.waits.for_log.is_empty() {
+            self.core.end_log_waits();
+        }
         if !self.core.waits.migrated.is_empty() {
             let core = &mut self.core;
             let answered = std::mem::take(&mut core.waits.migrated).into_iter();
@@ -344,6 +365,7 @@ impl Worker {
         if ended.log_end > 0 {
             // Whoever logged it may not have handed it to the system yet: this turn does, before its replies.
             core.log.end = core.log.end.max(ended.log_end);
+            connection.session.written = connection.session.written.max(ended.log_end);
             core.log.dirty = true;
         }
         Some(connection)

@@ -17,7 +17,7 @@
 //! - A line with `len=0` covers nothing and states two facts: the offset at its place, and what is durable. Each file
 //!   begins with one, each opening for append adds one (with `synced` = `end`), and so does a clean stop.
 //!
-//! Two more lines exist. The first makes a new file ours before its offset is known; a repair writes the second where it
+//! Between groups Redis's timestamps may stand (`#TS:1700000000`, see `aof-timestamp-enabled`). Two more lines exist. The first makes a new file ours before its offset is known; a repair writes the second where it
 //! took bytes out, because `end` jumps there:
 //!
 //! ```text
@@ -140,6 +140,11 @@ impl Repaired {
         let (to, rest) = decimal(rest.strip_prefix(b" to=")?)?;
         (rest.is_empty() && from.max(to) <= OFFSET_MAX).then_some(Repaired { from, to })
     }
+}
+
+/// Redis's line for the time of what follows it, in seconds since 1970 (`aof-timestamp-enabled`).
+pub(super) fn timestamp(seconds: u64) -> Vec<u8> {
+    format!("#TS:{seconds}\r\n").into_bytes()
 }
 
 /// Appends a number in decimal.

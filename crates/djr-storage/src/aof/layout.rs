@@ -2,7 +2,8 @@
 
 use super::LogError;
 use super::manifest::Manifest;
-use crate::disk::Disk;
+use crate::disk::{Disk, read_all};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// By how many bytes a preallocated file grows, unless configured otherwise.
@@ -90,6 +91,50 @@ impl AofConfig {
 
     pub(super) fn temp_base_name(&self) -> String {
         format!("temp-{}.base.aof", self.file_name)
+    }
+
+    /// The manifest as it is on disk; `None` if there is none.
+    pub(super) fn read_manifest(&self, disk: &dyn Disk) -> Result<Option<Manifest>, LogError> {
+        let path = self.manifest_path();
+        let bytes = match disk.open(&path) {
+            Ok(file) => read_all(&*file).map_err(|error| LogError::io("read", &path, &error))?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(LogError::io("open", &path, &error)),
+        };
+        let invalid = |error| io::Error::new(io::ErrorKind::InvalidData, error);
+        Manifest::parse(&bytes)
+            .map(Some)
+            .map_err(|error| LogError::io("read", &path, &invalid(error)))
+    }
+
+    /// A number greater than that of every base and increment among these names.
+    pub(super) fn seq_behind(&self, names: &[String]) -> u64 {
+        let seq = |name: &String| {
+            let (seq, _) = name
+                .strip_prefix(&self.file_name)?
+                .strip_prefix('.')?
+                .split_once('.')?;
+            seq.parse::<u64>().ok()
+        };
+        names
+            .iter()
+            .filter_map(seq)
+            .max()
+            .unwrap_or(0)
+            .saturating_add(1)
+    }
+
+    /// Removes the manifest.
+    pub(super) fn remove_manifest(&self, disk: &dyn Disk) -> Result<(), LogError> {
+        let path = self.manifest_path();
+        match disk.remove(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(LogError::io("remove", &path, &error))
+            }
+            _ => disk
+                .sync_dir(&self.aof_dir())
+                .map_err(|error| LogError::io("fsync", &self.aof_dir(), &error)),
+        }
     }
 
     /// Puts a manifest in place, whole or not at all, and durable together with all names in the directory.

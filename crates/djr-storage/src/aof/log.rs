@@ -8,7 +8,7 @@
 //!
 //! Invariant: `durable <= written <= end`, each of them only rises.
 
-use super::annotation::{ANNOTATION_LEN_MAX, Annotation};
+use super::annotation::{self, ANNOTATION_LEN_MAX, Annotation};
 use super::batch::{BatchWriter, Pending};
 use super::log_file::LogFile;
 use super::manifest::{Manifest, ManifestFile};
@@ -17,7 +17,7 @@ use crate::disk::Disk;
 use parking_lot::{Condvar, Mutex};
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -73,6 +73,12 @@ pub struct Log {
     durable: AtomicU64,
     policy: AtomicU8,
     failed: OnceLock<LogError>,
+    /// The files hold the whole data set: `false` from [`Log::open_new`] until the first rewrite ends.
+    pub(super) complete: AtomicBool,
+    /// `aof-timestamp-enabled`.
+    timestamps: AtomicBool,
+    /// The time of the latest batches, in seconds since 1970: see [`Log::note_time`].
+    time: AtomicU64,
     /// Content bytes of all files: [`Sizes`]. Written under the writer's lock.
     pub(super) size: AtomicU64,
     pub(super) size_at_rewrite: AtomicU64,
@@ -99,6 +105,8 @@ pub(super) struct Writer {
     pub(super) unsynced: bool,
     /// The current increment ends in a line that says that all of it is durable.
     pub(super) marked: bool,
+    /// The time that the current increment said last (`#TS:`); 0: it has said none.
+    pub(super) time: u64,
     /// Earlier increments that hold bytes not synced yet, oldest first.
     pub(super) retired: Vec<LogFile>,
 }
@@ -114,6 +122,8 @@ pub(super) struct Files {
     pub(super) rewriting: bool,
     /// The number for the next base.
     pub(super) base_seq: u64,
+    /// The manifest on disk is not ours yet, but this one: that of an earlier log, if there was one. See [`Log::open_new`].
+    pub(super) replaces: Option<Option<Manifest>>,
 }
 
 impl Log {
@@ -196,17 +206,86 @@ impl Log {
         }
 
         let size = state.size.saturating_sub(state.last_size) + current.position();
-        Ok(Log {
+        let files = Files {
+            base_seq: manifest.base_seq_next(),
+            manifest,
+            rewriting: false,
+            replaces: None,
+        };
+        Ok(Log::with(
+            disk, config, on_durable, current, state.end, size, files,
+        ))
+    }
+
+    /// Begins a log while the server runs (`CONFIG SET appendonly yes`), at offset `end`. It is of no use until a rewrite has
+    /// ended ([`Log::is_complete`]): only then the manifest names its files, and those of an earlier log are removed. Until then
+    /// they stay as they are, and what a crash leaves of the new ones nobody reads.
+    ///
+    /// All writers must append to it before the rewrite's cut is made.
+    pub fn open_new(
+        disk: Arc<dyn Disk>,
+        config: AofConfig,
+        end: Offset,
+        on_durable: OnDurable,
+    ) -> Result<Log, LogError> {
+        let dir = config.aof_dir();
+        disk.create_dir(&dir)
+            .map_err(|error| LogError::io("create", &dir, &error))?;
+        disk.sync_dir(&config.dir)
+            .map_err(|error| LogError::io("fsync", &config.dir, &error))?;
+        let earlier = config.read_manifest(&*disk)?;
+        let names = disk
+            .list(&dir)
+            .map_err(|error| LogError::io("list", &dir, &error))?;
+        // Whatever lies there, named by a manifest or not, is not ours to overwrite.
+        let seq = config.seq_behind(&names);
+        let name = config.incr_name(seq);
+        let path = config.path(&name);
+        let file = disk
+            .create(&path)
+            .map_err(|error| LogError::io("create", &path, &error))?;
+        let mut current = LogFile::new(file, path, 0);
+        current.write_line(&Annotation::mark(end, end), 0)?;
+        current.sync()?;
+        let size = current.position();
+        let manifest = Manifest {
+            incrs: vec![ManifestFile { name, seq }],
+            ..Manifest::default()
+        };
+        let files = Files {
+            base_seq: seq,
+            manifest,
+            rewriting: false,
+            replaces: Some(earlier),
+        };
+        Ok(Log::with(
+            disk, config, on_durable, current, end, size, files,
+        ))
+    }
+
+    fn with(
+        disk: Arc<dyn Disk>,
+        config: AofConfig,
+        on_durable: OnDurable,
+        current: LogFile,
+        end: Offset,
+        size: u64,
+        files: Files,
+    ) -> Log {
+        Log {
             pending: Padded(Mutex::new(Pending {
                 buffer: Vec::with_capacity(1 << 16),
-                end: state.end,
+                end,
                 db: None,
             })),
-            end: AtomicU64::new(state.end),
-            written: AtomicU64::new(state.end),
-            durable: AtomicU64::new(state.end),
+            end: AtomicU64::new(end),
+            written: AtomicU64::new(end),
+            durable: AtomicU64::new(end),
             policy: AtomicU8::new(config.policy as u8),
             failed: OnceLock::new(),
+            complete: AtomicBool::new(files.replaces.is_none()),
+            timestamps: AtomicBool::new(false),
+            time: AtomicU64::new(0),
             syncing: Mutex::new(()),
             wake: Mutex::new(Wake {
                 work: false,
@@ -216,21 +295,18 @@ impl Log {
             on_durable,
             size: AtomicU64::new(size),
             size_at_rewrite: AtomicU64::new(size),
-            files: Mutex::new(Files {
-                base_seq: manifest.base_seq_next(),
-                manifest,
-                rewriting: false,
-            }),
+            files: Mutex::new(files),
             writer: Mutex::new(Writer {
                 current,
                 spare: Vec::with_capacity(1 << 16),
                 retired: Vec::new(),
                 unsynced: false,
                 marked: true,
+                time: 0,
             }),
             disk,
             config,
-        })
+        }
     }
 
     /// Appends the commands of one batch, while the caller holds the locks of the shards that they changed. Several
@@ -286,10 +362,18 @@ impl Log {
     /// offset and returns it. Blocks for as long as the disk takes; appends go on meanwhile.
     pub fn sync(&self) -> Result<Offset, LogError> {
         self.check()?;
+        self.sync_after(|log, writer| log.write_pending(writer))
+    }
+
+    /// Makes durable what is written after `write`.
+    fn sync_after(
+        &self,
+        write: impl FnOnce(&Log, &mut Writer) -> Result<(), LogError>,
+    ) -> Result<Offset, LogError> {
         let turn = self.syncing.lock();
         let (retired, unsynced, file, path, target) = {
             let mut writer = self.writer.lock();
-            self.write_pending(&mut writer)?;
+            write(self, &mut writer)?;
             let target = self.written.load(Ordering::Acquire);
             let retired = std::mem::take(&mut writer.retired);
             let unsynced = std::mem::take(&mut writer.unsynced);
@@ -345,15 +429,33 @@ impl Log {
         }
     }
 
+    /// Wakes the sync thread for one step, whatever the policy.
+    pub fn request_sync(&self) {
+        self.wake(|wake| wake.work = true);
+    }
+
     /// Ends the sync thread's waiting for good.
     pub fn stop(&self) {
         self.wake(|wake| wake.stop = true);
     }
 
+    /// Ends the log at this place: what is appended from now on goes nowhere, as in a failed log. The caller keeps all writers
+    /// out. [`Log::close`] may follow later, when they go on.
+    pub fn seal(&self) -> Result<(), LogError> {
+        let mut writer = self.writer.lock();
+        self.write_pending(&mut writer)?;
+        let _ = self.failed.set(LogError::Closed);
+        Ok(())
+    }
+
     /// A clean stop: everything is written and durable, the last line says so, the filler is cut off.
     pub fn close(&self) -> Result<(), LogError> {
         self.stop();
-        self.sync()?;
+        if self.is_closed() {
+            self.sync_after(|_, _| Ok(()))?;
+        } else {
+            self.sync()?;
+        }
         let mut writer = self.writer.lock();
         self.write_last_line(&mut writer)
             .map_err(|error| self.fail(error))?;
@@ -361,10 +463,47 @@ impl Log {
         Ok(())
     }
 
+    /// Whether it was sealed or closed. (It may also have failed: [`Log::poisoned`].)
+    pub fn is_closed(&self) -> bool {
+        matches!(self.failed.get(), Some(LogError::Closed))
+    }
+
+    /// Removes the files of a log that never became [complete](Log::is_complete) and is not written to any more.
+    pub fn discard(&self) {
+        self.stop();
+        let files = self.files.lock();
+        if files.replaces.is_some() && !files.rewriting {
+            for file in &files.manifest.incrs {
+                // Nobody reads what stays.
+                let _ = self.disk.remove(&self.config.path(&file.name));
+            }
+        }
+    }
+
+    /// Whether the files hold the whole data set. Only then does [`Log::durable`] say what survives.
+    pub fn is_complete(&self) -> bool {
+        self.complete.load(Ordering::Acquire)
+    }
+
+    /// Changes `aof-timestamp-enabled`.
+    pub fn set_timestamps(&self, enabled: bool) {
+        self.timestamps.store(enabled, Ordering::Relaxed);
+    }
+
+    /// With timestamps enabled: tells the time of what has been appended since the last call, in seconds since 1970. A group
+    /// whose time differs from the one before it is preceded by a line `#TS:<seconds>`, as Redis writes it.
+    #[inline]
+    pub fn note_time(&self, seconds: u64) {
+        if self.timestamps.load(Ordering::Relaxed) {
+            self.time.store(seconds, Ordering::Relaxed);
+        }
+    }
+
     fn write_last_line(&self, writer: &mut Writer) -> Result<(), LogError> {
         if !writer.marked {
             let line = Annotation::mark(self.written(), self.durable());
             writer.current.write_line(&line, 0)?;
+            writer.marked = true;
         }
         if writer.current.is_preallocated() {
             writer.current.cut()?;
@@ -486,6 +625,14 @@ impl Log {
             }
             .encode(&mut group);
             let position = writer.current.position();
+            let time = self.time.load(Ordering::Relaxed);
+            if time > writer.time && self.timestamps.load(Ordering::Relaxed) {
+                // Not part of the group: a line between two of them.
+                let mut line = annotation::timestamp(time);
+                line.append(&mut group);
+                group = line;
+                writer.time = time;
+            }
             let done = writer.current.write(&mut group, self.step());
             done.map_err(|error| self.fail(error))?;
             self.size

@@ -16,7 +16,7 @@ use super::annotation::Annotation;
 use super::batch::encode_select;
 use super::log::Log;
 use super::log_file::LogFile;
-use super::manifest::ManifestFile;
+use super::manifest::{Manifest, ManifestFile};
 use super::{LogError, Offset, annotation};
 use crate::disk::DiskFile;
 use std::io;
@@ -53,7 +53,10 @@ impl Log {
         next.sync()?;
         let mut manifest = files.manifest.clone();
         manifest.incrs.push(ManifestFile { name, seq });
-        if let Err(error) = self.config.publish_manifest(&*self.disk, &manifest) {
+        // The first rewrite of a new log publishes nothing before it is whole.
+        if files.replaces.is_none()
+            && let Err(error) = self.config.publish_manifest(&*self.disk, &manifest)
+        {
             // The rename may have happened. Only the old manifest, published once more, makes the new name harmless.
             if self
                 .config
@@ -108,6 +111,7 @@ impl<'a> PreparedRewrite<'a> {
             writer.retired.push(old);
             writer.unsynced = true;
             writer.marked = false;
+            writer.time = 0;
         }
         let config = &log.config;
         let path = config.path(&config.temp_base_name());
@@ -135,11 +139,12 @@ impl Drop for PreparedRewrite<'_> {
         files.rewriting = false;
         let mut manifest = files.manifest.clone();
         manifest.incrs.retain(|file| file.seq != self.seq);
-        if self
-            .log
-            .config
-            .publish_manifest(&*self.log.disk, &manifest)
-            .is_ok()
+        if files.replaces.is_some()
+            || self
+                .log
+                .config
+                .publish_manifest(&*self.log.disk, &manifest)
+                .is_ok()
         {
             files.manifest = manifest;
             let _ = self.log.disk.remove(&next.path);
@@ -241,17 +246,30 @@ impl<'a> RewriteWriter<'a> {
             .partition(|file| file.seq < self.first_incr_seq);
         manifest.incrs = incrs;
         manifest.history = old_base.into_iter().chain::<Vec<_>>(old_incrs).collect();
+        if let Some(Some(earlier)) = &files.replaces {
+            let Manifest {
+                base,
+                incrs,
+                history,
+            } = earlier.clone();
+            manifest.history.extend(base);
+            manifest.history.extend(incrs);
+            manifest.history.extend(history);
+        }
         if let Err(error) = log.config.publish_manifest(&*log.disk, &manifest) {
             // Whichever of the two manifests is in place, its files are all there. The next rewrite uses another name.
-            if log
-                .config
-                .publish_manifest(&*log.disk, &files.manifest)
-                .is_ok()
-            {
+            let restored = match &files.replaces {
+                None => log.config.publish_manifest(&*log.disk, &files.manifest),
+                Some(Some(earlier)) => log.config.publish_manifest(&*log.disk, earlier),
+                Some(None) => log.config.remove_manifest(&*log.disk),
+            };
+            if restored.is_ok() {
                 let _ = log.disk.remove(&path);
             }
             return Err(error);
         }
+        files.replaces = None;
+        log.complete.store(true, Ordering::Release);
         {
             let writer = log.writer.lock();
             let size = self.position + writer.current.position();

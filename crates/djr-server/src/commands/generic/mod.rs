@@ -6,7 +6,7 @@ mod wait;
 use djr_engine::spec::CommandSpec;
 
 pub(crate) use migrate::{Migration, Migrations};
-pub(crate) use wait::{answer_late, is_durable};
+pub(crate) use wait::{WaitsForLog, answer_late, look_at_log};
 
 use super::{Entry, ServerRun};
 

@@ -7,7 +7,7 @@ use djr_engine::blocking::{ClientAddress, Waiter, parse_millis};
 use djr_engine::registry::Resolved;
 use djr_engine::spec::{Arg, CommandSpec, Flags, Group, Run};
 use djr_engine::{Args, CommandError, Reply};
-use djr_storage::aof::Offset;
+use djr_storage::aof::{FsyncPolicy, Offset};
 
 use crate::commands::{Context, Result};
 use crate::shared::Shared;
@@ -47,7 +47,10 @@ pub(super) fn wait(context: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply
         reply.integer(REPLICAS);
         return Ok(());
     }
-    park(context, args, reply, timeout, 0, false)
+    if let Some(waiter) = waiter(context, args, reply, timeout, 0) {
+        context.core.park(context.session, waiter);
+    }
+    Ok(())
 }
 
 /// Inside a transaction or a script nobody waits.
@@ -69,6 +72,11 @@ struct Wanted {
     timeout: Option<Duration>,
 }
 
+/// What WAITAOF for the local log is told, also while it waits, where there is no log.
+const NO_LOG: CommandError = CommandError::text(
+    "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.",
+);
+
 impl Wanted {
     fn parse(context: &Context<'_>, args: &Args<'_>) -> std::result::Result<Self, CommandError> {
         let local = args.integer(1)?;
@@ -77,18 +85,11 @@ impl Wanted {
                 "ERR value is out of range, value must between 0 and 1",
             ));
         }
-        let replicas = args
-            .integer(2)
-            .ok()
-            .filter(|replicas| *replicas >= 0)
-            .ok_or(CommandError::text(
-                "ERR value is out of range, must be positive",
-            ))?;
+        let replicas = args.integer(2).ok().filter(|replicas| *replicas >= 0);
+        let replicas = replicas.ok_or(CommandError::NotPositive)?;
         let timeout = parse_millis(args.get(3), context.core.now)?;
-        if local == 1 && context.core.shared.log().is_none() {
-            return Err(CommandError::text(
-                "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.",
-            ));
+        if local == 1 && !context.core.shared.config.append_only() {
+            return Err(NO_LOG);
         }
         Ok(Self {
             local: local == 1,
@@ -100,32 +101,64 @@ impl Wanted {
 
 pub(super) fn waitaof(context: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result {
     let wanted = Wanted::parse(context, args)?;
-    // What this worker has logged last covers what the client has written.
-    let offset = context.core.log.end();
+    let offset = context.core.written_by(context.session);
     let durable = is_durable(&context.core.shared, offset);
     if (durable || !wanted.local) && REPLICAS >= wanted.replicas {
         answer_waitaof(reply, durable);
         return Ok(());
     }
-    // Replicas there are none: only the timeout ends a wait for them.
-    let until_durable = REPLICAS >= wanted.replicas;
-    park(context, args, reply, wanted.timeout, offset, until_durable)
+    if let Some(log) = context.core.shared.log()
+        && log.policy() == FsyncPolicy::No
+        && wanted.local
+    {
+        // Nobody else does.
+        log.request_sync();
+    }
+    let Some(waiter) = waiter(context, args, reply, wanted.timeout, offset) else {
+        return Ok(());
+    };
+    context.core.park(context.session, waiter.clone());
+    context.core.waits.for_log.push(WaitsForLog {
+        waiter,
+        local: wanted.local,
+        // There are none: only the timeout ends a wait for them.
+        replicas: REPLICAS < wanted.replicas,
+    });
+    Ok(())
 }
 
+/// As Redis: what the transaction or script itself has written so far does not count.
 pub(super) fn waitaof_inside(
     context: &mut Context<'_>,
     args: &Args<'_>,
     reply: &mut Reply<'_>,
 ) -> Result {
     Wanted::parse(context, args)?;
-    let durable = is_durable(&context.core.shared, context.core.log.end());
-    answer_waitaof(reply, durable);
+    let offset = context.core.written_by(context.session);
+    answer_waitaof(reply, is_durable(&context.core.shared, offset));
     Ok(())
 }
 
+/// A wait for the log to be durable up to the offset in its note.
+pub(crate) struct WaitsForLog {
+    pub(crate) waiter: Arc<Waiter>,
+    local: bool,
+    replicas: bool,
+}
+
+/// Whether a wait for the log is over, and with which error. `None`: it goes on.
+pub(crate) fn look_at_log(shared: &Shared, wait: &WaitsForLog) -> Option<Option<CommandError>> {
+    if wait.local && !shared.config.append_only() {
+        return Some(Some(NO_LOG));
+    }
+    let enough = !wait.replicas && is_durable(shared, wait.waiter.note);
+    enough.then_some(None)
+}
+
 /// Whether the log is durable up to an offset. Without a log nothing is.
-pub(crate) fn is_durable(shared: &Shared, offset: Offset) -> bool {
-    shared.log().is_some_and(|log| log.durable() >= offset)
+fn is_durable(shared: &Shared, offset: Offset) -> bool {
+    let log = shared.log();
+    log.is_some_and(|log| log.is_complete() && log.durable() >= offset)
 }
 
 /// WAITAOF's reply.
@@ -133,24 +166,6 @@ fn answer_waitaof(reply: &mut Reply<'_>, durable: bool) {
     reply.array(2);
     reply.integer(i64::from(durable));
     reply.integer(REPLICAS);
-}
-
-fn park(
-    context: &mut Context<'_>,
-    args: &Args<'_>,
-    reply: &Reply<'_>,
-    timeout: Option<Duration>,
-    offset: Offset,
-    until_durable: bool,
-) -> Result {
-    let Some(waiter) = waiter(context, args, reply, timeout, offset) else {
-        return Ok(());
-    };
-    context.core.park(context.session, waiter.clone());
-    if until_durable {
-        context.core.waits.until_durable(waiter);
-    }
-    Ok(())
 }
 
 /// The wait of a session for something that the server does.

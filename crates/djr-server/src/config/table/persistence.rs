@@ -9,7 +9,7 @@ pub(super) const SECTION: Section = Section {
         "dir" = "./", special(&specials::DIRECTORY), Protected,
             "The directory of the data.";
         "appendonly" = "yes", YesNo, Live,
-            "Writes each change into a log, from which the data is recovered. Can't be switched while the server runs yet.", .apply(live::appendonly);
+            "Writes each change into a log, from which the data is recovered.";
         "appendfsync" = "everysec", Choice(&["everysec", "always", "no"]), Live,
             "When the log is made durable: each second, before each reply, or when the system likes.",
             .apply(live::appendfsync);
@@ -24,7 +24,7 @@ pub(super) const SECTION: Section = Section {
         "aof-load-truncated" = "yes", YesNo, Live,
             "Starts although the log's end is torn, as a crash leaves it, without what is torn.";
         "aof-timestamp-enabled" = "no", YesNo, Live,
-            "Writes the time into the log.", .no_effect("the log's annotations say what recovery needs");
+            "Writes the time into the log, so that check-aof can cut it at a moment.", .apply(live::aof_timestamps);
         "aof-use-rdb-preamble" = "yes", YesNo, Live,
             "The base of the log is an RDB file; else it is made of commands.";
         "aof-rewrite-incremental-fsync" = "yes", YesNo, Live,
