@@ -87,7 +87,6 @@ pub const ABSENT: &[(&str, &str)] = &[
         "client|import-source",
         "for the import of a data set while it expires nothing, which there is no mode for",
     ),
-    ("acl", "there is one user yet"),
     ("commandlog", "slow commands are not recorded yet"),
     ("slowlog", "slow commands are not recorded yet"),
     ("latency", "latencies are not recorded yet"),

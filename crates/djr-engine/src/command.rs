@@ -1,7 +1,8 @@
 //! What follows from a [`CommandSpec`]: arity, key positions, ACL categories, flags.
 
 use crate::spec::{
-    Access, Arg, ArgKind, BeginSearch, CommandSpec, FindKeys, Flags, KeySpec, Keys, Reach, Run,
+    Access, Arg, ArgKind, BeginSearch, CommandSpec, FindKeys, Flags, Group, KeySpec, Keys, Reach,
+    Run,
 };
 
 /// A command as the dispatcher sees it: its declaration and everything derived from it.
@@ -14,6 +15,10 @@ pub struct Command {
     pub key_shape: KeyShape,
     /// Exact number of arguments, name included; negative: at least so many.
     pub arity: i32,
+    /// Index of the argument that is loaded as a key before the command runs; 0: none. In a script's call, a key if it has any.
+    pub prefetched_key: u32,
+    /// What it reads hangs from its key's entry: a list, a hash, …
+    pub wants_structure: bool,
     /// It may wait: [`Flags::BLOCKING`].
     pub blocks: bool,
     /// A number of its own among all commands and subcommands, dense from 0: an index for statistics.
@@ -91,18 +96,30 @@ impl Command {
         if !keys.iter().all(searchable) {
             flags = flags.with(Flags::MOVABLE_KEYS);
         }
+        let key_shape = match spec.reach {
+            Reach::Keys if !matches!(spec.run, Run::Script(_)) && spec.find_keys.is_none() => {
+                key_shape(&keys, arity)
+            }
+            _ => KeyShape::Search,
+        };
         Self {
             run: spec.run,
             arity,
+            prefetched_key: match key_shape {
+                KeyShape::One(at) => at,
+                KeyShape::Range { first, .. } => first,
+                // EVAL script numkeys key …
+                KeyShape::Search if matches!(spec.run, Run::Script(_)) => 3,
+                KeyShape::None | KeyShape::Search => 0,
+            },
+            wants_structure: matches!(
+                spec.group,
+                Group::List | Group::Set | Group::SortedSet | Group::Hash | Group::Stream
+            ),
             blocks: flags.has(Flags::BLOCKING),
             flags,
             key_range: key_range(&keys),
-            key_shape: match spec.reach {
-                Reach::Keys if !matches!(spec.run, Run::Script(_)) && spec.find_keys.is_none() => {
-                    key_shape(&keys, arity)
-                }
-                _ => KeyShape::Search,
-            },
+            key_shape,
             categories: categories(spec, parent.is_some()),
             keys,
             subcommands,
@@ -313,7 +330,7 @@ fn key_shape(keys: &[KeySpec], arity: i32) -> KeyShape {
 }
 
 /// The ACL categories in the order in which Redis and Valkey list them.
-const CATEGORIES: [&str; 21] = [
+pub const CATEGORIES: [&str; 21] = [
     "keyspace",
     "read",
     "write",

@@ -76,6 +76,12 @@ pub struct Prepared {
 }
 
 impl Prepared {
+    /// Whether what hangs from the key's entry should be loaded beforehand.
+    #[inline]
+    pub fn wants_structure(&self) -> bool {
+        self.key_at != 0 && self.command.is_some_and(|command| command.wants_structure)
+    }
+
     /// The hash of the first key.
     #[inline]
     pub fn key(&self) -> Option<KeyHash> {
@@ -113,11 +119,7 @@ impl Engine {
         let Resolved::Command(command) = self.registry.resolve(args) else {
             return Prepared::default();
         };
-        let key_at = match command.key_shape {
-            KeyShape::One(at) => at,
-            KeyShape::Range { first, .. } => first,
-            KeyShape::None | KeyShape::Search => 0,
-        };
+        let key_at = command.prefetched_key;
         if key_at == 0 || key_at as usize >= args.len() {
             return Prepared {
                 command: Some(command),

@@ -32,6 +32,83 @@ pub fn each_key(
     Ok(())
 }
 
+/// The same with what is really done to each key, where that depends on the other arguments; with keys that no specification finds.
+#[inline]
+pub fn each_key_access(
+    command: &Command,
+    args: &Args<'_>,
+    mut found: impl FnMut(usize, Access),
+) -> Result<(), CommandError> {
+    if let KeyShape::One(at) = command.key_shape
+        && let Some(access) = command.keys.first().map(|key| key.access)
+        && !access.has(Access::VARIABLE)
+    {
+        if (at as usize) < args.len() {
+            found(at as usize, access);
+        }
+        return Ok(());
+    }
+    each_key(command, args, |index, access| {
+        // MIGRATE with KEYS has an empty place where its only key would be.
+        if !args.get(index).is_empty() || command.spec.name != "migrate" {
+            found(index, actual(command, args, access));
+        }
+    })?;
+    if command.spec.name == "sort"
+        && let Some(index) = sort_destination(args)
+    {
+        found(index, Access::OVERWRITE);
+    }
+    Ok(())
+}
+
+/// What a command does to a key where that depends on its arguments.
+fn actual(command: &Command, args: &Args<'_>, access: Access) -> Access {
+    if !access.has(Access::VARIABLE) {
+        return access;
+    }
+    match command.spec.name {
+        "set" if (3..args.len()).any(|index| args.is(index, "get")) => Access::READ_UPDATE,
+        "set" => Access::OVERWRITE,
+        "bitfield" if bitfield_only_reads(args) => Access::READ,
+        "bitfield" => Access::READ_UPDATE,
+        _ => access,
+    }
+}
+
+/// Whether BITFIELD has no operation but GET.
+fn bitfield_only_reads(args: &Args<'_>) -> bool {
+    let mut index = 2;
+    while index < args.len() {
+        let more = args.len() - index - 1;
+        if args.is(index, "get") && more >= 2 {
+            index += 3;
+        } else if args.is(index, "overflow") && more >= 1 {
+            index += 2;
+        } else {
+            return false;
+        }
+    }
+    true
+}
+
+/// Where SORT's destination is: that of the last STORE counts.
+fn sort_destination(args: &Args<'_>) -> Option<usize> {
+    let mut found = None;
+    let mut index = 2;
+    while index < args.len() {
+        if args.is(index, "limit") {
+            index += 2;
+        } else if args.is(index, "get") || args.is(index, "by") {
+            index += 1;
+        } else if args.is(index, "store") && index + 1 < args.len() {
+            found = Some(index + 1);
+        }
+        index += 1;
+    }
+    found
+}
+
 fn each_key_of(
     spec: &KeySpec,
     args: &Args<'_>,

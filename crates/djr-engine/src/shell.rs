@@ -52,6 +52,20 @@ pub trait Shell {
         Ok(())
     }
 
+    /// The same for a command that a script calls.
+    fn permit_call(
+        &mut self,
+        command: &'static Command,
+        args: &Args<'_>,
+    ) -> Result<(), CommandError> {
+        self.permit(command, args)
+    }
+
+    /// Whether a client that has waited may still run its command, which is about to be served.
+    fn permit_waiter(&mut self, _waiter: &Waiter) -> Result<(), CommandError> {
+        Ok(())
+    }
+
     /// Whether the session's user may run a command with these arguments (`redis.acl_check_cmd`).
     fn may_run(&mut self, _command: &'static Command, _args: &Args<'_>) -> bool {
         true

@@ -13,6 +13,7 @@ use djr_storage::keyspace::{Keyspace, KeyspaceOptions};
 use djr_storage::types::seed_member_hashes;
 use mio::net::{TcpListener, UnixListener};
 
+use crate::acl::Acl;
 use crate::clients::Clients;
 use crate::clock;
 use crate::commands;
@@ -95,6 +96,9 @@ pub enum StartError {
         /// Why.
         error: io::Error,
     },
+    /// The users could not be made.
+    #[error("{0}")]
+    Users(String),
     /// The data set could not be recovered.
     #[error("{0}")]
     Recovery(String),
@@ -191,8 +195,10 @@ impl Server {
             active_expire: AtomicBool::new(true),
             peak_memory: AtomicU64::new(0),
             config,
+            acl: Acl::new(registry),
         });
         config::apply_all(&shared);
+        load_users(&shared)?;
         shared.gate.set(Gate::LOADING);
 
         let mut server = Self {
@@ -389,6 +395,23 @@ impl Drop for Server {
     fn drop(&mut self) {
         // What went wrong is in the server's log.
         let _ = self.finish();
+    }
+}
+
+/// The users of the configuration, or of the file of users.
+fn load_users(shared: &Shared) -> Result<(), StartError> {
+    let (lines, file) = (shared.config.users(), shared.config.acl_file());
+    match file {
+        Some(_) if !lines.is_empty() => Err(StartError::Users(
+            "Configuring users both in the configuration file and in an ACL file ('aclfile') is not possible: which of them \
+             counts could not be told. Define the users in one of the two places."
+                .into(),
+        )),
+        Some(file) => match shared.acl.load(&file) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(StartError::Users(error)),
+        },
+        None => shared.acl.define(lines).map_err(StartError::Users),
     }
 }
 

@@ -9,6 +9,7 @@ use djr_engine::command::Command;
 use djr_storage::aof::Log;
 use parking_lot::Mutex;
 
+use crate::acl::Acl;
 use crate::clients::Clients;
 use crate::commands::{Migrations, ServerRun};
 use crate::config::Config;
@@ -25,6 +26,7 @@ pub(crate) struct Shared {
     /// What runs each of the server's own commands, by [`Command::id`].
     pub(crate) server_commands: Vec<Option<ServerRun>>,
     pub(crate) config: Config,
+    pub(crate) acl: Acl,
     pub(crate) persistence: Persistence,
     pub(crate) snapshots: Snapshots,
     pub(crate) clients: Clients,
@@ -153,6 +155,15 @@ impl Shared {
     pub(crate) fn changes(&self) -> u64 {
         let workers = self.workers.iter();
         workers.map(|worker| worker.stats.changes.get()).sum()
+    }
+
+    /// The `user` lines that a configuration file needs: none, where they are in a file of their own, or nothing is said that
+    /// `requirepass` does not say.
+    pub(crate) fn users_to_configure(&self) -> Vec<Vec<u8>> {
+        if self.config.acl_file().is_some() || self.acl.is_plain(&self.config.password()) {
+            return Vec::new();
+        }
+        self.acl.lines()
     }
 
     /// Wakes every worker.

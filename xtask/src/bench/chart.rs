@@ -3,7 +3,7 @@
 //! Each panel has its own scale: the loads lie a factor of a hundred apart, and it is the servers
 //! within one load that are compared. Plain SVG with the reader's own fonts.
 
-use super::loads::{DATA_SETS, Measure, What};
+use super::loads::{Measure, What, data_sets};
 use super::report::thousands;
 use super::results::{Run, Server};
 use std::fmt::Write as _;
@@ -32,8 +32,7 @@ struct Bar<'a> {
 }
 
 pub(crate) fn draw(run: &Run) -> String {
-    let panels = DATA_SETS
-        .iter()
+    let panels = data_sets()
         .flat_map(|set| set.measures)
         .map(|measure| (measure, bars(run, measure)))
         .filter(|(_, bars)| !bars.is_empty())

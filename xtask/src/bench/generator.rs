@@ -4,8 +4,9 @@
 //! only compared and counted ([`Replies`]), the clock is read once per pipeline.
 
 use super::interrupt::Interrupt;
+use super::loads::Step;
 use super::reply::{Expected, Replies};
-use super::request::{Command, Keys, Pipeline};
+use super::request::{Command, Numbers, Pipeline};
 use super::usage::CpuUsage;
 use anyhow::{Context, Result, bail, ensure};
 use hdrhistogram::Histogram;
@@ -17,10 +18,14 @@ use std::time::{Duration, Instant};
 
 /// What to send, and for how long.
 pub(crate) struct Load {
-    pub(crate) command: Command,
+    /// Each is sent when the one before has been answered. With more than one, what is counted is whole rounds.
+    pub(crate) steps: &'static [Step],
     pub(crate) reply: Expected,
     pub(crate) keys: u64,
+    /// Requests in a pipeline, if there is one step.
     pub(crate) pipeline: usize,
+    /// Connections that read what is published in [`CHANNEL`], besides those that send.
+    pub(crate) subscribers: usize,
     pub(crate) connections: usize,
     pub(crate) warm_up: Duration,
     pub(crate) window: Duration,
@@ -38,8 +43,14 @@ pub(crate) struct Measurement {
     pub(crate) latency_ns: Histogram<u64>,
 }
 
+/// What subscribers are subscribed to.
+pub(crate) const CHANNEL: &str = "news";
+
 struct Connection {
     stream: TcpStream,
+    number: u64,
+    /// The step under way.
+    step: usize,
     /// Replies still to come of the pipeline under way.
     outstanding: usize,
     sent_at: Instant,
@@ -47,6 +58,8 @@ struct Connection {
     unsent: Vec<u8>,
     /// The beginning of a reply.
     partial: Vec<u8>,
+    /// It only reads.
+    subscribes: bool,
 }
 
 /// How long a server may say nothing at all.
@@ -63,21 +76,30 @@ impl Load {
     ) -> Result<Measurement> {
         let mut run = Run {
             replies: Replies::new(self.reply),
-            pipeline: Pipeline::new(self.command, self.pipeline),
-            depth: self.pipeline,
-            keys: Keys::random(self.keys, self.seed),
+            pipelines: match self.steps {
+                [only] => vec![Pipeline::new(only, self.pipeline)],
+                steps => {
+                    let pipeline = |step: &Step| Pipeline::new(step, step.len());
+                    steps.iter().map(pipeline).collect()
+                }
+            },
+            numbers: Numbers::random(self.keys, self.seed),
             input: vec![0; READ_BUFFER],
-            requests: 0,
+            replies_seen: 0,
             latency_ns: Histogram::new_with_bounds(1, 60_000_000_000, 3)?,
             sending: true,
         };
         let mut poll = Poll::new()?;
         let mut events = Events::with_capacity(self.connections.max(16));
         let mut connections = Vec::with_capacity(self.connections);
-        for index in 0..self.connections {
+        for index in 0..self.connections + self.subscribers {
             // Connected while blocking, so that the measured loop has no such state.
-            let stream = std::net::TcpStream::connect(address).context("cannot connect")?;
+            let mut stream = std::net::TcpStream::connect(address).context("cannot connect")?;
             stream.set_nodelay(true)?;
+            let subscribes = index >= self.connections;
+            if subscribes {
+                stream.write_all(format!("SUBSCRIBE {CHANNEL}\r\n").as_bytes())?;
+            }
             stream.set_nonblocking(true)?;
             let mut stream = TcpStream::from_std(stream);
             poll.registry().register(
@@ -87,13 +109,16 @@ impl Load {
             )?;
             connections.push(Connection {
                 stream,
+                number: index as u64,
+                step: 0,
+                subscribes,
                 outstanding: 0,
                 sent_at: Instant::now(),
                 unsent: Vec::new(),
                 partial: Vec::new(),
             });
         }
-        for connection in &mut connections {
+        for connection in connections.iter_mut().take(self.connections) {
             run.send(connection, Instant::now())?;
         }
 
@@ -104,7 +129,7 @@ impl Load {
             &mut connections,
             interrupt,
         )?;
-        run.requests = 0;
+        run.replies_seen = 0;
         run.latency_ns.clear();
         let own = std::process::id();
         let (server, generator, begin) = (CpuUsage::of(pid)?, CpuUsage::of(own)?, Instant::now());
@@ -118,7 +143,7 @@ impl Load {
         let elapsed = begin.elapsed();
         let server = CpuUsage::of(pid)?.since(server);
         let measurement = Measurement {
-            requests: run.requests,
+            requests: run.replies_seen / run.replies_per_request(),
             elapsed,
             server,
             generator: CpuUsage::of(own)?.since(generator),
@@ -144,16 +169,24 @@ impl Load {
 
 struct Run {
     replies: Replies,
-    pipeline: Pipeline,
-    depth: usize,
-    keys: Keys,
+    /// One for each step.
+    pipelines: Vec<Pipeline>,
+    numbers: Numbers,
     input: Vec<u8>,
-    requests: u64,
+    replies_seen: u64,
     latency_ns: Histogram<u64>,
     sending: bool,
 }
 
 impl Run {
+    /// Replies to what is counted as one request.
+    fn replies_per_request(&self) -> u64 {
+        match &self.pipelines[..] {
+            [_] => 1,
+            steps => steps.iter().map(|step| step.depth as u64).sum(),
+        }
+    }
+
     fn turn_until(
         &mut self,
         end: Instant,
@@ -162,14 +195,14 @@ impl Run {
         connections: &mut [Connection],
         interrupt: &Interrupt,
     ) -> Result<()> {
-        let mut last_reply = (self.requests, Instant::now());
+        let mut last_reply = (self.replies_seen, Instant::now());
         loop {
             let now = self.turn(poll, events, connections, interrupt)?;
             if now >= end {
                 return Ok(());
             }
-            if self.requests != last_reply.0 {
-                last_reply = (self.requests, now);
+            if self.replies_seen != last_reply.0 {
+                last_reply = (self.replies_seen, now);
             }
             ensure!(
                 now - last_reply.1 < SILENCE_MAX,
@@ -220,6 +253,12 @@ impl Run {
                 Err(error) => return Err(error).context("cannot read from the server"),
             };
             let filled = kept + len;
+            if connection.subscribes {
+                if filled < self.input.len() {
+                    return Ok(Instant::now());
+                }
+                continue;
+            }
             let (used, count) = self.replies.count(&self.input[..filled])?;
             connection.partial.clear();
             connection
@@ -234,12 +273,14 @@ impl Run {
                 "the server sent more replies than requests"
             );
             connection.outstanding -= count;
-            self.requests += count as u64;
+            self.replies_seen += count as u64;
             let now = Instant::now();
             if connection.outstanding == 0 {
                 self.latency_ns
                     .saturating_record((now - connection.sent_at).as_nanos() as u64);
-                if self.sending {
+                connection.step = (connection.step + 1) % self.pipelines.len();
+                // A round that was begun is ended: others may wait for what it brings.
+                if self.sending || connection.step != 0 {
                     self.send(connection, now)?;
                 }
             }
@@ -251,9 +292,10 @@ impl Run {
     }
 
     fn send(&mut self, connection: &mut Connection, now: Instant) -> Result<()> {
-        connection.outstanding = self.depth;
+        let pipeline = &mut self.pipelines[connection.step];
+        connection.outstanding = pipeline.depth;
         connection.sent_at = now;
-        connection.write(self.pipeline.with_next_keys(&mut self.keys))
+        connection.write(pipeline.next(&mut self.numbers, connection.number))
     }
 }
 
@@ -278,7 +320,7 @@ impl Connection {
 /// Gives the server its keys `0..keys`: one connection, long pipelines.
 pub(crate) fn fill(
     address: SocketAddr,
-    command: Command,
+    commands: &[Command],
     keys: u64,
     interrupt: &Interrupt,
 ) -> Result<()> {
@@ -286,37 +328,36 @@ pub(crate) fn fill(
     let mut stream = std::net::TcpStream::connect(address).context("cannot connect")?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(SILENCE_MAX))?;
-    let replies = Replies::new(Expected::Ok);
-    let mut source = Keys::Sequential { next: 0 };
+    let replies = Replies::new(Expected::Any);
+    let mut numbers = Numbers::sequential();
     let mut input = vec![0; READ_BUFFER];
     let mut filled = 0;
+    let pipeline_of = |keys: u64| Pipeline::new(commands, keys as usize * commands.len());
+    let mut pipeline = pipeline_of(DEPTH.min(keys));
     while filled < keys {
         interrupt.check()?;
-        let depth = DEPTH.min(keys - filled);
-        let mut pipeline = Pipeline::new(command, depth as usize);
+        let now = DEPTH.min(keys - filled);
+        let depth = now as usize * commands.len();
         // The same pipeline serves until the last, shorter one.
-        while keys - filled >= depth {
-            interrupt.check()?;
-            stream.write_all(pipeline.with_next_keys(&mut source))?;
-            let (mut outstanding, mut kept) = (depth as usize, 0);
-            while outstanding > 0 {
-                let len = stream
-                    .read(&mut input[kept..])
-                    .context("no reply while filling")?;
-                ensure!(
-                    len > 0,
-                    "the server closed the connection while it was being filled"
-                );
-                let (used, count) = replies.count(&input[..kept + len])?;
-                input.copy_within(used..kept + len, 0);
-                kept = kept + len - used;
-                outstanding = outstanding.saturating_sub(count);
-            }
-            filled += depth;
-            if filled == keys {
-                break;
-            }
+        if pipeline.depth != depth {
+            pipeline = pipeline_of(now);
         }
+        stream.write_all(pipeline.next(&mut numbers, 0))?;
+        let (mut outstanding, mut kept) = (depth, 0);
+        while outstanding > 0 {
+            let len = stream
+                .read(&mut input[kept..])
+                .context("no reply while filling")?;
+            ensure!(
+                len > 0,
+                "the server closed the connection while it was being filled"
+            );
+            let (used, count) = replies.count(&input[..kept + len])?;
+            input.copy_within(used..kept + len, 0);
+            kept = kept + len - used;
+            outstanding = outstanding.saturating_sub(count);
+        }
+        filled += now;
     }
     Ok(())
 }
@@ -327,6 +368,8 @@ mod tests {
     use super::super::request::Arg;
     use super::*;
     use std::net::{Ipv4Addr, TcpListener};
+
+    const SET: Command = &[Arg::Text("SET"), Arg::Key("key:"), Arg::Value];
 
     /// A null server with this reply, until the test process ends.
     fn null_server(reply: &[u8]) -> SocketAddr {
@@ -346,10 +389,11 @@ mod tests {
 
     fn load(reply: Expected, pipeline: usize) -> Load {
         Load {
-            command: &[Arg::Text("SET"), Arg::Key, Arg::Value],
+            steps: &[&[SET]],
             reply,
             keys: 1_000,
             pipeline,
+            subscribers: 0,
             connections: 7,
             warm_up: Duration::from_millis(5),
             window: Duration::from_millis(20),
@@ -390,13 +434,8 @@ mod tests {
     fn filling_ends_for_any_number_of_keys() {
         let address = null_server(b"+OK\r\n");
         for keys in [1, 999, 1_000, 2_500] {
-            fill(
-                address,
-                &[Arg::Text("SET"), Arg::Key, Arg::Value],
-                keys,
-                &Interrupt::never(),
-            )
-            .unwrap_or_else(|error| panic!("{keys} keys: {error:#}"));
+            fill(address, &[SET], keys, &Interrupt::never())
+                .unwrap_or_else(|error| panic!("{keys} keys: {error:#}"));
         }
     }
 }

@@ -1,18 +1,20 @@
 //! The table of loads, and what DJR is to reach in each.
 //!
-//! A new load is one entry of [`DATA_SETS`]; a load of another type brings a data set with its own
-//! `fill` command.
+//! A new load is one entry of a table: [`strings`] for the plain commands, [`types`] for those of the other types, scripts, messages and
+//! queues. A data set brings the commands that fill it.
 
 use super::reply::Expected;
-use super::request::{Arg, Command};
+use super::request::Command;
 use super::server::Durability;
 
 /// A server in a certain state, and the loads that are run against it there.
 pub(crate) struct DataSet {
     pub(crate) title: &'static str,
     pub(crate) keys: u64,
-    /// Run once for every key; answers `+OK`.
-    pub(crate) fill: Command,
+    /// Run once for every key.
+    pub(crate) fill: &'static [Command],
+    /// What is filled in are elements of one key, not keys.
+    pub(crate) one_key: bool,
     pub(crate) durability: Durability,
     /// Start and fill the servers afresh in every round, so that the luck of one process's memory
     /// layout does not count for all rounds. Not for what takes long to fill.
@@ -28,12 +30,16 @@ pub(crate) struct Measure {
     pub(crate) goal: Option<Goal>,
 }
 
+/// Commands that a client sends at once.
+pub(crate) type Step = &'static [Command];
+
 pub(crate) enum What {
     /// Requests for random keys, as fast as the server takes them.
     Requests {
-        command: Command,
+        steps: &'static [Step],
         reply: Expected,
         pipeline: usize,
+        subscribers: usize,
     },
     /// Resident memory for each key that was filled in.
     MemoryPerKey,
@@ -47,39 +53,24 @@ pub(crate) enum Goal {
     MemoryAtMost(f64),
 }
 
-const SET: Command = &[Arg::Text("SET"), Arg::Key, Arg::Value];
-const SET_WITH_TTL: Command = &[
-    Arg::Text("SET"),
-    Arg::Key,
-    Arg::Value,
-    Arg::Text("EX"),
-    Arg::Text("1000000"),
-];
+mod strings;
+mod types;
 
-const fn get(name: &'static str, pipeline: usize, goal: Goal) -> Measure {
-    const GET: Command = &[Arg::Text("GET"), Arg::Key];
-    Measure {
-        name,
-        what: What::Requests {
-            command: GET,
-            reply: Expected::Value,
-            pipeline,
-        },
-        goal: Some(goal),
-    }
+/// All there is, in the order in which it is run.
+pub(crate) fn data_sets() -> impl Iterator<Item = &'static DataSet> {
+    strings::DATA_SETS.iter().chain(types::DATA_SETS)
 }
 
-const fn set(name: &'static str, pipeline: usize, goal: Goal) -> Measure {
-    Measure {
-        name,
-        what: What::Requests {
-            command: SET,
-            reply: Expected::Ok,
-            pipeline,
-        },
-        goal: Some(goal),
-    }
+/// The loads of the types, whose geometric mean has a goal too.
+pub(crate) fn of_types() -> impl Iterator<Item = &'static Measure> {
+    let of_one_step =
+        |measure: &&Measure| matches!(measure.what, What::Requests { steps: [_], .. });
+    let measures = types::DATA_SETS.iter().flat_map(|set| set.measures);
+    measures.filter(of_one_step)
 }
+
+/// Of the ratios of [`of_types`].
+pub(crate) const GEOMETRIC_MEAN_GOAL: Goal = Goal::CpuAtMost(0.5);
 
 const fn memory(name: &'static str, goal: f64) -> Measure {
     Measure {
@@ -88,70 +79,6 @@ const fn memory(name: &'static str, goal: f64) -> Measure {
         goal: Some(Goal::MemoryAtMost(goal)),
     }
 }
-
-pub(crate) const DATA_SETS: &[DataSet] = &[
-    DataSet {
-        title: "1 million keys, nothing written to disk",
-        keys: 1_000_000,
-        fill: SET,
-        durability: Durability::None,
-        fresh_each_round: true,
-        measures: &[
-            get("get-p1", 1, Goal::CpuAtMost(0.80)),
-            set("set-p1", 1, Goal::CpuAtMost(0.78)),
-            get("get-p16", 16, Goal::CpuAtMost(0.50)),
-            set("set-p16", 16, Goal::CpuAtMost(0.35)),
-            get("get-p100", 100, Goal::CpuAtMost(0.27)),
-            set("set-p100", 100, Goal::CpuAtMost(0.20)),
-        ],
-    },
-    DataSet {
-        title: "10 million keys, nothing written to disk",
-        keys: 10_000_000,
-        fill: SET,
-        durability: Durability::None,
-        fresh_each_round: false,
-        measures: &[
-            get("get-p16-10m", 16, Goal::CpuAtMost(0.60)),
-            set("set-p16-10m", 16, Goal::CpuAtMost(0.40)),
-        ],
-    },
-    DataSet {
-        title: "1 million keys, appendonly yes, appendfsync everysec",
-        keys: 1_000_000,
-        fill: SET,
-        durability: Durability::EverySecond,
-        fresh_each_round: true,
-        measures: &[
-            set("set-p16-everysec", 16, Goal::CpuAtMost(0.46)),
-            set("set-p100-everysec", 100, Goal::CpuAtMost(0.30)),
-        ],
-    },
-    DataSet {
-        title: "1 million keys, appendonly yes, appendfsync always",
-        keys: 1_000_000,
-        fill: SET,
-        durability: Durability::Always,
-        fresh_each_round: true,
-        measures: &[set("set-p16-always", 16, Goal::ThroughputAtLeast(1.8))],
-    },
-    DataSet {
-        title: "5 million keys, memory",
-        keys: 5_000_000,
-        fill: SET,
-        durability: Durability::None,
-        fresh_each_round: true,
-        measures: &[memory("memory-5m", 0.88)],
-    },
-    DataSet {
-        title: "5 million keys with a TTL on each, memory",
-        keys: 5_000_000,
-        fill: SET_WITH_TTL,
-        durability: Durability::None,
-        fresh_each_round: true,
-        measures: &[memory("memory-5m-ttl", 0.85)],
-    },
-];
 
 impl Goal {
     /// Whether a ratio reaches it.
@@ -178,8 +105,7 @@ mod tests {
 
     #[test]
     fn names_are_unique() {
-        let mut names = DATA_SETS
-            .iter()
+        let mut names = data_sets()
             .flat_map(|set| set.measures)
             .map(|m| m.name)
             .collect::<Vec<_>>();

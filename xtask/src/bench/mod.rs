@@ -21,7 +21,7 @@ mod usage;
 use crate::{paths, peers};
 use anyhow::{Context, Result, bail, ensure};
 use interrupt::Interrupt;
-use loads::{DATA_SETS, DataSet, Goal, Measure, What};
+use loads::{DataSet, Goal, Measure, What, data_sets};
 use machine::Machine;
 use report::thousands;
 use results::{Figures, Requests, Run, Sample, Server, Settings};
@@ -81,8 +81,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     if args.list {
-        DATA_SETS
-            .iter()
+        data_sets()
             .flat_map(|set| set.measures)
             .for_each(|measure| println!("{}", measure.name));
         return Ok(());
@@ -101,8 +100,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         "--warm-up: 0 to 3600"
     );
     ensure!(
-        DATA_SETS
-            .iter()
+        data_sets()
             .flat_map(|set| set.measures)
             .any(|measure| args.wants(measure)),
         "no load is called so: see --list"
@@ -154,7 +152,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 impl Args {
     fn wants(&self, measure: &Measure) -> bool {
-        let all = || DATA_SETS.iter().flat_map(|set| set.measures);
+        let all = || data_sets().flat_map(|set| set.measures);
         let matches = |pattern: &String| match all().any(|other| other.name == pattern) {
             true => measure.name == pattern,
             false => measure.name.contains(pattern.as_str()),
@@ -296,7 +294,7 @@ const MEMORY_ROUNDS: usize = 2;
 
 impl Bench<'_> {
     fn measure_all(&mut self) -> Result<()> {
-        for set in DATA_SETS {
+        for set in data_sets() {
             if set.measures.iter().any(|measure| self.args.wants(measure)) {
                 self.measure_set(set).with_context(|| set.title)?;
             }
@@ -371,9 +369,10 @@ impl Bench<'_> {
         generator::fill(server.address, set.fill, keys, &self.interrupt)
             .with_context(|| format!("filling {name}"))?;
         let count = server.key_count()?;
+        let expected = if set.one_key { 1 } else { keys };
         ensure!(
-            count == keys,
-            "{name} has {count} keys after {keys} were set"
+            count == expected,
+            "{name} has {count} keys, not {expected}, after it was filled"
         );
         let mut bytes_per_key = 0.0;
         if set
@@ -402,17 +401,18 @@ impl Bench<'_> {
         filled: Option<&Filled>,
         round: usize,
     ) -> Result<Option<Figures>> {
-        let (command, reply, pipeline) = match measure.what {
+        let (steps, reply, pipeline, subscribers) = match measure.what {
             What::MemoryPerKey => {
                 return Ok(filled.map(|filled| Figures::Memory {
                     bytes_per_key: filled.bytes_per_key,
                 }));
             }
             What::Requests {
-                command,
+                steps,
                 reply,
                 pipeline,
-            } => (command, reply, pipeline),
+                subscribers,
+            } => (steps, reply, pipeline, subscribers),
         };
         let contender = &self.contenders[index];
         let null;
@@ -436,10 +436,11 @@ impl Bench<'_> {
             rustix::fs::sync();
         }
         let load = generator::Load {
-            command,
+            steps,
             reply,
             keys: self.keys(set),
             pipeline,
+            subscribers,
             connections: self.args.connections,
             warm_up: Duration::from_secs_f64(self.args.warm_up),
             window: Duration::from_secs_f64(self.args.seconds),

@@ -1,6 +1,6 @@
 //! The tables made of a run's results, with what a reader should know before believing them.
 
-use super::loads::{DATA_SETS, DataSet, Goal, Measure, What};
+use super::loads::{DataSet, GEOMETRIC_MEAN_GOAL, Goal, Measure, What, data_sets, of_types};
 use super::results::{Figures, Requests, Run, Server, Settings};
 use super::stats::Spread;
 use std::fmt::Write as _;
@@ -53,7 +53,7 @@ impl Run {
             );
         }
         text.push('\n');
-        for set in DATA_SETS {
+        for set in data_sets() {
             for memory in [false, true] {
                 let rows = self.rows(set, memory);
                 if !rows.is_empty() {
@@ -63,10 +63,33 @@ impl Run {
                 }
             }
         }
+        for server in self.servers.iter().filter(|server| server.has_goals) {
+            text.push_str(&self.mean_of_types(server).unwrap_or_default());
+        }
         for note in self.notes() {
             let _ = write!(text, "\nNote: {note}\n");
         }
         text
+    }
+
+    /// The geometric mean of the ratios under the loads of the types, if they were run.
+    fn mean_of_types(&self, server: &Server) -> Option<String> {
+        let baseline = self.baselines.first()?;
+        let ratio = |measure: &Measure| self.ratio(measure.name, &server.name, baseline, false);
+        let ratios = of_types().filter_map(ratio).collect::<Vec<_>>();
+        let sum_of_logarithms = ratios.iter().map(|ratio| ratio.median.ln()).sum::<f64>();
+        let mean = (sum_of_logarithms / ratios.len() as f64).exp();
+        let verdict = match GEOMETRIC_MEAN_GOAL.reached(mean) {
+            true => "ok",
+            false => "missed",
+        };
+        (ratios.len() > 1).then(|| {
+            format!(
+                "\nGeometric mean of {}'s {} ratios to {baseline} under the loads of the types: {mean:.2} (goal {GEOMETRIC_MEAN_GOAL}, {verdict}).\n",
+                server.name,
+                ratios.len()
+            )
+        })
     }
 
     fn head(&self, memory: bool) -> Vec<String> {
@@ -292,6 +315,25 @@ mod tests {
             "the median of valkey's rounds: {line}"
         );
         assert!(!line.contains('≤'), "a peer has no goal: {line}");
+    }
+
+    #[test]
+    fn loads_of_types_have_a_mean() {
+        let pair = |load, djr| {
+            [
+                sample(load, "djr", 1, djr),
+                sample(load, "valkey", 1, 1000.0),
+            ]
+        };
+        let mut samples = Vec::from(pair("hget-p16", 400.0));
+        samples.extend(pair("zadd-p16", 900.0));
+        let text = run_of(samples).markdown();
+        assert!(
+            text.contains("under the loads of the types: 0.60"),
+            "{text}"
+        );
+        let text = run_of(Vec::from(pair("get-p16", 400.0))).markdown();
+        assert!(!text.contains("mean of djr"), "{text}");
     }
 
     #[test]

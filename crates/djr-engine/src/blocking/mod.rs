@@ -113,6 +113,16 @@ pub struct Waiter {
 }
 
 impl Waiter {
+    /// The request.
+    pub fn args(&self) -> crate::Args<'_> {
+        self.request.args()
+    }
+
+    /// The db that was selected when it came.
+    pub fn db(&self) -> u32 {
+        self.db
+    }
+
     /// A wait for something else than keys: its client is parked, and the shell [ends](Self::end) it.
     pub fn of_server(
         command: &'static Command,

@@ -205,7 +205,9 @@ impl Engine {
         let mut reply = Reply::new(&mut out, waiter.version);
         let (command, args, db) = (waiter.command, waiter.request.args(), waiter.db);
         executor.blocking.mode = Mode::Again;
-        let result = self.run(executor, access, command, db, &args, now, shell, &mut reply);
+        let result = shell
+            .permit_waiter(&waiter)
+            .and_then(|()| self.run(executor, access, command, db, &args, now, shell, &mut reply));
         executor.blocking.mode = Mode::Never;
         let requests = std::mem::take(&mut executor.blocking.undo);
         let waits_on = matches!(result, Ok(Logged::Blocked));

@@ -387,7 +387,7 @@ impl Run<'_, '_> {
         let command = self.resolve(&args)?;
         output.clear();
         let mut reply = Reply::new(output, version(self.resp3));
-        let result = self.shell.permit(command, &args).and_then(|()| {
+        let result = self.shell.permit_call(command, &args).and_then(|()| {
             self.engine.run_inside(
                 self.executor,
                 self.access,

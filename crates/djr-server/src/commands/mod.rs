@@ -11,6 +11,7 @@ use djr_engine::registry::Registry;
 use djr_engine::spec::CommandSpec;
 use djr_engine::{Args, CommandError, Executor, Reply};
 
+pub(crate) use connection::client_line;
 pub(crate) use generic::{Migration, Migrations, WaitsForLog, answer_late, look_at_log};
 pub(crate) use transactions::{discard_all, reset_watches, try_unwatch};
 

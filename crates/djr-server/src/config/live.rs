@@ -273,6 +273,18 @@ pub(super) fn encodings(shared: &Shared) -> Result<(), Refusal> {
     Ok(())
 }
 
+pub(super) fn requirepass(shared: &Shared) -> Result<(), Refusal> {
+    shared.acl.set_default_password(&shared.config.password());
+    Ok(())
+}
+
+pub(super) fn acl_pubsub_default(shared: &Shared) -> Result<(), Refusal> {
+    shared
+        .acl
+        .set_all_channels(shared.config.gives_all_channels());
+    Ok(())
+}
+
 pub(super) fn access_clock(shared: &Shared) -> Result<(), Refusal> {
     let config = &shared.config;
     let lfu = config.policy_name().ends_with("-lfu");

@@ -22,12 +22,11 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
 use djr_protocol::Limits;
 use djr_storage::aof::FsyncPolicy;
 use parking_lot::{Mutex, RwLock};
-use sha2::{Digest, Sha256};
 
 pub use document::{markdown, sample_file};
 pub use error::ConfigError;
@@ -35,6 +34,7 @@ pub use sources::{Action, environment, from_command_line};
 
 pub(crate) use live::{apply_all, change};
 pub(crate) use rewrite::rewrite;
+pub(crate) use special::plain;
 pub(crate) use table::{Change, Id, Number};
 
 use crate::worker::{Peer, Stream};
@@ -48,9 +48,8 @@ pub struct Config {
     slots: Box<[Slot; COUNT]>,
     /// As they were before anything was set: some depend on where the process was started.
     defaults: Vec<Value>,
-    /// The SHA-256 of the password.
-    password: RwLock<Option<[u8; 32]>>,
-    has_password: AtomicBool,
+    /// The users that `user` lines define: names and rules.
+    users: Vec<Vec<Vec<u8>>>,
     output_limits: [[AtomicU64; 3]; 3],
     /// The file that it was read from, with its full path.
     file: Option<PathBuf>,
@@ -123,8 +122,7 @@ impl Default for Config {
                 text: RwLock::new([].into()),
             })),
             defaults,
-            password: RwLock::new(None),
-            has_password: AtomicBool::new(false),
+            users: Vec::new(),
             output_limits: Default::default(),
             file: None,
             aof_repair: false,
@@ -308,12 +306,6 @@ impl Config {
 
     /// Puts a value in place, and what is derived from it.
     fn store(&self, id: Id, value: Value) {
-        if id == PASSWORD.0 {
-            let password = value.bytes();
-            let digest = (!password.is_empty()).then(|| Sha256::digest(password).into());
-            self.has_password.store(digest.is_some(), Relaxed);
-            *self.password.write() = digest;
-        }
         if id == OUTPUT_LIMITS.0 {
             let limits = special::output_limits(&value);
             for (atomics, limits) in self.output_limits.iter().zip(limits) {
@@ -360,6 +352,9 @@ const BIND: Words = Words::of("bind");
 const PORT: Number = Number::of("port");
 const UNIX_SOCKET: Words = Words::of("unixsocket");
 const UNIX_SOCKET_MODE: Number = Number::of("unixsocketperm");
+const ACL_FILE: Words = Words::of("aclfile");
+const ACL_LOG_LEN_MAX: Number = Number::of("acllog-max-len");
+const ACL_PUBSUB_DEFAULT: Number = Number::of("acl-pubsub-default");
 const TCP_BACKLOG: Number = Number::of("tcp-backlog");
 const TIMEOUT: Number = Number::of("timeout");
 const TCP_KEEPALIVE: Number = Number::of("tcp-keepalive");
@@ -595,23 +590,29 @@ impl Config {
         self.number(QUERY_BUFFER_LIMIT) as usize
     }
 
-    /// Whether clients must give a password.
-    #[inline]
-    pub(crate) fn needs_password(&self) -> bool {
-        self.has_password.load(Relaxed)
+    /// The password that clients must give; empty for none.
+    pub(crate) fn password(&self) -> Arc<[u8]> {
+        self.bytes(PASSWORD)
     }
 
-    /// Whether this is the password, or none is needed. Takes the same time whatever the password is.
-    pub(crate) fn check_password(&self, password: &[u8]) -> bool {
-        let Some(expected) = *self.password.read() else {
-            return true;
-        };
-        let given: [u8; 32] = Sha256::digest(password).into();
-        let difference = expected
-            .iter()
-            .zip(given)
-            .fold(0, |bits, (left, right)| bits | (left ^ right));
-        std::hint::black_box(difference) == 0
+    /// The file of users.
+    pub(crate) fn acl_file(&self) -> Option<PathBuf> {
+        self.path(ACL_FILE)
+    }
+
+    /// How many refusals ACL LOG keeps.
+    pub(crate) fn acl_log_len_max(&self) -> usize {
+        self.number(ACL_LOG_LEN_MAX) as usize
+    }
+
+    /// Whether new users may use all channels.
+    pub(crate) fn gives_all_channels(&self) -> bool {
+        self.number(ACL_PUBSUB_DEFAULT) == 0
+    }
+
+    /// The users that the configuration file defines: names and rules.
+    pub(crate) fn users(&self) -> &[Vec<Vec<u8>>] {
+        &self.users
     }
 
     pub(crate) fn maxclients(&self) -> usize {
@@ -623,9 +624,9 @@ impl Config {
         self.store(MAXCLIENTS.0, Value::Number(count as i64));
     }
 
-    /// Whether only clients on this machine are served.
+    /// Whether only clients on this machine are served while the default user has no password.
     pub(crate) fn is_protected(&self) -> bool {
-        self.is(PROTECTED_MODE) && !self.needs_password()
+        self.is(PROTECTED_MODE)
     }
 
     /// When the replies that wait for a client are too many: a normal one, or one that has subscribed to something.

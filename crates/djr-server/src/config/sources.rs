@@ -252,6 +252,9 @@ impl Loader {
                 _ => Err(BAD_DIRECTIVE.into()),
             };
         }
+        if is("user") {
+            return self.user(&words[1..]);
+        }
         if is("aof-repair") {
             return Err("is for one start: give it on the command line".into());
         }
@@ -265,6 +268,26 @@ impl Loader {
             return Ok(Outcome::Done);
         }
         Err(BAD_DIRECTIVE.into())
+    }
+
+    /// `user NAME RULE …`: kept for the start, when the values are final that new users depend on.
+    fn user(&mut self, words: &[Vec<u8>]) -> Result<Outcome, String> {
+        let [name, ..] = words else {
+            return Err("wrong number of arguments".into());
+        };
+        if self
+            .config
+            .users
+            .iter()
+            .any(|user| user.first() == Some(name))
+        {
+            return Err(
+                "Duplicate user found. A user can only be defined once in config files".into(),
+            );
+        }
+        crate::acl::check_line(words)?;
+        self.config.users.push(words.to_vec());
+        Ok(Outcome::Done)
     }
 
     fn parameter(&mut self, id: Id, values: &[&[u8]]) -> Result<Outcome, String> {

@@ -175,10 +175,12 @@ fn bad_command_lines_are_refused(#[case] args: &[&str], #[case] end: &str) {
 #[case("bind \"unbalanced", "Unbalanced quotes in configuration line")]
 #[case("dir /nonexistent", "No such file or directory")]
 #[case("hz 1 # x", "wrong number of arguments")]
+#[case("user bob +nosuch", "Unknown command or category name in ACL")]
 #[case(
-    "user bob on",
-    "'user': ACL users are not supported yet: 'requirepass' sets a password for all"
+    "user bob (+get",
+    "Unmatched parenthesis in selector definition '(+get'"
 )]
+#[case("user", "wrong number of arguments")]
 #[case(
     "rename-command FLUSHALL \"\"",
     "'rename-command': commands can't be renamed or switched off yet"
@@ -236,18 +238,10 @@ fn a_file_that_is_missing_is_named() {
 }
 
 #[test]
-fn passwords_are_checked_and_never_shown() {
+fn passwords_are_never_shown() {
     let mut config = Config::default();
-    assert!(!config.needs_password());
-    assert!(config.check_password(b"anything"));
     config.set("requirepass", "s3cret").expect("a password");
-    assert!(config.needs_password());
-    assert!(config.check_password(b"s3cret"));
-    assert!(!config.check_password(b"s3cre"));
-    assert!(!config.check_password(b""));
     assert!(!format!("{config:?}").contains("s3cret"));
-    config.set("requirepass", "\"\"").expect("none");
-    assert!(!config.needs_password());
 }
 
 #[test]

@@ -9,7 +9,9 @@ use djr_engine::{Args, CommandError, Engine, Executor, Prepared, Reply};
 use djr_protocol::{Batch, Limits};
 use djr_storage::keyspace::{Home, Turn};
 
+use super::permissions::{check_sort, check_user};
 use super::{Replies, Session, SessionShell};
+use crate::acl::Origin;
 use crate::clock;
 use crate::commands::{Context, ServerRun};
 use crate::shared::Gate;
@@ -21,6 +23,8 @@ const BUCKETS_AHEAD: usize = 16;
 const ENTRIES_AHEAD: usize = 8;
 /// The same for entries that are not in the bucket where they would be first.
 const STRAYS_AHEAD: usize = 4;
+/// The same for what hangs from an entry: a list, a hash, …
+const STRUCTURES_AHEAD: usize = 2;
 
 /// The requests of one read. Used again from turn to turn.
 #[derive(Default)]
@@ -63,12 +67,18 @@ impl<'t> Ahead<'t> {
         (0..STRAYS_AHEAD).for_each(|index| self.prefetch_entry(index));
     }
 
+    /// Has what hangs from the entries of the first requests loaded. Some time after [`prefetch_entries`](Self::prefetch_entries).
+    pub(crate) fn prefetch_structures(&mut self, engine: &Engine) {
+        (0..STRUCTURES_AHEAD).for_each(|index| self.prefetch_structure(index, engine));
+    }
+
     /// What is known of request `index`, which runs now; goes on with those behind it.
     #[inline(always)]
     fn advance(&mut self, index: usize, batch: &Batch, input: &[u8], engine: &Engine) -> Prepared {
         let (prepared, _) = self.ring[index % BUCKETS_AHEAD];
         self.prefetch_entry(index + STRAYS_AHEAD);
         self.prefetch_entry(index + ENTRIES_AHEAD);
+        self.prefetch_structure(index + STRUCTURES_AHEAD, engine);
         self.prepare(index + BUCKETS_AHEAD, batch, input, engine);
         prepared
     }
@@ -78,7 +88,7 @@ impl<'t> Ahead<'t> {
     fn prepare(&mut self, index: usize, batch: &Batch, input: &[u8], engine: &Engine) {
         let element = &mut self.ring[index % BUCKETS_AHEAD];
         if index >= batch.len() {
-            element.1 = None;
+            *element = (Prepared::default(), None);
             return;
         }
         let prepared = engine.prepare(&Args::new(batch.request(index, input)));
@@ -86,6 +96,16 @@ impl<'t> Ahead<'t> {
             .key()
             .and_then(|hash| engine.keyspace.prefetch(self.turn, self.db, hash));
         *element = (prepared, home);
+    }
+
+    #[inline(always)]
+    fn prefetch_structure(&mut self, index: usize, engine: &Engine) {
+        let (prepared, _) = &self.ring[index % BUCKETS_AHEAD];
+        if prepared.wants_structure()
+            && let Some(hash) = prepared.key()
+        {
+            engine.keyspace.prefetch_structure(self.db, hash);
+        }
     }
 
     #[inline(always)]
@@ -153,6 +173,7 @@ impl Requests {
     ) -> usize {
         let (batch, count) = (&self.batch, self.batch.len());
         let mut stopwatch = Stopwatch::new();
+        session.identity.refresh(&core.shared.acl);
         let mut direct = core.gate == 0 && session.is_plain();
         let mut executed = count;
         core.begin_requests();
@@ -165,6 +186,27 @@ impl Requests {
                 && matches!(command.run, Run::Read(_) | Run::Write(_))
                 && !command.blocks
                 && command.accepts(args.len())
+            {
+                stopwatch.count(core, command.id);
+                let now = core.now;
+                let mut reply = Reply::new(out, session.version);
+                let mut shell = SessionShell { session, core };
+                if let Err(error) =
+                    engine.execute(executor, command, &args, now, &mut shell, &mut reply)
+                {
+                    refuse(core, Some(command), &error, &mut reply, false);
+                }
+                if core.holds_pushes() {
+                    core.release_pushes(session, out);
+                }
+            } else if !direct
+                && core.gate == 0
+                && let Some(command) = prepared.command
+                && session.is_limited_only()
+                && matches!(command.run, Run::Read(_) | Run::Write(_))
+                && !command.blocks
+                && command.accepts(args.len())
+                && session.permits(core, command, &args)
             {
                 stopwatch.count(core, command.id);
                 let now = core.now;
@@ -235,9 +277,12 @@ fn execute_one(
 ) {
     let start = out.len();
     let quiet = session.replies != Replies::On;
+    session.identity.refresh(&core.shared.acl);
     execute_checked(
         core, executor, session, engine, command, args, stopwatch, out,
     );
+    // It may have been ACL SETUSER.
+    session.identity.refresh(&core.shared.acl);
     end_of_tracked(core, session, command);
     if session.replies != Replies::On && !session.postponed {
         if quiet && !is_confirmed_always(command) {
@@ -330,6 +375,12 @@ fn execute_checked(
         session.postponed = true;
         return;
     }
+    if session.multi.is_none()
+        && let Err(error) = check_sort(core, session, command, args)
+    {
+        refuse(core, Some(command), &error, &mut reply, false);
+        return;
+    }
     if let Some(multi) = &mut session.multi
         && !matches!(
             command.spec.name,
@@ -388,9 +439,9 @@ fn check(
         return refused(CommandError::Arity(command.full_name.clone()));
     }
     // CONFIG SET may have taken the password away since.
-    if !session.authenticated
+    if !session.identity.is_authenticated()
         && !command.flags.has(Flags::NO_AUTH)
-        && core.shared.config.needs_password()
+        && core.shared.acl.needs_password()
     {
         return refused(CommandError::text("NOAUTH Authentication required."));
     }
@@ -400,6 +451,13 @@ fn check(
         return refused(CommandError::text(
             "ERR Command not allowed inside a transaction",
         ));
+    }
+    let origin = match session.multi {
+        Some(_) => Origin::Multi,
+        None => Origin::TopLevel,
+    };
+    if let Err(denied) = check_user(core, session, command, args, origin) {
+        return refused(denied.error(session.identity.user(), command));
     }
     check_log(core, command).map_err(|error| (Some(command), error))?;
     if session.is_restricted() && !is_allowed_to_subscribers(command) {
@@ -491,7 +549,7 @@ pub(crate) fn execute_while_busy(
     let mut batch = Batch::new();
     while !connection.session.close && !connection.session.is_held() {
         batch.clear();
-        let limits = match connection.session.authenticated {
+        let limits = match connection.session.identity.is_authenticated() {
             true => shared.config.request_limits(),
             false => Limits::unauthenticated(),
         };

@@ -1,6 +1,7 @@
 //! What the server knows of a client between its requests.
 
 mod dispatch;
+mod permissions;
 mod shell;
 
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use djr_protocol::RespVersion;
 use djr_storage::aof::Offset;
 use djr_storage::keyspace::{Access, WatchFlag};
 
+use crate::acl::{Acl, Identity};
 use crate::clients::ClientInfo;
 use crate::pubsub::{Kind, Subscriptions};
 use crate::tracking::Tracked;
@@ -26,8 +28,8 @@ pub(crate) struct Session {
     pub(crate) version: RespVersion,
     /// The selected db.
     pub(crate) db: u32,
-    /// May run commands: has given the password, or none is needed.
-    pub(crate) authenticated: bool,
+    /// Its user.
+    pub(crate) identity: Identity,
     /// Between MULTI and EXEC.
     pub(crate) multi: Option<Multi>,
     /// Keys under WATCH.
@@ -84,12 +86,12 @@ pub(crate) enum Replies {
 }
 
 impl Session {
-    pub(crate) fn new(info: Arc<ClientInfo>, slot: usize, authenticated: bool) -> Self {
+    pub(crate) fn new(info: Arc<ClientInfo>, slot: usize, identity: Identity) -> Self {
         Self {
             info,
             version: RespVersion::V2,
             db: 0,
-            authenticated,
+            identity,
             multi: None,
             watches: Vec::new(),
             watch_flag: WatchFlag::new(),
@@ -116,12 +118,29 @@ impl Session {
     /// Whether its data commands need no look at the session before they run.
     #[inline]
     pub(crate) fn is_plain(&self) -> bool {
-        self.authenticated
-            && self.multi.is_none()
+        self.identity.is_free() && self.is_calm()
+    }
+
+    /// The same but for what its user may do, which is to be checked for each.
+    #[inline]
+    pub(crate) fn is_limited_only(&self) -> bool {
+        self.identity.is_authenticated() && self.is_calm()
+    }
+
+    #[inline]
+    fn is_calm(&self) -> bool {
+        self.multi.is_none()
             && self.replies == Replies::On
             && !self.no_touch
             && self.subscriptions.is_none()
             && self.tracked.is_none()
+    }
+
+    /// Becomes another user.
+    pub(crate) fn log_in(&mut self, identity: Identity) {
+        let name = String::from_utf8_lossy(identity.user().name()).into_owned();
+        self.info.names.lock().user = name;
+        self.identity = identity;
     }
 
     /// Whether it may only subscribe, unsubscribe and the like: in RESP2 a message could not be told from a reply.
@@ -144,7 +163,7 @@ impl Session {
 
     /// `RESET`: as when the connection was new. The watches have been taken out of the keyspace before,
     /// and subscriptions and tracking have ended.
-    pub(crate) fn reset(&mut self, authenticated: bool) {
+    pub(crate) fn reset(&mut self, acl: &Acl) {
         let info = self.info.clone();
         *info.names.lock() = Default::default();
         info.names.lock().user = "default".into();
@@ -153,7 +172,7 @@ impl Session {
         info.no_evict.store(false, Relaxed);
         info.no_touch.store(false, Relaxed);
         let written = self.written;
-        *self = Self::new(info, self.slot, authenticated);
+        *self = Self::new(info, self.slot, acl.newcomer());
         self.written = written;
         self.select(0);
     }

@@ -10,8 +10,11 @@ use djr_engine::{Args, CommandError, EffectLog, Reply, ScriptFate, Shell};
 use djr_storage::keyspace::Invalidation;
 
 use super::Session;
+use super::permissions::{check_sort, check_user};
+use crate::acl::Origin;
 use crate::clock;
 use crate::commands::{Context, ServerRun};
+use crate::shared::Shared;
 use crate::worker::Core;
 
 /// A session at work: lent to the engine while a command of this client runs.
@@ -53,8 +56,37 @@ impl Shell for SessionShell<'_> {
         }
     }
 
-    fn permit(&mut self, command: &'static Command, _args: &Args<'_>) -> Result<(), CommandError> {
+    fn permit(&mut self, command: &'static Command, args: &Args<'_>) -> Result<(), CommandError> {
+        let session = &mut *self.session;
+        session.identity.refresh(&self.core.shared.acl);
+        check_user(self.core, session, command, args, Origin::Multi)
+            .map_err(|denied| denied.at_exec())?;
+        check_sort(self.core, session, command, args)?;
         super::dispatch::check_state(self.core, command)
+    }
+
+    fn permit_call(
+        &mut self,
+        command: &'static Command,
+        args: &Args<'_>,
+    ) -> Result<(), CommandError> {
+        let session = &mut *self.session;
+        check_user(self.core, session, command, args, Origin::Script).map_err(|denied| {
+            let text = denied.text(session.identity.user(), command);
+            CommandError::format(format!("ERR ACL failure in script: {text}"))
+        })?;
+        check_sort(self.core, session, command, args)?;
+        super::dispatch::check_state(self.core, command)
+    }
+
+    fn permit_waiter(&mut self, waiter: &Waiter) -> Result<(), CommandError> {
+        self.core.shared.check_waiter(waiter, self.core.now)
+    }
+
+    fn may_run(&mut self, command: &'static Command, args: &Args<'_>) -> bool {
+        let dbs = self.core.shared.config.databases();
+        let (identity, db) = (&self.session.identity, self.session.db);
+        identity.is_free() || identity.user().check(command, args, db, dbs).is_ok()
     }
 
     fn address(&self) -> Option<ClientAddress> {
@@ -127,14 +159,16 @@ pub(crate) struct Done {
 
 /// At work for no session: gives back what could not be delivered, serves those who wait.
 pub(crate) struct WorkerShell<'a> {
+    shared: &'a Shared,
     log: &'a mut dyn EffectLog,
     db: u32,
     done: Done,
 }
 
 impl<'a> WorkerShell<'a> {
-    pub(crate) fn new(log: &'a mut dyn EffectLog) -> Self {
+    pub(crate) fn new(shared: &'a Shared, log: &'a mut dyn EffectLog) -> Self {
         Self {
+            shared,
             log,
             db: 0,
             done: Done {
@@ -171,6 +205,10 @@ impl Shell for WorkerShell<'_> {
 
     fn permit(&mut self, _: &'static Command, _: &Args<'_>) -> Result<(), CommandError> {
         Ok(())
+    }
+
+    fn permit_waiter(&mut self, waiter: &Waiter) -> Result<(), CommandError> {
+        self.shared.check_waiter(waiter, clock::unix_millis())
     }
 
     fn served(&mut self, served: Served) {

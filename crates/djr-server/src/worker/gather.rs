@@ -73,6 +73,7 @@ impl Worker {
             if let Some(next) = group.iter_mut().flatten().next() {
                 next.prefetch_entries();
             }
+            ahead.prefetch_structures(&self.shared.engine);
             self.serve_gathered(events[place].id, place, &mut ahead, turn);
         }
     }
@@ -84,7 +85,7 @@ impl Worker {
         let session = &connection.session;
         if connection.closing
             || session.is_held()
-            || !session.authenticated
+            || !session.identity.is_authenticated()
             || !connection.input.is_empty()
         {
             return None;

@@ -17,6 +17,8 @@ pub(crate) enum Mail {
     Connection(Accepted),
     /// Close the client with this id, if it is still there.
     Kill(u64),
+    /// Rules of users have changed: look whether all subscribers may still be it.
+    UsersChanged,
     /// Answer the client whose wait has ended.
     Ended(Box<Ended>),
     /// Another server has answered a MIGRATE.

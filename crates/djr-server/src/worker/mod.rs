@@ -367,7 +367,7 @@ impl Worker {
             let rest = &bytes[used..];
             self.requests.batch.clear();
             // One at a time until AUTH: it changes the limits for what is behind it.
-            let one_by_one = !session.authenticated;
+            let one_by_one = !session.identity.is_authenticated();
             let result = if !one_by_one {
                 decoder.decode(
                     rest,
@@ -382,6 +382,7 @@ impl Worker {
             let mut ahead = Ahead::new(&self.requests, rest, engine, turn, session.db);
             if count > 1 {
                 ahead.prefetch_entries();
+                ahead.prefetch_structures(engine);
             }
             let done = self.requests.execute(
                 rest,
@@ -682,6 +683,7 @@ impl Core {
             match mail {
                 Mail::Connection(accepted) => self.add(accepted),
                 Mail::Kill(id) => self.kill(id),
+                Mail::UsersChanged => self.end_lost_subscribers(),
                 Mail::Ended(ended) => self.waits.push(*ended),
                 Mail::Migrated(migration) => self.waits.push_migrated(*migration),
             }
@@ -739,7 +741,7 @@ impl Core {
             .shared
             .clients
             .add((self.index, slot), fd, accepted.peer, self.now);
-        let session = Session::new(info, slot, !self.shared.config.needs_password());
+        let session = Session::new(info, slot, self.shared.acl.newcomer());
         self.connections[slot] = Some(Box::new(Connection::new(accepted.stream, session)));
     }
 
@@ -748,7 +750,7 @@ impl Core {
         if self.shared.clients.len() >= config.maxclients() {
             return Some("-ERR max number of clients reached\r\n".into());
         }
-        (config.is_protected() && !peer.is_local()).then(|| {
+        (config.is_protected() && !self.shared.acl.default_has_password() && !peer.is_local()).then(|| {
             "-DENIED DJR is running in protected mode because protected mode is enabled and no password is set for the \
              default user. In this mode connections are only accepted from the loopback interface. To connect from \
              elsewhere, set a password (requirepass), or switch the mode off with 'CONFIG SET protected-mode no' from \
@@ -797,6 +799,20 @@ impl Core {
         self.unwatch_later.retain_mut(|(watches, flag)| {
             !crate::commands::try_unwatch(engine, watches, flag, now)
         });
+    }
+
+    /// Ends the connections of subscribers that may not be it any more.
+    fn end_lost_subscribers(&mut self) {
+        for id in 0..self.connections.len() {
+            let Some(Some(connection)) = self.connections.get_mut(id) else {
+                continue;
+            };
+            let session = &mut connection.session;
+            session.identity.refresh(&self.shared.acl);
+            if session.has_lost_channels() {
+                self.close(id);
+            }
+        }
     }
 
     fn kill(&mut self, client: u64) {

@@ -376,7 +376,7 @@ impl Worker {
         let core = &mut self.core;
         let mut undos = std::mem::take(&mut core.waits.to_give_back);
         let (engine, now) = (&self.shared.engine, core.now);
-        let mut shell = WorkerShell::new(&mut core.log);
+        let mut shell = WorkerShell::new(&self.shared, &mut core.log);
         let returned = give_back(engine, &mut self.executor, &mut undos, now, &mut shell);
         let done = shell.done();
         core.settle_shell(done);
@@ -391,7 +391,7 @@ impl Worker {
         let (engine, core) = (&self.shared.engine, &mut self.core);
         if engine.keyspace.waits().has_ready() {
             let now = core.now;
-            let mut shell = WorkerShell::new(&mut core.log);
+            let mut shell = WorkerShell::new(&self.shared, &mut core.log);
             engine.serve(&mut self.executor, Footprint::ALL, now, &mut shell);
             let done = shell.done();
             core.settle_shell(done);
@@ -473,6 +473,6 @@ pub(crate) fn give_back_undelivered(shared: &Shared) {
     };
     let now = clock::unix_millis();
     let mut executor = Executor::new(0);
-    let mut shell = WorkerShell::new(&mut log);
+    let mut shell = WorkerShell::new(shared, &mut log);
     give_back(&shared.engine, &mut executor, &mut undos, now, &mut shell);
 }

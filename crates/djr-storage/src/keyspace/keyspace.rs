@@ -191,6 +191,14 @@ impl Keyspace {
             .prefetch(&turn.guard, hash.0)
     }
 
+    /// Starts loading what hangs from a key's entry, when the entry has had time to come. Not while this thread has an [`Access`];
+    /// does nothing if another thread has the shard.
+    #[inline]
+    pub fn prefetch_structure(&self, db: u32, hash: KeyHash) {
+        self.shard(self.shard_of(hash))
+            .prefetch_structure(self.place(db), hash);
+    }
+
     /// Locks the shards of a footprint, in ascending order, until the access is dropped.
     #[inline]
     pub fn open(&self, footprint: Footprint, now: UnixMillis) -> Access<'_> {

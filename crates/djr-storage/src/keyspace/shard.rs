@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use parking_lot::Mutex;
 
 use super::block::{self, Block};
-use super::hash::Key;
+use super::hash::{Key, KeyHash};
 use super::keyspace::Keyspace;
 use super::snapshot::ShardCut;
 use super::tracking::TrackedKeys;
@@ -118,6 +118,18 @@ impl Shard {
     #[inline]
     pub(super) fn state(&self) -> *mut ShardState {
         self.lock.data_ptr()
+    }
+
+    /// Starts loading what hangs from the entry of a key with this hash, if the lock is free.
+    pub(super) fn prefetch_structure(&self, place: usize, hash: KeyHash) {
+        let Some(state) = self.lock.try_lock() else {
+            return;
+        };
+        let table = state.dbs.get(place).map(|db| &db.table);
+        if let Some(slot) = table.and_then(|table| table.find(hash.0, |_| true)) {
+            // SAFETY: found in the table, which is locked.
+            unsafe { block_of(slot.raw()) }.prefetch_structure();
+        }
     }
 
     #[inline]

@@ -57,6 +57,7 @@ pub use bucket::Raw;
 use bucket::SLOTS;
 pub use detached::Detached;
 pub use memory::prefault_memory;
+pub(crate) use prefetch::prefetch_line;
 pub use view::{EpochGuard, Home, TableView};
 
 /// Hash table of addresses. See the [module](self) for its design.

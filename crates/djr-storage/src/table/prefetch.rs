@@ -3,7 +3,7 @@
 
 /// Asks for the cache line of `address`, for reading.
 #[inline(always)]
-pub(super) fn prefetch_line(address: usize) {
+pub(crate) fn prefetch_line(address: usize) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};

@@ -25,6 +25,7 @@ pub use sorted_set::SortedSet;
 pub use stream::Stream;
 
 use crate::keyspace::UnixMillis;
+use crate::table::prefetch_line;
 use crate::value::{Encoding, Kind};
 
 /// At most so many elements (members, fields with values, …) in one command of [`Object::rewrite`], as in Redis.
@@ -55,6 +56,9 @@ pub trait Object: sealed::Structure + Clone + Send + 'static {
     fn next_expire(&self) -> Option<UnixMillis> {
         None
     }
+
+    /// Has what is looked at first behind it loaded into the cache.
+    fn prefetch(&self) {}
 
     /// Removes parts (fields of a hash) whose deadline is before `now`, `limit` at most, and tells each, so that `HDEL key field`
     /// is logged for it. Returns how many went. If fewer than `limit` are due, [`next_expire`](Self::next_expire) is not before
@@ -93,6 +97,33 @@ pub trait Object: sealed::Structure + Clone + Send + 'static {
     }
 }
 
+/// How large a block is made for `used` bytes that may become more: what allocators have in store, which is four sizes between a power of two
+/// and the next. So appending is amortized, and nothing is lost to rounding.
+fn block_size(used: usize) -> usize {
+    const STEP_MIN: usize = 16;
+    let below = used.max(1).next_power_of_two() / 2;
+    used.next_multiple_of((below / 4).max(STEP_MIN))
+}
+
+/// Has the first cache lines of `bytes` loaded: as many as are worth being asked for at once.
+fn prefetch_bytes(bytes: &[u8]) {
+    for line in bytes.chunks(CACHE_LINE).take(PREFETCHED_LINES) {
+        prefetch_line(line.as_ptr().addr());
+    }
+}
+
+/// Has a value loaded that is behind a pointer.
+fn prefetch_value<T>(value: &T) {
+    let start = std::ptr::from_ref(value).addr();
+    for line in (0..size_of::<T>()).step_by(CACHE_LINE) {
+        prefetch_line(start + line);
+    }
+}
+
+const CACHE_LINE: usize = 64;
+/// More than the processor fetches at a time; it goes on by itself with what is read in order.
+const PREFETCHED_LINES: usize = 16;
+
 /// An entry finds out by its kind which structure it holds, so nobody else may claim to be of a kind.
 mod sealed {
     pub trait Structure {}
@@ -103,4 +134,22 @@ mod sealed {
     impl Structure for super::Stream {}
     #[cfg(test)]
     impl Structure for super::Probe {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::block_size;
+
+    #[test]
+    fn blocks_are_four_sizes_an_octave() {
+        let sizes = (1..=1024)
+            .map(block_size)
+            .collect::<std::collections::BTreeSet<_>>();
+        let expected = [
+            16, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768,
+            896, 1024,
+        ];
+        assert!(sizes.iter().eq(&expected), "{sizes:?}");
+        assert!((1..=1024).all(|used| block_size(used) >= used));
+    }
 }

@@ -3,6 +3,7 @@
 use djr_engine::spec::{Arg, CommandSpec, Flags, Group, Run};
 use djr_engine::{Args, CommandError, Reply};
 
+use crate::acl::{Origin, Refusal};
 use crate::commands::{Context, Result};
 
 pub(super) static SPEC: CommandSpec = CommandSpec {
@@ -24,7 +25,7 @@ pub(super) static SPEC: CommandSpec = CommandSpec {
 pub(super) fn run(context: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result {
     let (user, password) = match args.len() {
         2 => {
-            if !context.core.shared.config.needs_password() {
+            if !context.core.shared.acl.default_has_password() {
                 return Err(CommandError::text(
                     "ERR AUTH <password> called without any password configured for the default user. \
                      Are you sure your configuration is correct?",
@@ -35,18 +36,39 @@ pub(super) fn run(context: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<
         3 => (args.get(1), args.get(2)),
         _ => return Err(CommandError::Syntax),
     };
-    authenticate(context, user, password)?;
+    authenticate(context, args, user, password)?;
     reply.ok();
     Ok(())
 }
 
-/// Lets the session in if the user exists and the password is theirs.
-pub(super) fn authenticate(context: &mut Context<'_>, user: &[u8], password: &[u8]) -> Result {
-    if user != b"default" || !context.core.shared.config.check_password(password) {
-        return Err(CommandError::text(
-            "WRONGPASS invalid username-password pair or user is disabled.",
-        ));
+/// Lets the session in if the user exists, is on, and the password is theirs.
+pub(super) fn authenticate(
+    context: &mut Context<'_>,
+    args: &Args<'_>,
+    user: &[u8],
+    password: &[u8],
+) -> Result {
+    let (core, session) = (&context.core, &mut context.session);
+    match core.shared.acl.log_in(user, password) {
+        Some(identity) => {
+            session.log_in(identity);
+            Ok(())
+        }
+        None => {
+            let origin = match session.multi {
+                Some(_) => Origin::Multi,
+                None => Origin::TopLevel,
+            };
+            let refusal = Refusal {
+                reason: "auth",
+                origin,
+                object: args.get(0).to_vec(),
+                username: user.to_vec(),
+            };
+            core.shared.note_refusal(refusal, &session.info, core.now);
+            Err(CommandError::text(
+                "WRONGPASS invalid username-password pair or user is disabled.",
+            ))
+        }
     }
-    context.session.authenticated = true;
-    Ok(())
 }

@@ -68,9 +68,9 @@ pub(super) fn run(context: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<
         }
     }
     if let Some((user, password)) = credentials {
-        super::auth::authenticate(context, user, password)?;
+        super::auth::authenticate(context, args, user, password)?;
     }
-    if !context.session.authenticated {
+    if !context.session.identity.is_authenticated() {
         return Err(CommandError::text(
             "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH \
              <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the \

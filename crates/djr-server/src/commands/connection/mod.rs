@@ -9,6 +9,8 @@ mod quit;
 mod reset;
 mod select;
 
+pub(crate) use client::client_line;
+
 use djr_engine::spec::CommandSpec;
 
 use super::{Entry, ServerRun};

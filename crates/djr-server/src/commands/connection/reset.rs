@@ -25,8 +25,7 @@ pub(super) fn run(context: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>
     crate::commands::reset_watches(context);
     context.core.unsubscribe_all(context.session);
     context.core.untrack(context.session);
-    let authenticated = !context.core.shared.config.needs_password();
-    context.session.reset(authenticated);
+    context.session.reset(&context.core.shared.acl);
     reply.set_version(RespVersion::V2);
     reply.simple("RESET");
     Ok(())

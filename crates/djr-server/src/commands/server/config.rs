@@ -143,12 +143,14 @@ fn resetstat(context: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> 
     for worker in &context.core.shared.workers {
         worker.stats.reset();
     }
+    context.core.shared.acl.denied.reset();
     reply.ok();
     Ok(())
 }
 
 fn run_rewrite(context: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result {
-    match rewrite(&context.core.shared.config) {
+    let shared = &context.core.shared;
+    match rewrite(&shared.config, &shared.users_to_configure()) {
         Ok(()) => tracing::info!("CONFIG REWRITE executed with success."),
         Err(error) => {
             tracing::warn!("CONFIG REWRITE failed: {error}");

@@ -1,5 +1,6 @@
 //! Commands about the server.
 
+mod acl;
 mod bgrewriteaof;
 mod bgsave;
 mod command;
@@ -17,6 +18,7 @@ use djr_engine::spec::CommandSpec;
 use super::{Entry, ServerRun};
 
 pub(super) static COMMANDS: &[&CommandSpec] = &[
+    &acl::SPEC,
     &bgrewriteaof::SPEC,
     &bgsave::SPEC,
     &command::SPEC,
@@ -31,6 +33,7 @@ pub(super) static COMMANDS: &[&CommandSpec] = &[
 ];
 
 pub(super) static RUNS: &[&[Entry]] = &[
+    acl::RUNS,
     command::RUNS,
     config::RUNS,
     &[

@@ -27,13 +27,13 @@ pub(super) const SECTION: Section = Section {
         "protected-mode" = "yes", YesNo, Live,
             "Without a password, only clients on this machine are served.";
         "requirepass" = "", Text, Live,
-            "The password that clients must give; empty for none.", .secret();
+            "The password of the default user; empty for none.", .secret(), .apply(live::requirepass);
         "aclfile" = "", Text, Start,
-            "A file of ACL users.", .default_only("ACL users are not supported yet");
+            "A file of ACL users, which ACL SAVE writes and ACL LOAD reads.";
         "acllog-max-len" = "128", integer(0, LONG), Live,
-            "How many refused accesses ACL LOG keeps.", .later("ACL");
+            "How many refused accesses ACL LOG keeps.";
         "acl-pubsub-default" = "resetchannels", Choice(&["allchannels", "resetchannels"]), Live,
-            "The channels of new ACL users.", .later("ACL");
+            "The channels that new ACL users may use.", .apply(live::acl_pubsub_default);
         "bind-source-addr" = "", Text, Live,
             "The address from which outgoing connections are made.", .later("replication");
         "max-new-connections-per-cycle" = "10", integer(1, 1000), Live,

@@ -163,6 +163,18 @@ impl<'a> Block<'a> {
         Some(unsafe { self.base.add(at).cast::<T>().as_ref() })
     }
 
+    /// Starts loading what hangs from the structure, if the value is one.
+    pub(in crate::keyspace) fn prefetch_structure(self) {
+        let head = self.head();
+        if head.meta & FORM_MASK == FORM_OBJECT {
+            let at = (head.key_at + head.key_len).next_multiple_of(OBJECT_ALIGN);
+            with_type!(kind_of(head.meta), T => {
+                // SAFETY: as in `object`.
+                unsafe { self.base.add(at).cast::<T>().as_ref() }.prefetch();
+            });
+        }
+    }
+
     /// Where the structure of this type is, if the value is one.
     #[inline]
     fn object_at<T: Object>(self) -> Option<usize> {

@@ -24,7 +24,7 @@ mod timed;
 use super::dictionary::Dictionary;
 use super::limits::HashLimits;
 use super::listpack::{Element, Listpack};
-use super::{Object, REWRITE_PORTION};
+use super::{Object, REWRITE_PORTION, prefetch_value};
 use crate::keyspace::UnixMillis;
 use crate::value::{Encoding, INTEGER_TEXT_SIZE_MAX, Kind};
 
@@ -301,6 +301,13 @@ impl Hash {
 }
 
 impl Object for Hash {
+    fn prefetch(&self) {
+        match &self.form {
+            Form::Packed(listpack) | Form::Timed(listpack) => listpack.prefetch(),
+            Form::Table(table) => prefetch_value(&**table),
+        }
+    }
+
     const KIND: Kind = Kind::Hash;
 
     fn memory_bytes(&self) -> usize {

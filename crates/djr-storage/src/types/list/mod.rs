@@ -22,7 +22,7 @@ mod tests;
 pub use iter::{Iter, IterRev};
 
 use super::listpack::{Element, Needle, entry};
-use super::{ListLimits, Listpack, Object, REWRITE_PORTION};
+use super::{ListLimits, Listpack, Object, REWRITE_PORTION, prefetch_value};
 use crate::value::{Encoding, INTEGER_TEXT_SIZE_MAX, Kind};
 use chunks::Chunk;
 use packed::Packed;
@@ -370,6 +370,13 @@ impl List {
 }
 
 impl Object for List {
+    fn prefetch(&self) {
+        match &self.form {
+            Form::One(packed) => packed.prefetch(),
+            Form::Many(quicklist) => prefetch_value(&**quicklist),
+        }
+    }
+
     const KIND: Kind = Kind::List;
 
     fn memory_bytes(&self) -> usize {

@@ -13,6 +13,7 @@ use super::End;
 use super::rules::LISTPACK_OVERHEAD;
 use crate::types::listpack::Element;
 use crate::types::listpack::entry::{self, NewEntry};
+use crate::types::{block_size, prefetch_bytes, prefetch_value};
 
 /// Blocks up to this size are not made smaller.
 const SMALL: usize = 256;
@@ -27,6 +28,15 @@ pub(super) struct Packed {
 }
 
 impl Packed {
+    /// Has both ends loaded into the cache, without a look at them.
+    pub(super) fn prefetch(&self) {
+        let used = &self.block[self.start as usize..self.end as usize];
+        prefetch_bytes(used);
+        if let Some(last) = used.last() {
+            prefetch_value(last);
+        }
+    }
+
     /// The entries of a listpack, which must be valid.
     pub(super) fn from_entries(entries: &[u8], count: usize) -> Self {
         Self {
@@ -340,10 +350,7 @@ impl Clone for Packed {
     }
 }
 
-/// How large a block is made for `used` bytes: an eighth to spare, a quarter once it is not small, but no more than a
-/// listpack of `size_max` bytes can use. Allocators give 16-byte steps with 8 bytes of their own.
+/// How large a block is made for `used` bytes, of which a listpack of `size_max` bytes can use so much.
 fn capacity_for(used: usize, size_max: usize) -> usize {
-    let spare = if used < 512 { used / 8 } else { used / 4 };
-    let wanted = (used + spare + 8).next_multiple_of(16) - 8;
-    wanted.min(used.max(size_max - LISTPACK_OVERHEAD.min(size_max)))
+    block_size(used).min(used.max(size_max - LISTPACK_OVERHEAD.min(size_max)))
 }

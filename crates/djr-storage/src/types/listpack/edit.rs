@@ -2,6 +2,7 @@
 
 use super::entry::{self, NewEntry};
 use super::{COUNT_UNKNOWN, EMPTY, Element, HEADER_SIZE, Listpack};
+use crate::types::block_size;
 
 impl Listpack {
     /// Appends an element.
@@ -110,12 +111,12 @@ impl Listpack {
         // Whoever adds asks `may_grow_by`, whose limit is far below.
         let header = u32::try_from(new_total).expect("a listpack is smaller than 4 GiB");
         if new_total > self.block.len() {
-            self.resize_block(capacity_for(new_total));
+            self.resize_block(block_size(new_total));
         }
         self.block.copy_within(at + old..total, at + new);
         self.block[..4].copy_from_slice(&header.to_le_bytes());
         if new_total < self.block.len() / 2 && self.block.len() > SMALL {
-            self.resize_block(capacity_for(new_total));
+            self.resize_block(block_size(new_total));
         }
     }
 
@@ -163,10 +164,3 @@ impl Listpack {
 
 /// Blocks up to this size are not made smaller.
 const SMALL: usize = 64;
-
-/// How long a block is made for `total` bytes: an eighth to spare, so that appending is amortized, and then what an
-/// allocator with 16-byte steps and 8 bytes of its own gives anyway.
-fn capacity_for(total: usize) -> usize {
-    let wanted = total + total / 8 + 8;
-    wanted.next_multiple_of(16) - 8
-}

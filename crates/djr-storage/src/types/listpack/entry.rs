@@ -85,6 +85,12 @@ impl<'a> Needle<'a> {
         }
     }
 
+    /// Whether they are the canonical text of an integer.
+    #[inline]
+    pub fn is_integer(&self) -> bool {
+        self.integer.is_some()
+    }
+
     /// Whether `element` is these bytes.
     #[inline]
     pub fn matches(&self, element: Element<'_>) -> bool {

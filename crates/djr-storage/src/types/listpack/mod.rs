@@ -30,11 +30,14 @@
 mod edit;
 pub(in crate::types) mod entry;
 mod iter;
+mod search;
 #[cfg(test)]
 mod tests;
 
 pub use entry::{Element, Needle};
 pub use iter::{Iter, IterRev};
+
+use super::prefetch_bytes;
 
 /// Bytes before the first entry.
 const HEADER_SIZE: usize = 6;
@@ -100,6 +103,12 @@ impl Listpack {
             Some(total) => &self.block[..u32::from_le_bytes(*total) as usize],
             None => &EMPTY,
         }
+    }
+
+    /// Has its beginning loaded into the cache, without a look at it.
+    #[inline]
+    pub fn prefetch(&self) {
+        prefetch_bytes(&self.block);
     }
 
     /// Size of the listpack in bytes, header and end included.
@@ -211,21 +220,7 @@ impl Listpack {
     /// The position of the first element from `from` on that is `bytes`, looking at each `step`th (1: all; 2: each second,
     /// such as the fields of a hash).
     pub fn find_from(&self, from: usize, bytes: &[u8], step: usize) -> Option<usize> {
-        let needle = Needle::new(bytes);
-        let all = self.as_bytes();
-        let end = self.end();
-        let mut at = from;
-        while at < end {
-            if needle.matches(entry::decode(&all[at..])?) {
-                return Some(at);
-            }
-            for _ in 0..step.max(1) {
-                if at < end {
-                    at += entry::size(&all[at..]);
-                }
-            }
-        }
-        None
+        search::find(self.as_bytes(), from, bytes, step)
     }
 
     /// [`Listpack::find_from`] the first element on.

@@ -6,6 +6,8 @@
 
 use std::cmp::Ordering;
 
+use crate::types::prefetch_value;
+
 /// A sorted array of different integers. It widens as soon as one does not fit, and never narrows: as Redis's intset.
 #[derive(Clone, Debug)]
 pub enum Intset {
@@ -35,6 +37,13 @@ impl Default for Intset {
 }
 
 impl Intset {
+    /// Has the middle loaded into the cache, where a search begins.
+    pub(super) fn prefetch(&self) {
+        each_width!(self, integers => if let Some(middle) = integers.get(integers.len() / 2) {
+            prefetch_value(middle);
+        })
+    }
+
     /// Number of integers.
     #[inline]
     pub fn len(&self) -> usize {

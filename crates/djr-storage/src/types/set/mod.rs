@@ -17,7 +17,7 @@ mod tests;
 use super::dictionary::Dictionary;
 use super::limits::SetLimits;
 use super::listpack::{Element, Listpack};
-use super::{Object, REWRITE_PORTION};
+use super::{Object, REWRITE_PORTION, prefetch_value};
 use crate::value::{Encoding, INTEGER_TEXT_SIZE_MAX, Kind};
 
 pub use intset::Intset;
@@ -313,6 +313,14 @@ impl Set {
 }
 
 impl Object for Set {
+    fn prefetch(&self) {
+        match &self.form {
+            Form::Integers(integers) => integers.prefetch(),
+            Form::Packed(listpack) => listpack.prefetch(),
+            Form::Table(table) => prefetch_value(&**table),
+        }
+    }
+
     const KIND: Kind = Kind::Set;
 
     fn memory_bytes(&self) -> usize {

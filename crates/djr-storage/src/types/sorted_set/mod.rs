@@ -26,7 +26,7 @@ pub use bounds::{MemberBound, ScoreBound};
 
 use super::limits::SortedSetLimits;
 use super::listpack::{Element, Listpack};
-use super::{Object, REWRITE_PORTION};
+use super::{Object, REWRITE_PORTION, prefetch_value};
 use crate::value::{Encoding, INTEGER_TEXT_SIZE_MAX, Kind};
 use indexed::{Indexed, IndexedItem, IndexedItems};
 use packed::{Packed, PackedItems};
@@ -367,6 +367,13 @@ impl std::fmt::Debug for SortedSet {
 }
 
 impl Object for SortedSet {
+    fn prefetch(&self) {
+        match &self.0 {
+            Form::Packed(packed) => packed.0.prefetch(),
+            Form::Indexed(indexed) => prefetch_value(&**indexed),
+        }
+    }
+
     const KIND: Kind = Kind::SortedSet;
 
     fn memory_bytes(&self) -> usize {

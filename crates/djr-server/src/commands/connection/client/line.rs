@@ -53,6 +53,13 @@ pub(super) fn write_line(out: &mut String, client: &ClientInfo, registry: &Regis
     debug_assert!(result.is_ok(), "writing to a string does not fail");
 }
 
+/// All that is known of a client, in one line.
+pub(crate) fn client_line(client: &ClientInfo, registry: &Registry, now_ms: i64) -> String {
+    let mut line = String::new();
+    write_line(&mut line, client, registry, now_ms);
+    line
+}
+
 /// The flags of a client: `N` if there is nothing to say.
 pub(super) fn flags(client: &ClientInfo) -> String {
     let mut flags = String::new();

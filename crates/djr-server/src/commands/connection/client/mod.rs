@@ -10,6 +10,8 @@ mod switches;
 mod tracking;
 mod unblock;
 
+pub(crate) use line::client_line;
+
 use djr_engine::spec::{CommandSpec, Flags, Group, Run};
 use djr_engine::{Args, Reply};
 

@@ -382,7 +382,7 @@ impl Core {
         let hash = engine.keyspace.key(&key.watch.key).hash;
         let mut unchanged = false;
         let mut reply = Vec::new();
-        let mut shell = WorkerShell::new(&mut self.log);
+        let mut shell = WorkerShell::new(&self.shared, &mut self.log);
         shell.select(db);
         // Where a script has come in between, it has not run: once more.
         let _ = engine.execute_transaction(

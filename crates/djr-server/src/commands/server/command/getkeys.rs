@@ -1,7 +1,6 @@
 //! COMMAND GETKEYS command [arg ...], COMMAND GETKEYSANDFLAGS command [arg ...]
 
-use djr_engine::command::Command;
-use djr_engine::keys::each_key;
+use djr_engine::keys::each_key_access;
 use djr_engine::registry::Resolved;
 use djr_engine::spec::{Access, Arg, CommandSpec, Flags, Group, KeySpec, Run};
 use djr_engine::{Args, CommandError, OwnedRequest, Reply};
@@ -81,8 +80,8 @@ fn find(
         ));
     }
     let mut keys = Vec::new();
-    each_key(command, &inner, |index, access| {
-        keys.push((inner.get(index).to_vec(), actual(command, &inner, access)))
+    each_key_access(command, &inner, |index, access| {
+        keys.push((inner.get(index).to_vec(), access))
     })?;
     if keys.is_empty() && !command.flags.has(Flags::NO_MANDATORY_KEYS) {
         return Err(CommandError::text(
@@ -90,17 +89,4 @@ fn find(
         ));
     }
     Ok(keys)
-}
-
-/// What a command does to a key where that depends on its arguments.
-fn actual(command: &Command, args: &Args<'_>, access: Access) -> Access {
-    if command.spec.name == "set" && access.has(Access::VARIABLE) {
-        let reads = (3..args.len()).any(|index| args.is(index, "get"));
-        return if reads {
-            Access::READ_UPDATE
-        } else {
-            Access::OVERWRITE
-        };
-    }
-    access
 }

@@ -294,6 +294,16 @@ pub(super) fn stats(report: &mut Report<'_>) {
     report.field("latest_fork_usec", 0);
     report.field("total_forks", 0);
     report.field("total_error_replies", report.sum(|stats| &stats.errors));
+    let denied = &report.shared.acl.denied;
+    for (field, counter) in [
+        ("acl_access_denied_auth", &denied.auth),
+        ("acl_access_denied_cmd", &denied.command),
+        ("acl_access_denied_key", &denied.key),
+        ("acl_access_denied_channel", &denied.channel),
+        ("acl_access_denied_db", &denied.database),
+    ] {
+        report.field(field, counter.get());
+    }
     report.field(
         "client_output_buffer_limit_disconnections",
         report.sum(|stats| &stats.limit_disconnections),

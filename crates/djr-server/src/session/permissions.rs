@@ -1,0 +1,163 @@
+//! What a session's user may do, and what follows when that changes: refusals are noted, subscribers and clients of users that
+//! are no more are disconnected.
+
+use djr_engine::blocking::Waiter;
+use djr_engine::command::{Command, KeyShape};
+use djr_engine::{Args, CommandError};
+
+use super::Session;
+use crate::acl::{Denied, Origin, Refusal, User};
+use crate::clients::ClientInfo;
+use crate::pubsub::{Kind, Subscriptions};
+use crate::shared::Shared;
+use crate::worker::{Core, Mail};
+
+impl Session {
+    /// Whether the session's user may run a data command here and now, without a look beyond its keys.
+    #[inline]
+    pub(super) fn permits(&self, core: &Core, command: &Command, args: &Args<'_>) -> bool {
+        let dbs = core.shared.config.databases();
+        let user = self.identity.user();
+        user.check(command, args, self.db, dbs).is_ok() && command.key_shape != KeyShape::Search
+    }
+}
+
+/// Whether the session's user may run a command; a refusal is noted.
+pub(super) fn check_user(
+    core: &Core,
+    session: &Session,
+    command: &Command,
+    args: &Args<'_>,
+    origin: Origin,
+) -> Result<(), Denied> {
+    if session.identity.is_free() {
+        return Ok(());
+    }
+    let shared = &core.shared;
+    let user = session.identity.user();
+    let result = user.check(command, args, session.db, shared.config.databases());
+    if let Err(denied) = result {
+        shared.note_denied(denied, user, command, args, origin, &session.info, core.now);
+    }
+    result
+}
+
+/// Whether the session's user may use SORT's patterns, if that is the command.
+pub(super) fn check_sort(
+    core: &Core,
+    session: &Session,
+    command: &Command,
+    args: &Args<'_>,
+) -> Result<(), CommandError> {
+    if session.identity.is_free() || !matches!(command.spec.name, "sort" | "sort_ro") {
+        return Ok(());
+    }
+    let (user, dbs) = (session.identity.user(), core.shared.config.databases());
+    user.check_sort(command, args, session.db, dbs)
+}
+
+impl Denied {
+    /// The error of a command that was refused.
+    pub(crate) fn error(self, user: &User, command: &Command) -> CommandError {
+        CommandError::format(format!("NOPERM {}", self.text(user, command)))
+    }
+}
+
+impl Shared {
+    /// Whether a client that has waited may still run its command: its user may have changed meanwhile.
+    pub(super) fn check_waiter(&self, waiter: &Waiter, now_ms: i64) -> Result<(), CommandError> {
+        if !self.acl.has_limits() {
+            return Ok(());
+        }
+        let Some(client) = self.clients.get(waiter.address.client) else {
+            return Ok(());
+        };
+        let name = client.names.lock().user.clone();
+        // The clients of a user that is no more are about to be disconnected.
+        let Some(user) = self.acl.user(name.as_bytes()) else {
+            return Ok(());
+        };
+        let (command, args, dbs) = (waiter.command, waiter.args(), self.config.databases());
+        user.check(command, &args, waiter.db(), dbs)
+            .map_err(|denied| {
+                let origin = Origin::TopLevel;
+                self.note_denied(denied, &user, command, &args, origin, &client, now_ms);
+                denied.error(&user, command)
+            })
+    }
+
+    #[cold]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "all that an entry of ACL LOG tells"
+    )]
+    fn note_denied(
+        &self,
+        denied: Denied,
+        user: &User,
+        command: &Command,
+        args: &Args<'_>,
+        origin: Origin,
+        client: &ClientInfo,
+        now_ms: i64,
+    ) {
+        let refusal = Refusal {
+            reason: denied.reason(),
+            origin,
+            object: denied.object(command, args),
+            username: user.name().to_vec(),
+        };
+        self.note_refusal(refusal, client, now_ms);
+    }
+
+    /// Notes for ACL LOG what was refused to a client.
+    pub(crate) fn note_refusal(&self, refusal: Refusal, client: &ClientInfo, now_ms: i64) {
+        let client = crate::commands::client_line(client, self.engine.registry, now_ms);
+        let len_max = self.config.acl_log_len_max();
+        self.acl.note(refusal, client, now_ms, len_max);
+    }
+}
+
+impl Core {
+    /// After a change of users: disconnects the clients of those that are no more, and subscribers that may not be it any more.
+    /// The session's own client ends once it has its reply.
+    pub(crate) fn users_changed(&self, session: &mut Session, gone: &[Box<[u8]>]) {
+        let shared = &self.shared;
+        if !gone.is_empty() {
+            for client in shared.clients.all() {
+                let user = client.names.lock().user.clone();
+                if !gone.iter().any(|name| **name == *user.as_bytes()) {
+                    continue;
+                }
+                if client.id == session.info.id {
+                    session.close = true;
+                } else if shared.clients.remove(client.id) {
+                    let worker = &shared.workers[client.worker];
+                    worker.mailbox.send(Mail::Kill(client.id));
+                }
+            }
+        }
+        session.identity.refresh(&shared.acl);
+        session.close |= session.has_lost_channels();
+        for worker in &shared.workers {
+            worker.mailbox.send(Mail::UsersChanged);
+        }
+    }
+}
+
+impl Session {
+    /// Whether it has subscribed to something that its user may not see any more.
+    pub(crate) fn has_lost_channels(&self) -> bool {
+        let user = self.identity.user();
+        let lost = |subscriptions: &Subscriptions| {
+            Kind::ALL.into_iter().any(|kind| {
+                let names = subscriptions.names(kind);
+                let is_pattern = matches!(kind, Kind::Pattern);
+                names
+                    .iter()
+                    .any(|name| !user.may_subscribe(name, is_pattern))
+            })
+        };
+        self.subscriptions.as_deref().is_some_and(lost)
+    }
+}
