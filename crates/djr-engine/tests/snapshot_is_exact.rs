@@ -29,7 +29,10 @@ struct Appender(Log);
 
 impl EffectLog for Appender {
     fn append(&mut self, db: u32, parts: &[&[u8]]) {
-        self.0.lock().unwrap().push((db, parts.concat()));
+        self.0
+            .lock()
+            .expect("as it was made")
+            .push((db, parts.concat()));
     }
 }
 
@@ -165,7 +168,7 @@ fn draw(rng: &mut Rng, now: UnixMillis) -> Vec<Vec<u8>> {
             left = left.saturating_sub(*weight);
             found
         });
-        drawn.unwrap().1
+        drawn.expect("as it was made").1
     };
     let words = template.split(' ').map(|word| {
         let Some((before, kind)) = word.split_once('%') else {
@@ -216,7 +219,7 @@ fn in_order(value: &[u8]) -> Vec<u8> {
     use djr_storage::rdb::{Reader, VERSION_OF_FIELD_EXPIRY, ValueLimits, read_value};
     use djr_storage::value::{Encoding, Kind};
     let mut reader = Reader::new(value);
-    let kind = reader.byte().unwrap();
+    let kind = reader.byte().expect("as it was made");
     let read = read_value(
         &mut reader,
         kind,
@@ -285,17 +288,21 @@ fn replay(log: &[(u32, Vec<u8>)]) -> State {
         session.db = *db;
         batch.clear();
         let mut decoder = RequestDecoder::new();
-        let taken = decoder.decode(bytes, &limits, &mut batch).unwrap();
+        let taken = decoder
+            .decode(bytes, &limits, &mut batch)
+            .expect("as it was made");
         assert_eq!(taken, bytes.len(), "whole commands");
         for request in batch.iter(bytes) {
             let words: Vec<Vec<u8>> = request.iter().map(<[u8]>::to_vec).collect();
             match &words[0].to_ascii_uppercase()[..] {
                 b"MULTI" | b"EXEC" => {}
                 b"SELECT" => {
-                    session.db = String::from_utf8_lossy(&words[1]).parse().unwrap();
+                    session.db = String::from_utf8_lossy(&words[1])
+                        .parse()
+                        .expect("as it was made");
                 }
                 // Before every deadline: what was there when it was logged is there.
-                _ => run(&engine, &mut executor, &mut session, &words, 0).unwrap(),
+                _ => run(&engine, &mut executor, &mut session, &words, 0).expect("as it was made"),
             }
         }
     }
@@ -357,13 +364,13 @@ fn a_snapshot_is_the_state_at_its_cut() {
         for round in 0..SNAPSHOTS {
             barrier.wait();
             // Not at once, but while they write.
-            while log.lock().unwrap().len() < round * 3000 + 500 && round == 0 {
+            while log.lock().expect("as it was made").len() < round * 3000 + 500 && round == 0 {
                 std::thread::yield_now();
             }
             let (cut, offset) = {
                 let mut access = engine.keyspace.open(Footprint::ALL, clock.load(Relaxed));
                 let cut = access.begin_snapshot().expect("none is under way");
-                (cut, log.lock().unwrap().len())
+                (cut, log.lock().expect("as it was made").len())
             };
             let mut snapshot = cut.walk(&engine.keyspace);
             let mut taken = State::new();
@@ -384,7 +391,7 @@ fn a_snapshot_is_the_state_at_its_cut() {
                     break;
                 }
             }
-            let after = log.lock().unwrap().len();
+            let after = log.lock().expect("as it was made").len();
             println!(
                 "cut at {offset}, end at {after}, {} entries, {steps} steps",
                 taken.len()
@@ -393,7 +400,7 @@ fn a_snapshot_is_the_state_at_its_cut() {
         }
         stop.store(true, Relaxed);
     });
-    let log = log.lock().unwrap();
+    let log = log.lock().expect("as it was made");
     for (offset, taken) in snapshots {
         let expected = replay(&log[..offset]);
         for (key, content) in &expected {

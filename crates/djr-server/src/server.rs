@@ -255,9 +255,11 @@ impl Server {
     fn announce(&self, dir: &Path) {
         let config = &self.shared.config;
         let durability = match (config.append_only(), config.append_fsync()) {
-            (false, _) => {
+            (false, _) if config.save_points().is_empty() => {
                 "appendonly no: the data is in memory only, and gone when the server ends".to_owned()
             }
+            (false, _) => "appendonly no: the data is in snapshots, what changed since the last one is gone on a crash"
+                .to_owned(),
             (true, FsyncPolicy::Always) => {
                 "appendonly yes, fsync before each reply: nothing acknowledged is lost, not even on power failure".to_owned()
             }

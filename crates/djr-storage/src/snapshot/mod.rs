@@ -12,6 +12,8 @@
 
 mod commands;
 mod sink;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use std::io;

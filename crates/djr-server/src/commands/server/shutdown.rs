@@ -91,10 +91,14 @@ pub(super) fn run(context: &mut Context<'_>, args: &Args<'_>, _: &mut Reply<'_>)
     };
     // Whether it can be written must be known while there is a way back. What changes until the end is in the last one.
     let shared = context.core.shared.clone();
-    if saves && shared.snapshots.save_before_the_end(&shared).is_err() && !options.force {
-        return Err(CommandError::text(
-            "ERR Errors trying to SHUTDOWN. Check logs.",
-        ));
+    if saves && shared.snapshots.save_before_the_end(&shared).is_err() {
+        if options.force {
+            shared.shutdown.set_save(false);
+        } else {
+            return Err(CommandError::text(
+                "ERR Errors trying to SHUTDOWN. Check logs.",
+            ));
+        }
     }
     shared.shutdown.request();
     shared.wake_workers();
