@@ -13,10 +13,12 @@
 #![forbid(unsafe_code)]
 
 mod acl;
+mod check_rdb;
 mod clients;
 mod clock;
 mod commands;
 pub mod config;
+mod loading;
 pub mod logging;
 mod persistence;
 mod process;
@@ -30,6 +32,7 @@ mod surroundings;
 mod tracking;
 mod worker;
 
+pub use check_rdb::check_rdb;
 pub use commands::registry;
 pub use config::Config;
 pub use djr_engine::REDIS_VERSION;

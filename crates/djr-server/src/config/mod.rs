@@ -375,13 +375,13 @@ const APPEND_ONLY: Number = Number::of("appendonly");
 const APPEND_FSYNC: Number = Number::of("appendfsync");
 const APPEND_DIR_NAME: Words = Words::of("appenddirname");
 const APPEND_FILE_NAME: Words = Words::of("appendfilename");
+const DB_FILE_NAME: Words = Words::of("dbfilename");
+const RDB_CHECKSUM: Number = Number::of("rdbchecksum");
 const REWRITE_PERCENTAGE: Number = Number::of("auto-aof-rewrite-percentage");
 const REWRITE_MIN_SIZE: Number = Number::of("auto-aof-rewrite-min-size");
 const SAVE: Words = Words::of("save");
-const DB_FILE_NAME: Words = Words::of("dbfilename");
 const STOP_WRITES_ON_SAVE_ERROR: Number = Number::of("stop-writes-on-bgsave-error");
 const RDB_COMPRESSION: Number = Number::of("rdbcompression");
-const RDB_CHECKSUM: Number = Number::of("rdbchecksum");
 const RDB_INCREMENTAL_FSYNC: Number = Number::of("rdb-save-incremental-fsync");
 const AOF_INCREMENTAL_FSYNC: Number = Number::of("aof-rewrite-incremental-fsync");
 const AOF_RDB_PREAMBLE: Number = Number::of("aof-use-rdb-preamble");
@@ -513,6 +513,14 @@ impl Config {
         self.string(APPEND_FILE_NAME)
     }
 
+    pub(crate) fn db_file_name(&self) -> String {
+        self.string(DB_FILE_NAME)
+    }
+
+    pub(crate) fn rdb_checksum(&self) -> bool {
+        self.is(RDB_CHECKSUM)
+    }
+
     pub(crate) fn aof_repair(&self) -> bool {
         self.aof_repair
     }
@@ -535,20 +543,12 @@ impl Config {
             .collect()
     }
 
-    pub(crate) fn db_file_name(&self) -> String {
-        self.string(DB_FILE_NAME)
-    }
-
     pub(crate) fn stops_writes_on_save_error(&self) -> bool {
         self.is(STOP_WRITES_ON_SAVE_ERROR)
     }
 
     pub(crate) fn rdb_compression(&self) -> bool {
         self.is(RDB_COMPRESSION)
-    }
-
-    pub(crate) fn rdb_checksum(&self) -> bool {
-        self.is(RDB_CHECKSUM)
     }
 
     pub(crate) fn rdb_incremental_fsync(&self) -> bool {

@@ -42,13 +42,13 @@ pub(super) const SNAPSHOTS: Section = Section {
         "save" = "3600 1 300 100 60 10000", special(&specials::SAVE), Live,
             "When a snapshot is made: after so many seconds with at least so many changes.", .apply(live::save_points);
         "dbfilename" = "dump.rdb", special(&specials::DB_FILE_NAME), Protected,
-            "The name of the snapshot's file, in 'dir'.";
+            "The name of the snapshot's file, in 'dir'. Loaded at the start if there is no log.";
         "stop-writes-on-bgsave-error" = "yes", YesNo, Live,
             "Refuses writes while snapshots fail.", .apply(live::save_points);
         "rdbcompression" = "yes", YesNo, Live,
             "Compresses strings in snapshots.";
         "rdbchecksum" = "yes", YesNo, Start,
-            "Snapshots end with a checksum.";
+            "Snapshots end with a checksum, which is verified when they are loaded.";
         "rdb-save-incremental-fsync" = "yes", YesNo, Live,
             "Makes a snapshot durable piece by piece.";
         "rdb-version-check" = "strict", Choice(&["strict", "relaxed"]), Live,
