@@ -87,12 +87,6 @@ pub const ABSENT: &[(&str, &str)] = &[
         "client|import-source",
         "for the import of a data set while it expires nothing, which there is no mode for",
     ),
-    (
-        "bgrewriteaof",
-        "the log is rewritten when it has grown, not when asked to, yet",
-    ),
-    ("bgsave", "there are no snapshots yet"),
-    ("save", "there are no snapshots yet"),
     ("commandlog", "slow commands are not recorded yet"),
     ("slowlog", "slow commands are not recorded yet"),
     ("latency", "latencies are not recorded yet"),

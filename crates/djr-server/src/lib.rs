@@ -7,7 +7,8 @@
 //! - [`logging`]: the server's own log, for people.
 //! - `pubsub`: publish and subscribe.
 //! - `tracking`: client-side caching.
-//! - `persistence`: recovery, the log's thread, compaction.
+//! - `persistence`: recovery, the log's thread.
+//! - `snapshots`: snapshots, save points, rewrites of the log.
 
 #![forbid(unsafe_code)]
 
@@ -26,6 +27,7 @@ mod pubsub;
 mod server;
 mod session;
 mod shared;
+mod snapshots;
 mod stats;
 mod surroundings;
 mod tracking;

@@ -21,6 +21,7 @@ use crate::config::{self, Config};
 use crate::persistence::Persistence;
 use crate::pubsub::Directory;
 use crate::shared::{Gate, Shared, Shutdown, WorkerHandle};
+use crate::snapshots::Snapshots;
 use crate::stats::WorkerStats;
 use crate::surroundings::{PidFile, tell_systemd};
 use crate::worker::{Driver, Listener, Mailbox, Worker};
@@ -110,6 +111,9 @@ pub enum StopError {
     /// The append-only log could not be closed: what was not durable before may be missing.
     #[error("the append-only log could not be closed: {0}")]
     Log(String),
+    /// The last snapshot could not be written.
+    #[error("the last snapshot could not be written")]
+    Save,
     /// A thread has ended by a panic.
     #[error("a thread has ended by a panic")]
     Panic,
@@ -172,6 +176,7 @@ impl Server {
             },
             server_commands: commands::runs(registry),
             persistence: Persistence::default(),
+            snapshots: Snapshots::new(dir.clone()),
             loading: Default::default(),
             clients: Clients::default(),
             pubsub: Directory::new(),
@@ -181,7 +186,6 @@ impl Server {
             memory: Default::default(),
             workers: workers.collect(),
             started: clock::monotonic(),
-            started_ms: clock::unix_millis(),
             run_id: (0..3)
                 .map(|_| format!("{:016x}", seed()))
                 .collect::<String>()[..40]
@@ -255,9 +259,11 @@ impl Server {
     fn announce(&self, dir: &Path) {
         let config = &self.shared.config;
         let durability = match (config.append_only(), config.append_fsync()) {
-            (false, _) => {
+            (false, _) if config.save_points().is_empty() => {
                 "appendonly no: the data is in memory only, and gone when the server ends".to_owned()
             }
+            (false, _) => "appendonly no: the data is in snapshots, what changed since the last one is gone on a crash"
+                .to_owned(),
             (true, FsyncPolicy::Always) => {
                 "appendonly yes, fsync before each reply: nothing acknowledged is lost, not even on power failure".to_owned()
             }
@@ -338,12 +344,33 @@ impl Server {
         self.finish()
     }
 
+    /// As in Redis: a server with save points leaves a snapshot behind, unless it was told otherwise.
+    fn save_at_the_end(&self) -> Result<(), StopError> {
+        let shared = &self.shared;
+        let wanted = match shared.shutdown.save() {
+            Some(wanted) => wanted,
+            None => !shared.config.save_points().is_empty(),
+        };
+        let is_loaded = shared.gate.bits() & Gate::LOADING == 0;
+        if !wanted || !is_loaded {
+            return Ok(());
+        }
+        tracing::info!("Saving the final RDB snapshot before exiting.");
+        shared.snapshots.save_at_the_end(shared).map_err(|_| {
+            tracing::error!(
+                "Error trying to save the DB: what changed since the last snapshot is not in it"
+            );
+            StopError::Save
+        })
+    }
+
     fn finish(&mut self) -> Result<(), StopError> {
         let Some(pid_file) = self.pid_file.take() else {
             return Ok(());
         };
         tell_systemd(&self.shared.config, "STOPPING=1\n");
         self.request_stop();
+        self.shared.snapshots.stop();
         if let Some(control) = &self.control {
             control.thread().unpark();
         }
@@ -355,6 +382,9 @@ impl Server {
             }
         }
         crate::worker::give_back_undelivered(&self.shared);
+        if let Err(error) = self.save_at_the_end() {
+            result = Err(error);
+        }
         let (well, closed) = self.shared.persistence.close();
         if !well {
             tracing::error!("the log's thread has ended by a panic");
@@ -418,11 +448,7 @@ fn control(shared: &Arc<Shared>) {
         if clock::monotonic() >= retry_at && !shared.persistence.follow_config(shared) {
             retry_at = clock::monotonic() + SWITCH_RETRY;
         }
-        let config = &shared.config;
-        let (percentage, min_size) = (config.rewrite_percentage(), config.rewrite_min_size());
-        shared
-            .persistence
-            .compact_if_due(shared, percentage, min_size);
+        shared.snapshots.tick(shared);
         shared.watch_memory();
     }
 }

@@ -1,7 +1,7 @@
 //! What all threads of a server share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Instant;
 
 use djr_engine::Engine;
@@ -17,6 +17,7 @@ use crate::loading::LoadState;
 use crate::memory::Memory;
 use crate::persistence::Persistence;
 use crate::pubsub::Directory;
+use crate::snapshots::Snapshots;
 use crate::stats::WorkerStats;
 use crate::tracking::Trackers;
 use crate::worker::Mailbox;
@@ -29,6 +30,7 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) acl: Acl,
     pub(crate) persistence: Persistence,
+    pub(crate) snapshots: Snapshots,
     pub(crate) loading: LoadState,
     pub(crate) clients: Clients,
     pub(crate) pubsub: Directory,
@@ -38,7 +40,6 @@ pub(crate) struct Shared {
     pub(crate) memory: Memory,
     pub(crate) workers: Vec<WorkerHandle>,
     pub(crate) started: Instant,
-    pub(crate) started_ms: i64,
     /// 40 hexadecimal digits, new at each start.
     pub(crate) run_id: String,
     pub(crate) shutdown: Shutdown,
@@ -79,6 +80,9 @@ impl Gate {
     /// There is a limit of memory. A worker's own copy has it only in turns in which a limit is near.
     pub(crate) const MEMORY: u32 = 16;
 
+    /// Snapshots fail: writes are refused.
+    pub(crate) const SAVE_FAILED: u32 = 16;
+
     /// The bits that are set.
     #[inline]
     pub(crate) fn bits(&self) -> u32 {
@@ -98,6 +102,8 @@ impl Gate {
 #[derive(Default)]
 pub(crate) struct Shutdown {
     requested: AtomicBool,
+    /// 0: as configured; 1: with a last snapshot; 2: without.
+    save: AtomicU8,
     /// The thread that waits for the end.
     waiter: Mutex<Option<std::thread::Thread>>,
 }
@@ -115,6 +121,20 @@ impl Shutdown {
         if let Some(thread) = self.waiter.lock().as_ref() {
             thread.unpark();
         }
+    }
+
+    /// Whether a last snapshot is written at the end, if somebody has said so.
+    pub(crate) fn save(&self) -> Option<bool> {
+        match self.save.load(Ordering::Relaxed) {
+            1 => Some(true),
+            2 => Some(false),
+            _ => None,
+        }
+    }
+
+    /// `SHUTDOWN SAVE` or `NOSAVE`.
+    pub(crate) fn set_save(&self, save: bool) {
+        self.save.store(if save { 1 } else { 2 }, Ordering::Relaxed);
     }
 
     /// Blocks until the end is asked for.
@@ -135,6 +155,12 @@ impl Shared {
     /// The append-only log, if there is one.
     pub(crate) fn log(&self) -> Option<Arc<Log>> {
         self.persistence.log()
+    }
+
+    /// Changes of the data set since the start.
+    pub(crate) fn changes(&self) -> u64 {
+        let workers = self.workers.iter();
+        workers.map(|worker| worker.stats.changes.get()).sum()
     }
 
     /// The `user` lines that a configuration file needs: none, where they are in a file of their own, or nothing is said that

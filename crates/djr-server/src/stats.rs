@@ -17,6 +17,8 @@ pub(crate) struct WorkerStats {
     pub(crate) expired_active: Counter,
     /// Fields of hashes removed by the active expiry.
     pub(crate) expired_fields_active: Counter,
+    /// Changes of the data set. Not reset: snapshots go by it.
+    pub(crate) changes: std::sync::Arc<Counter>,
     /// Error replies.
     pub(crate) errors: Counter,
     pub(crate) reads: Counter,
@@ -64,6 +66,7 @@ impl WorkerStats {
             bytes_out: Counter::default(),
             expired_active: Counter::default(),
             expired_fields_active: Counter::default(),
+            changes: Default::default(),
             errors: Counter::default(),
             reads: Counter::default(),
             writes: Counter::default(),

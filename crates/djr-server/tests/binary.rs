@@ -382,7 +382,20 @@ fn ctrl_c_ends_it_with_all_clients_and_what_they_wrote() {
 #[test]
 fn a_shutdown_that_could_not_save_is_refused() {
     let dir = tempfile::tempdir().expect("a directory");
-    let server = Server::start(dir.path(), &["--appendonly", "no"]);
+    // Nothing can be renamed to the name of a directory.
+    std::fs::create_dir(dir.path().join("dump.rdb")).expect("a directory");
+    std::fs::write(dir.path().join("dump.rdb/file"), "").expect("a file");
+    let server = Server::start(
+        dir.path(),
+        &[
+            "--appendonly",
+            "no",
+            "--dbfilename",
+            "dump.rdb",
+            "--save",
+            "",
+        ],
+    );
     let mut client = server.connect();
     assert_eq!(
         client.call("SHUTDOWN SAVE"),

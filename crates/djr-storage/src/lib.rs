@@ -9,6 +9,7 @@ pub mod memory {
     pub use crate::arena::chunk::{PoolBytes, pool_bytes, release_idle};
 }
 pub mod rdb;
+pub mod snapshot;
 pub mod table;
 pub mod types;
 pub mod value;

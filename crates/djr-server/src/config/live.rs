@@ -208,6 +208,11 @@ fn allow_clients(config: &Config) -> Result<(), u64> {
     }
 }
 
+pub(super) fn save_points(shared: &Shared) -> Result<(), Refusal> {
+    shared.snapshots.judge_writes(shared);
+    Ok(())
+}
+
 pub(super) fn loglevel(shared: &Shared) -> Result<(), Refusal> {
     crate::logging::set_level(shared.config.loglevel());
     Ok(())

@@ -386,6 +386,12 @@ const DB_FILE_NAME: Words = Words::of("dbfilename");
 const RDB_CHECKSUM: Number = Number::of("rdbchecksum");
 const REWRITE_PERCENTAGE: Number = Number::of("auto-aof-rewrite-percentage");
 const REWRITE_MIN_SIZE: Number = Number::of("auto-aof-rewrite-min-size");
+const SAVE: Words = Words::of("save");
+const STOP_WRITES_ON_SAVE_ERROR: Number = Number::of("stop-writes-on-bgsave-error");
+const RDB_COMPRESSION: Number = Number::of("rdbcompression");
+const RDB_INCREMENTAL_FSYNC: Number = Number::of("rdb-save-incremental-fsync");
+const AOF_INCREMENTAL_FSYNC: Number = Number::of("aof-rewrite-incremental-fsync");
+const AOF_RDB_PREAMBLE: Number = Number::of("aof-use-rdb-preamble");
 const LOAD_TRUNCATED: Number = Number::of("aof-load-truncated");
 const TIMESTAMPS: Number = Number::of("aof-timestamp-enabled");
 
@@ -550,6 +556,41 @@ impl Config {
 
     pub(crate) fn aof_load_truncated(&self) -> bool {
         self.is(LOAD_TRUNCATED)
+    }
+
+    /// `save`: seconds and changes.
+    pub(crate) fn save_points(&self) -> Vec<(u64, u64)> {
+        let text = self.string(SAVE);
+        let numbers: Vec<u64> = text
+            .split_ascii_whitespace()
+            .filter_map(|word| word.parse().ok())
+            .collect();
+        let (points, _) = numbers.as_chunks::<2>();
+        points
+            .iter()
+            .map(|[seconds, changes]| (*seconds, *changes))
+            .collect()
+    }
+
+    pub(crate) fn stops_writes_on_save_error(&self) -> bool {
+        self.is(STOP_WRITES_ON_SAVE_ERROR)
+    }
+
+    pub(crate) fn rdb_compression(&self) -> bool {
+        self.is(RDB_COMPRESSION)
+    }
+
+    pub(crate) fn rdb_incremental_fsync(&self) -> bool {
+        self.is(RDB_INCREMENTAL_FSYNC)
+    }
+
+    pub(crate) fn aof_incremental_fsync(&self) -> bool {
+        self.is(AOF_INCREMENTAL_FSYNC)
+    }
+
+    /// `aof-use-rdb-preamble`.
+    pub(crate) fn aof_rdb_preamble(&self) -> bool {
+        self.is(AOF_RDB_PREAMBLE)
     }
 
     pub(crate) fn aof_timestamps(&self) -> bool {

@@ -1,24 +1,22 @@
-//! The data set's way to disk and back: recovery at the start, the log's thread, compaction.
+//! The data set's way to disk and back: recovery at the start, the log's thread.
 
 mod lanes;
 mod replay;
 mod switch;
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use djr_engine::{CommandError, Engine};
+use djr_engine::CommandError;
 use djr_storage::aof::{
     AofConfig, BaseFile, Log, LogError, OnDurable, RecoveryMode, RecoveryReport, recover,
 };
 use djr_storage::disk::{Disk, OsDisk};
-use djr_storage::keyspace::Footprint;
 use parking_lot::Mutex;
 
-use crate::clock;
 use crate::shared::{Gate, Shared};
 use replay::Replayer;
 
@@ -35,10 +33,6 @@ pub(crate) struct Persistence {
     dir: OnceLock<PathBuf>,
     /// The end of the last log that was switched off: the next one goes on from there.
     last_end: AtomicU64,
-    /// A compaction is under way.
-    rewriting: AtomicBool,
-    /// The last one failed.
-    rewrite_failed: AtomicBool,
     /// What recovery found.
     report: OnceLock<RecoveryReport>,
 }
@@ -92,8 +86,7 @@ impl Persistence {
                 "there is no append-only log yet, so the data comes from {}; the log is made from it now, and loaded from now on",
                 snapshot.display()
             );
-            self.compact(&shared.engine, &log)
-                .map_err(|error| error.to_string())?;
+            shared.snapshots.rewrite_now(shared, &log)?;
         }
         let _ = self.report.set(recovered.report);
         self.install(shared, log).map_err(|error| error.to_string())
@@ -166,20 +159,6 @@ impl Persistence {
         (well, closed)
     }
 
-    /// Whether a compaction is under way.
-    pub(crate) fn is_rewriting(&self) -> bool {
-        self.rewriting.load(Ordering::Relaxed)
-    }
-
-    /// `ok` or `err`, as INFO says it.
-    pub(crate) fn last_rewrite_status(&self) -> &'static str {
-        if self.rewrite_failed.load(Ordering::Relaxed) {
-            "err"
-        } else {
-            "ok"
-        }
-    }
-
     /// The log has failed: from now on writes are refused.
     #[cold]
     pub(crate) fn failed(&self, shared: &Shared) {
@@ -206,39 +185,6 @@ impl Persistence {
             why.unwrap_or_default()
         ))
     }
-
-    /// Compacts the log if it has grown so far (`auto-aof-rewrite-percentage`, `auto-aof-rewrite-min-size`).
-    pub(crate) fn compact_if_due(&self, shared: &Shared, percentage: u64, min_size: u64) {
-        let Some(log) = self.log() else { return };
-        if log.poisoned().is_none()
-            && log.is_complete()
-            && log.sizes().rewrite_due(percentage, min_size)
-            && let Err(error) = self.compact(&shared.engine, &log)
-        {
-            tracing::error!("compaction of the append-only log: {error}");
-        }
-    }
-
-    /// Writes the keyspace as a new base. Everything else waits meanwhile.
-    fn compact(&self, engine: &Engine, log: &Log) -> Result<(), LogError> {
-        if self.rewriting.swap(true, Ordering::AcqRel) {
-            return Ok(());
-        }
-        let began = clock::monotonic();
-        let before = log.sizes().current;
-        let result = write_base(engine, log);
-        self.rewriting.store(false, Ordering::Release);
-        self.rewrite_failed
-            .store(result.is_err(), Ordering::Relaxed);
-        if result.is_ok() {
-            tracing::info!(
-                "append-only log compacted from {before} to {} bytes in {:.3} seconds",
-                log.sizes().current,
-                (clock::monotonic() - began).as_secs_f64()
-            );
-        }
-        result
-    }
 }
 
 /// The log's thread: makes durable. Returns when the log is stopped.
@@ -255,30 +201,4 @@ fn wake_workers(shared: &Shared) -> OnDurable {
     let workers = shared.workers.iter();
     let mailboxes: Vec<_> = workers.map(|worker| worker.mailbox.clone()).collect();
     Box::new(move |_| mailboxes.iter().for_each(|mailbox| mailbox.wake()))
-}
-
-fn write_base(engine: &Engine, log: &Log) -> Result<(), LogError> {
-    let access = engine.keyspace.open(Footprint::ALL, clock::unix_millis());
-    let mut writer = log.begin_rewrite()?;
-    let mut failure = None;
-    for library in engine.functions.libraries().iter() {
-        let words: [&[u8]; 3] = [b"FUNCTION", b"LOAD", &library.code];
-        failure = failure.or(writer.write_command(0, &words).err());
-    }
-    for db in 0..engine.keyspace.dbs() {
-        access.db(db).for_each(|entry| {
-            if failure.is_some() {
-                return;
-            }
-            entry.rewrite(&mut |words| {
-                if failure.is_none() {
-                    failure = writer.write_command(db, words).err();
-                }
-            });
-        });
-    }
-    match failure {
-        Some(error) => Err(error),
-        None => writer.finish(),
-    }
 }

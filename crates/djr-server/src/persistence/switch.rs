@@ -56,7 +56,7 @@ impl Persistence {
         if shared.shutdown.is_requested() {
             return true;
         }
-        match self.compact(&shared.engine, log) {
+        match shared.snapshots.rewrite_now(shared, log) {
             Ok(()) => {
                 tracing::info!("the append-only log is switched on and whole");
                 true

@@ -567,6 +567,11 @@ fn check_log(core: &Core, command: &Command) -> Result<(), CommandError> {
     if core.gate & Gate::MISCONF != 0 && command.flags.has(Flags::WRITE) {
         return Err(core.shared.persistence.misconf());
     }
+    if core.gate & Gate::SAVE_FAILED != 0
+        && (command.flags.has(Flags::WRITE) || command.spec.name == "ping")
+    {
+        return Err(crate::snapshots::misconf());
+    }
     Ok(())
 }
 

@@ -128,13 +128,13 @@ pub(crate) struct WorkerLog {
     /// Something was appended in this turn.
     dirty: bool,
     /// Changes of the data set so far, for `rdb_changes_since_last_save`.
-    pub(crate) changes: u64,
+    changes: Arc<djr_engine::stats::Counter>,
 }
 
 impl EffectLog for WorkerLog {
     #[inline]
     fn append(&mut self, db: u32, parts: &[&[u8]]) {
-        self.changes += 1;
+        self.changes.add(1);
         if let Some(log) = &self.log {
             self.end = log.append_parts(db, parts);
             self.dirty = true;
@@ -157,7 +157,10 @@ impl Worker {
         Ok(Self {
             shared: shared.clone(),
             core: Core {
-                log: WorkerLog::default(),
+                log: WorkerLog {
+                    changes: stats.changes.clone(),
+                    ..WorkerLog::default()
+                },
                 log_start: 0,
                 shared,
                 index,

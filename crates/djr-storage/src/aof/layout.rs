@@ -85,6 +85,10 @@ impl AofConfig {
         format!("{}.{seq}.base.aof", self.file_name)
     }
 
+    pub(super) fn rdb_base_name(&self, seq: u64) -> String {
+        format!("{}.{seq}.base.rdb", self.file_name)
+    }
+
     pub(super) fn temp_base_name(&self) -> String {
         format!("temp-{}.base.aof", self.file_name)
     }

@@ -19,6 +19,7 @@ use super::log_file::LogFile;
 use super::manifest::{Manifest, ManifestFile};
 use super::{LogError, Offset, annotation};
 use crate::disk::DiskFile;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -122,6 +123,7 @@ impl<'a> PreparedRewrite<'a> {
             position: 0,
             end: 0,
             db: 0,
+            is_rdb: false,
             cut: offset,
             first_incr_seq: self.seq,
             finished: false,
@@ -163,12 +165,14 @@ pub struct RewriteWriter<'a> {
     /// Bytes of commands in the file: a base counts for itself, from 0.
     end: Offset,
     db: u32,
+    /// The base is an RDB file.
+    is_rdb: bool,
     cut: Offset,
     first_incr_seq: u64,
     finished: bool,
 }
 
-impl RewriteWriter<'_> {
+impl<'a> RewriteWriter<'a> {
     /// The log offset of the state that the base holds.
     pub fn cut_offset(&self) -> Offset {
         self.cut
@@ -197,11 +201,24 @@ impl RewriteWriter<'_> {
         }
     }
 
+    /// Makes the base an RDB file, which is written into what this returns. Nothing else may have been written, and the RDB format's own
+    /// end is to be there before [`finish`](Self::finish). `sync_every`: bytes after which it is made durable piece by piece.
+    pub fn rdb(&mut self, sync_every: Option<u64>) -> RdbBase<'_, 'a> {
+        self.is_rdb = true;
+        RdbBase {
+            writer: self,
+            sync_every,
+            unsynced: 0,
+        }
+    }
+
     /// Publishes the new base and removes what it replaces.
     pub fn finish(mut self) -> Result<(), LogError> {
-        self.write_group()?;
-        // Without this line a base is not whole.
-        Annotation::mark(self.end, self.end).encode(&mut self.buffer);
+        if !self.is_rdb {
+            self.write_group()?;
+            // Without this line a base is not whole.
+            Annotation::mark(self.end, self.end).encode(&mut self.buffer);
+        }
         let file = self.write_buffer()?;
         file.sync_data()
             .map_err(|error| LogError::io("fsync", &self.path, &error))?;
@@ -212,7 +229,11 @@ impl RewriteWriter<'_> {
         let mut files = log.files.lock();
         let seq = files.base_seq;
         files.base_seq += 1;
-        let name = log.config.base_name(seq);
+        let name = if self.is_rdb {
+            log.config.rdb_base_name(seq)
+        } else {
+            log.config.base_name(seq)
+        };
         let path = log.config.path(&name);
         log.disk
             .rename(&self.path, &path)
@@ -293,7 +314,9 @@ impl RewriteWriter<'_> {
                 let created = self.log.disk.create(&self.path);
                 let file = created.map_err(|error| LogError::io("create", &self.path, &error))?;
                 let mut head = Vec::new();
-                Annotation::mark(0, 0).encode(&mut head);
+                if !self.is_rdb {
+                    Annotation::mark(0, 0).encode(&mut head);
+                }
                 file.write_at(0, &head)
                     .map_err(|error| LogError::io("write", &self.path, &error))?;
                 self.position = head.len() as u64;
@@ -306,6 +329,31 @@ impl RewriteWriter<'_> {
         self.position += self.buffer.len() as u64;
         self.buffer.clear();
         Ok(file)
+    }
+}
+
+/// Where the bytes of a base in RDB format go.
+#[derive(Debug)]
+pub struct RdbBase<'w, 'a> {
+    writer: &'w mut RewriteWriter<'a>,
+    sync_every: Option<u64>,
+    unsynced: u64,
+}
+
+impl io::Write for RdbBase<'_, '_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.writer.buffer.extend_from_slice(bytes);
+        let file = self.writer.write_buffer().map_err(io::Error::other)?;
+        self.unsynced += bytes.len() as u64;
+        if self.sync_every.is_some_and(|bytes| self.unsynced >= bytes) {
+            file.sync_data()?;
+            self.unsynced = 0;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -231,7 +231,7 @@ impl<'k> World<'k> {
             .filter(|(_, at)| at.is_none_or(|at| at >= now))
     }
 
-    fn open<R>(&mut self, footprint: Footprint, run: impl FnOnce(&mut Access<'k>) -> R) -> R {
+    fn open<R>(&mut self, footprint: Footprint, run: impl FnOnce(&mut Access<'_>) -> R) -> R {
         let mut access = self.keyspace.open(footprint, self.now);
         let result = run(&mut access);
         access.purge_expired();
@@ -441,9 +441,11 @@ impl<'k> World<'k> {
                 let had_one = self.snapshot.take().is_some();
                 if !had_one {
                     self.snapshot = Some(SnapshotRun {
-                        snapshot: self.open(Footprint::ALL, |access| {
-                            access.begin_snapshot().expect("none is under way")
-                        }),
+                        snapshot: self
+                            .open(Footprint::ALL, |access| {
+                                access.begin_snapshot().expect("none is under way")
+                            })
+                            .walk(self.keyspace),
                         portion: Portion::default(),
                         expected: self.model.clone(),
                     });
@@ -611,7 +613,9 @@ fn written(content: &Content) -> Vec<u8> {
     match content {
         Content::Text(text) => {
             let string = ValueRef::String(StringRef::Bytes(&text.bytes));
-            crate::rdb::write_value(&mut out, string, 0);
+            let mut plain = crate::rdb::Uncompressed::default();
+            crate::rdb::write_value(&mut plain, string, 0);
+            out = plain.0;
         }
         Content::Probe(bytes, deadlines) => {
             let mut probe = Probe::default();

@@ -8,6 +8,7 @@
 //! an [`RdbError`]: each length and count is compared with what is left before anything is reserved, packed types are checked from end to end.
 
 mod checksum;
+mod compress;
 mod file;
 mod functions;
 mod load;

@@ -18,7 +18,6 @@ pub(super) static SPEC: CommandSpec = CommandSpec {
 };
 
 pub(super) fn run(context: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result {
-    // Until there are snapshots, the data set was last saved as a whole when it was loaded.
-    reply.integer(context.core.shared.started_ms / 1000);
+    reply.integer(context.core.shared.snapshots.state().last_save_ms / 1000);
     Ok(())
 }

@@ -1,6 +1,8 @@
 //! Commands about the server.
 
 mod acl;
+mod bgrewriteaof;
+mod bgsave;
 mod command;
 mod config;
 mod debug;
@@ -8,6 +10,7 @@ mod info;
 mod lastsave;
 mod lolwut;
 mod memory;
+mod save;
 mod shutdown;
 mod time;
 
@@ -17,6 +20,8 @@ use super::{Entry, ServerRun};
 
 pub(super) static COMMANDS: &[&CommandSpec] = &[
     &acl::SPEC,
+    &bgrewriteaof::SPEC,
+    &bgsave::SPEC,
     &command::SPEC,
     &config::SPEC,
     &debug::SPEC,
@@ -24,6 +29,7 @@ pub(super) static COMMANDS: &[&CommandSpec] = &[
     &lastsave::SPEC,
     &lolwut::SPEC,
     &memory::SPEC,
+    &save::SPEC,
     &shutdown::SPEC,
     &time::SPEC,
 ];
@@ -34,10 +40,13 @@ pub(super) static RUNS: &[&[Entry]] = &[
     config::RUNS,
     memory::RUNS,
     &[
+        (&bgrewriteaof::SPEC, ServerRun::Plain(bgrewriteaof::run)),
+        (&bgsave::SPEC, ServerRun::Plain(bgsave::run)),
         (&debug::SPEC, ServerRun::TopLevel(debug::run)),
         (&info::SPEC, ServerRun::Plain(info::run)),
         (&lastsave::SPEC, ServerRun::Plain(lastsave::run)),
         (&lolwut::SPEC, ServerRun::Plain(lolwut::run)),
+        (&save::SPEC, ServerRun::TopLevel(save::run)),
         (&shutdown::SPEC, ServerRun::Plain(shutdown::run)),
         (&time::SPEC, ServerRun::Plain(time::run)),
     ],

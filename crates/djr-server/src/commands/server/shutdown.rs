@@ -4,6 +4,7 @@ use djr_engine::spec::{Arg, CommandSpec, Flags, Group, Run};
 use djr_engine::{Args, CommandError, Reply};
 
 use crate::commands::{Context, Result};
+use crate::shared::Gate;
 
 pub(super) static SPEC: CommandSpec = CommandSpec {
     name: "shutdown",
@@ -76,15 +77,29 @@ pub(super) fn run(context: &mut Context<'_>, args: &Args<'_>, _: &mut Reply<'_>)
         return Err(CommandError::text("ERR No shutdown in progress."));
     }
     let shared = &context.core.shared;
-    if options.save && !shared.config.append_only() && !options.force {
-        tracing::error!(
-            "SHUTDOWN SAVE: there is no append-only log, and snapshots are not supported yet"
-        );
-        return Err(CommandError::text(
-            "ERR Errors trying to SHUTDOWN. Check logs.",
-        ));
+    if shared.gate.bits() & Gate::BUSY != 0 && !options.nosave {
+        // The script keeps the keyspace.
+        return Err(shared.engine.scripts.running().busy_error());
     }
     tracing::warn!("User requested shutdown...");
+    if options.save || options.nosave {
+        shared.shutdown.set_save(options.save);
+    }
+    let saves = match options.nosave {
+        true => false,
+        false => options.save || !shared.config.save_points().is_empty(),
+    };
+    // Whether it can be written must be known while there is a way back. What changes until the end is in the last one.
+    let shared = context.core.shared.clone();
+    if saves && shared.snapshots.save_before_the_end(&shared).is_err() {
+        if options.force {
+            shared.shutdown.set_save(false);
+        } else {
+            return Err(CommandError::text(
+                "ERR Errors trying to SHUTDOWN. Check logs.",
+            ));
+        }
+    }
     shared.shutdown.request();
     shared.wake_workers();
     // No reply: that the connection ends is the answer.

@@ -26,9 +26,9 @@ pub(super) const SECTION: Section = Section {
         "aof-timestamp-enabled" = "no", YesNo, Live,
             "Writes the time into the log, so that check-aof can cut it at a moment.", .apply(live::aof_timestamps);
         "aof-use-rdb-preamble" = "yes", YesNo, Live,
-            "The base of the log is an RDB file.", .later("snapshots (the base is made of commands)");
+            "The base of the log is an RDB file; else it is made of commands.";
         "aof-rewrite-incremental-fsync" = "yes", YesNo, Live,
-            "Makes the new base durable piece by piece.", .no_effect("the base is made durable before it is used");
+            "Makes the new base durable piece by piece, if it is an RDB file.";
         "no-appendfsync-on-rewrite" = "no", YesNo, Live,
             "The log is not made durable during a rewrite.", .no_effect("it always is");
         "aof-disable-auto-gc" = "no", YesNo, Live,
@@ -36,25 +36,23 @@ pub(super) const SECTION: Section = Section {
     },
 };
 
-const SNAPSHOTS_LATER: &str = "snapshots";
-
 pub(super) const SNAPSHOTS: Section = Section {
     title: "Snapshots",
     parameters: rows! {
-        "save" = "", special(&specials::SAVE), Live,
-            "When a snapshot is made: after so many seconds with at least so many changes.", .later(SNAPSHOTS_LATER);
+        "save" = "3600 1 300 100 60 10000", special(&specials::SAVE), Live,
+            "When a snapshot is made: after so many seconds with at least so many changes.", .apply(live::save_points);
         "dbfilename" = "dump.rdb", special(&specials::DB_FILE_NAME), Protected,
             "The name of the snapshot's file, in 'dir'. Loaded at the start if there is no log.";
         "stop-writes-on-bgsave-error" = "yes", YesNo, Live,
-            "Refuses writes while snapshots fail.", .later(SNAPSHOTS_LATER);
+            "Refuses writes while snapshots fail.", .apply(live::save_points);
         "rdbcompression" = "yes", YesNo, Live,
-            "Compresses strings in snapshots.", .later(SNAPSHOTS_LATER);
+            "Compresses strings in snapshots.";
         "rdbchecksum" = "yes", YesNo, Start,
             "Snapshots end with a checksum, which is verified when they are loaded.";
         "rdb-save-incremental-fsync" = "yes", YesNo, Live,
-            "Makes a snapshot durable piece by piece.", .later(SNAPSHOTS_LATER);
+            "Makes a snapshot durable piece by piece.";
         "rdb-version-check" = "strict", Choice(&["strict", "relaxed"]), Live,
-            "Refuses snapshots of newer versions.", .later(SNAPSHOTS_LATER);
+            "Refuses snapshots of newer versions.", .later("the loading of snapshots");
         "rdb-del-sync-files" = "no", YesNo, Live,
             "Removes the snapshots that replication has made.", .later("replication");
         "sanitize-dump-payload" = "no", Choice(&["no", "yes", "clients"]), Live,

@@ -14,7 +14,7 @@ pub(super) use cut::{AsideBytes, CutDbs, ShardCut};
 pub use portion::{Portion, SnapshotEntry};
 
 use super::access::Access;
-use super::hash::Footprint;
+use super::hash::{Footprint, UnixMillis};
 use super::keyspace::Keyspace;
 
 /// What one step costs at most, but for a single entry that is larger: about so many bytes copied. Some ten microseconds.
@@ -23,6 +23,15 @@ const STEP_COST: usize = 16 << 10;
 const GIVE_UP_COST: usize = 32 << 10;
 /// If more bytes than this are put aside they are fetched from shards that the walk is not at.
 const ASIDE_MAX: usize = 1 << 20;
+
+/// The state at a moment, which all shards keep from now on. It belongs to nobody's lifetime, so that another thread can [walk](Self::walk)
+/// it; until somebody does, old values gather.
+#[must_use = "without a walk the old values gather for ever"]
+pub struct Cut {
+    dbs: Arc<CutDbs>,
+    figures: Vec<SnapshotDb>,
+    has_part_deadlines: bool,
+}
 
 /// A snapshot under way. There is one at a time in a keyspace. If it is dropped before its end it is given up, which takes a walk through what is left.
 pub struct Snapshot<'k> {
@@ -50,9 +59,9 @@ pub struct SnapshotDb {
     pub expires: usize,
 }
 
-impl<'k> Access<'k> {
+impl Access<'_> {
     /// Begins a snapshot of the state of this moment. `None`: there is one under way. Needs every shard ([`Footprint::ALL`]).
-    pub fn begin_snapshot(&mut self) -> Option<Snapshot<'k>> {
+    pub fn begin_snapshot(&mut self) -> Option<Cut> {
         self.assert_all();
         let keyspace = self.keyspace;
         if keyspace.has_snapshot.swap(true, AcqRel) {
@@ -68,20 +77,41 @@ impl<'k> Access<'k> {
             keys: keyspace.len(*db),
             expires: keyspace.expires_len(*db),
         };
-        Some(Snapshot {
-            keyspace,
+        Some(Cut {
             figures: dbs.dbs.iter().map(figures).collect(),
             has_part_deadlines: (0..keyspace.dbs()).any(|db| keyspace.sub_expires_len(db) > 0),
             dbs,
-            position: 0,
-            shard: 0,
-            aside_from: 0,
-            is_given_up: false,
         })
     }
 }
 
+impl Cut {
+    /// Begins to read it out. `keyspace` is the one that it is a cut of.
+    pub fn walk(self, keyspace: &Keyspace) -> Snapshot<'_> {
+        Snapshot {
+            keyspace,
+            dbs: self.dbs,
+            figures: self.figures,
+            has_part_deadlines: self.has_part_deadlines,
+            position: 0,
+            shard: 0,
+            aside_from: 0,
+            is_given_up: false,
+        }
+    }
+}
+
 impl Snapshot<'_> {
+    /// Seconds since the last access to an entry, at `now`. Meaningless under an LFU policy.
+    pub fn idle_seconds(&self, entry: &SnapshotEntry<'_>, now: UnixMillis) -> u32 {
+        self.keyspace.clock().idle_seconds(entry.clock, now)
+    }
+
+    /// The logarithmic access counter of an entry at `now`. Meaningless unless the policy is LFU.
+    pub fn frequency(&self, entry: &SnapshotEntry<'_>, now: UnixMillis) -> u8 {
+        self.keyspace.clock().frequency(entry.clock, now) as u8
+    }
+
     /// The dbs that had keys at the cut, in ascending order.
     pub fn dbs(&self) -> &[SnapshotDb] {
         &self.figures

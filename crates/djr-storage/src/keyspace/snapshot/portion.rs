@@ -15,8 +15,24 @@ pub struct Portion {
 struct Record {
     db: u32,
     expire_at: Option<UnixMillis>,
+    clock: u32,
     key_end: usize,
     value_end: usize,
+}
+
+/// Takes values as they are: they are compressed when they are written.
+struct Plain<'a>(&'a mut Vec<u8>);
+
+impl rdb::Output for Plain<'_> {
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    #[inline]
+    fn compresses(&self) -> bool {
+        false
+    }
 }
 
 /// An entry as it was at the cut.
@@ -28,7 +44,9 @@ pub struct SnapshotEntry<'a> {
     pub key: &'a [u8],
     /// Its deadline, which may have passed.
     pub expire_at: Option<UnixMillis>,
-    /// Its value as [`rdb::write_value`] writes it: type and body.
+    /// Its access clock when it was copied.
+    pub(in crate::keyspace) clock: u32,
+    /// Its value as [`rdb::write_value`] writes it, with no string compressed: type and body.
     pub value: &'a [u8],
 }
 
@@ -39,10 +57,12 @@ impl Portion {
         self.bytes.extend_from_slice(block.key());
         let key_end = self.bytes.len();
         // Before every deadline: fields that are past theirs are still there, and are removed by what comes behind the cut.
-        rdb::write_value(&mut self.bytes, block.value(), UnixMillis::MIN);
+        let out = &mut Plain(&mut self.bytes);
+        rdb::write_value(out, block.value(), UnixMillis::MIN);
         self.entries.push(Record {
             db,
             expire_at: block.expire_at(),
+            clock: block.clock(),
             key_end,
             value_end: self.bytes.len(),
         });
@@ -100,6 +120,7 @@ impl Portion {
                 db: record.db,
                 key: key.unwrap_or_default(),
                 expire_at: record.expire_at,
+                clock: record.clock,
                 value: value.unwrap_or_default(),
             }
         })

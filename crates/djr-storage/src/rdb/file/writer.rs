@@ -5,6 +5,7 @@ use std::io;
 use super::opcode;
 use crate::keyspace::UnixMillis;
 use crate::rdb::checksum::Checksum;
+use crate::rdb::compress::{compress_elements, compress_value};
 use crate::rdb::save::write_entry;
 use crate::rdb::writer::{Output, push_number, push_string};
 use crate::rdb::{VERSION, VERSION_OF_VALKEY};
@@ -270,6 +271,28 @@ impl<W: io::Write> FileWriter<W> {
         self.sink.push(kind);
         push_string(&mut self.sink, key);
         self.sink.put(body);
+        self.sink.result()
+    }
+
+    /// As [`raw_entry`](Self::raw_entry), for a body in which no string is compressed: they are compressed now, if the header says so.
+    pub fn plain_entry(
+        &mut self,
+        key: &[u8],
+        kind: u8,
+        body: &[u8],
+        facts: &EntryFacts,
+    ) -> io::Result<()> {
+        self.facts(facts);
+        self.sink.push(kind);
+        push_string(&mut self.sink, key);
+        compress_value(&mut self.sink, kind, body);
+        self.sink.result()
+    }
+
+    /// Goes on with the body of the last entry, whose elements did not come all at once: some more of them, whole, in which no string is
+    /// compressed.
+    pub fn plain_elements(&mut self, kind: u8, elements: &[u8]) -> io::Result<()> {
+        compress_elements(&mut self.sink, kind, elements);
         self.sink.result()
     }
 

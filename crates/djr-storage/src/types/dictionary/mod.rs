@@ -20,6 +20,7 @@
 
 mod block;
 mod hasher;
+mod keep;
 mod payload;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,8 @@ use crate::table::{Raw, Slot, Table};
 use block::Shape;
 pub use block::{Entry, Handle};
 pub use hasher::{member_hash, seed_member_hashes};
+use keep::Keep;
+pub use keep::WriteEntry;
 pub use payload::{Payload, PayloadWriter};
 
 /// Empty buckets that a scan passes for each element wanted, so that its step is short where the table is nearly empty.
@@ -45,6 +48,8 @@ pub struct Dictionary<P: Payload> {
     region: Region,
     /// While blocks are being copied together: the table's cursor before which it is done.
     tidied: u64,
+    /// For a snapshot under way.
+    keep: Option<Box<Keep<P>>>,
     _payload: PhantomData<P>,
 }
 
@@ -92,6 +97,7 @@ impl<P: Payload> Dictionary<P> {
             table,
             region: Region::new(),
             tidied: 0,
+            keep: None,
             _payload: PhantomData,
         }
     }
@@ -174,6 +180,7 @@ impl<P: Payload> Dictionary<P> {
                 Some(payload) => {
                     let raw = self.new_block(Shape::of::<P>(member, payload), member, payload);
                     self.table.insert(hash, raw, &Self::rehash);
+                    self.added(member);
                     Upserted::Inserted(Handle(raw))
                 }
                 None => Upserted::Absent,
@@ -353,6 +360,7 @@ impl<P: Payload> Dictionary<P> {
     }
 
     fn replace(&mut self, slot: Slot, member: &[u8], payload: P::Value<'_>) -> Handle {
+        self.before_change(slot);
         let shape = Shape::of::<P>(member, payload);
         // SAFETY: an element of the table.
         let (base, size) = unsafe { block::base_and_size::<P>(slot.raw()) };
@@ -370,6 +378,7 @@ impl<P: Payload> Dictionary<P> {
 
     #[inline]
     fn remove_slot(&mut self, slot: Slot) {
+        self.before_change(slot);
         let raw = self.table.remove_slot(slot, &Self::rehash);
         // SAFETY: it was an element until now, and nothing refers to it any more.
         unsafe {

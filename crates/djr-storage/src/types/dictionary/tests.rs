@@ -34,6 +34,8 @@ enum Step {
     Clone,
     Many(u16, u16),
     RemoveMany(u16, u16),
+    Keep,
+    WalkKept(usize),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -46,6 +48,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => (0..4usize).prop_map(Step::Tidy),
         1 => Just(Step::Clone),
         2 => (0..3000u16, 0..1500u16).prop_map(|(first, count)| Step::Many(first, count)),
+        2 => Just(Step::Keep),
+        6 => (1..200usize).prop_map(Step::WalkKept),
         2 => (0..3000u16, 0..2500u16).prop_map(|(first, count)| Step::RemoveMany(first, count)),
     ];
     proptest::collection::vec(step, 1..60)
@@ -67,6 +71,11 @@ fn payload(number: u16, len: usize) -> Vec<u8> {
     vec![number as u8; len]
 }
 
+/// A member as a walk tells it here.
+fn told(member: &[u8], payload: &[u8], flag: bool) -> Vec<u8> {
+    [member, b" ", payload, &[u8::from(flag)]].concat()
+}
+
 type Model = BTreeMap<Vec<u8>, (Vec<u8>, bool)>;
 
 struct Pair {
@@ -74,6 +83,8 @@ struct Pair {
     model: Model,
     /// The handle of each member, kept up as an index beside the dictionary would.
     handles: HashMap<Vec<u8>, Handle>,
+    /// What was there when it began to be kept, and what of it has been told.
+    kept: Option<(Model, Vec<u8>)>,
 }
 
 impl Pair {
@@ -131,10 +142,25 @@ impl Pair {
                     .map(|entry| (entry.member().to_vec(), entry.handle()))
                     .collect();
                 self.dictionary = clone;
+                self.kept = None;
             }
             Step::Many(first, count) => {
                 (first..first + count).for_each(|number| self.insert(number, 9, true));
             }
+            Step::Keep => {
+                if self.kept.is_none() {
+                    self.dictionary.keep(
+                        |out, entry, _| {
+                            let told = told(entry.member(), entry.payload().0, entry.payload().1);
+                            out.extend_from_slice(&(told.len() as u32).to_le_bytes());
+                            out.extend_from_slice(&told);
+                        },
+                        0,
+                    );
+                    self.kept = Some((self.model.clone(), Vec::new()));
+                }
+            }
+            Step::WalkKept(members) => _ = self.walk_kept(members),
             Step::RemoveMany(first, count) => {
                 for number in first..first + count {
                     self.remove(number);
@@ -142,6 +168,30 @@ impl Pair {
                 }
             }
         }
+    }
+
+    fn walk_kept(&mut self, members: usize) -> bool {
+        let Some((model, out)) = &mut self.kept else {
+            return false;
+        };
+        if self.dictionary.walk_kept(members, out) {
+            return true;
+        }
+        let mut expected: Vec<_> = model
+            .iter()
+            .map(|(member, (payload, flag))| told(member, payload, *flag))
+            .collect();
+        let (mut rest, mut found) = (&out[..], Vec::new());
+        while let Some((len, behind)) = rest.split_first_chunk() {
+            let (entry, behind) = behind.split_at(u32::from_le_bytes(*len) as usize);
+            found.push(entry.to_vec());
+            rest = behind;
+        }
+        found.sort();
+        expected.sort();
+        assert!(found == expected, "not what was there");
+        self.kept = None;
+        false
     }
 
     fn check(&self) {
@@ -168,11 +218,12 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 2 } else { 64 }))]
     #[test]
     fn behaves_like_a_map(steps in steps()) {
-        let mut pair = Pair { dictionary: Dictionary::new(), model: Model::new(), handles: HashMap::new() };
+        let mut pair = Pair { dictionary: Dictionary::new(), model: Model::new(), handles: HashMap::new(), kept: None };
         for step in &steps {
             pair.apply(step);
             pair.check();
         }
+        while pair.walk_kept(50) {}
     }
 
     /// What stays from the first call of a scan to the last is visited exactly once, whatever happens between the calls.

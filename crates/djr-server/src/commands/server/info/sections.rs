@@ -12,13 +12,13 @@ use crate::commands::Context;
 use crate::process;
 use crate::pubsub::Kind;
 use crate::shared::{Gate, Shared};
+use crate::snapshots::Job;
 use crate::stats::WorkerStats;
 
 /// The text being written.
 pub(super) struct Report<'a> {
     text: String,
     pub(super) shared: &'a Shared,
-    changes: u64,
 }
 
 impl<'a> Report<'a> {
@@ -26,7 +26,6 @@ impl<'a> Report<'a> {
         Self {
             text: String::with_capacity(4096),
             shared: &context.core.shared,
-            changes: context.core.log.changes,
         }
     }
 
@@ -155,23 +154,12 @@ pub(super) fn persistence(report: &mut Report<'_>) {
         );
         report.field("loading_eta_seconds", progress.eta_seconds);
     }
+    snapshots(report);
     let (keys, expired) = shared.loading.last_file();
     report.field("rdb_last_load_keys_expired", expired);
     report.field("rdb_last_load_keys_loaded", keys);
-    report.field("rdb_changes_since_last_save", report.changes);
-    report.field("rdb_bgsave_in_progress", 0);
-    report.field("rdb_last_save_time", shared.started_ms / 1000);
-    report.field("rdb_last_bgsave_status", "ok");
     report.field("aof_enabled", u8::from(log.is_some()));
-    report.field(
-        "aof_rewrite_in_progress",
-        u8::from(shared.persistence.is_rewriting()),
-    );
-    report.field("aof_rewrite_scheduled", 0);
-    report.field(
-        "aof_last_bgrewrite_status",
-        shared.persistence.last_rewrite_status(),
-    );
+    rewrites(report);
     let failed = log.as_ref().is_some_and(|log| log.poisoned().is_some());
     report.field("aof_last_write_status", if failed { "err" } else { "ok" });
     if let Some(log) = log {
@@ -191,6 +179,55 @@ pub(super) fn persistence(report: &mut Report<'_>) {
             },
         );
     }
+}
+
+/// There is no fork, so nothing is said about memory that one would copy.
+fn snapshots(report: &mut Report<'_>) {
+    let state = report.shared.snapshots.state();
+    let saving = state.running(Job::Save);
+    let busy = saving.or(state.running(Job::Rewrite)).is_some();
+    let (keys, total) = match busy {
+        true => (state.progress.keys(), state.progress.keys_total()),
+        false => (0, 0),
+    };
+    let percent = keys as f64 * 100.0 / total.max(1) as f64;
+    report.field("current_cow_peak", 0);
+    report.field("current_cow_size", 0);
+    report.field("current_cow_size_age", 0);
+    report.field("current_fork_perc", format_args!("{percent:.2}"));
+    report.field("current_save_keys_processed", keys);
+    report.field("current_save_keys_total", total);
+    let changes = state.changes(report.shared.changes());
+    report.field("rdb_changes_since_last_save", changes);
+    report.field("rdb_bgsave_in_progress", u8::from(saving.is_some()));
+    report.field("rdb_last_save_time", state.last_save_ms / 1000);
+    report.field("rdb_last_bgsave_status", status(state.save_ok));
+    report.field("rdb_last_bgsave_time_sec", seconds(state.save_time));
+    report.field("rdb_current_bgsave_time_sec", seconds(saving));
+    report.field("rdb_saves", state.saves);
+    report.field("rdb_last_cow_size", 0);
+}
+
+fn rewrites(report: &mut Report<'_>) {
+    let state = report.shared.snapshots.state();
+    let rewriting = state.running(Job::Rewrite);
+    report.field("aof_rewrite_in_progress", u8::from(rewriting.is_some()));
+    report.field("aof_rewrite_scheduled", u8::from(state.rewrite_scheduled));
+    report.field("aof_last_rewrite_time_sec", seconds(state.rewrite_time));
+    report.field("aof_current_rewrite_time_sec", seconds(rewriting));
+    report.field("aof_last_bgrewrite_status", status(state.rewrite_ok));
+    report.field("aof_rewrites", state.rewrites);
+    report.field("aof_rewrites_consecutive_failures", state.rewrite_failures);
+    report.field("aof_last_cow_size", 0);
+}
+
+fn status(ok: bool) -> &'static str {
+    if ok { "ok" } else { "err" }
+}
+
+/// Whole seconds; -1: never.
+fn seconds(time: Option<std::time::Duration>) -> i64 {
+    time.map_or(-1, |time| time.as_secs() as i64)
 }
 
 pub(super) fn stats(report: &mut Report<'_>) {
