@@ -25,6 +25,7 @@ mod session;
 mod shared;
 mod stats;
 mod surroundings;
+mod tls;
 mod tracking;
 mod worker;
 

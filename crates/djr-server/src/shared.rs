@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::persistence::Persistence;
 use crate::pubsub::Directory;
 use crate::stats::WorkerStats;
+use crate::tls::Tls;
 use crate::tracking::Trackers;
 use crate::worker::Mailbox;
 
@@ -26,6 +27,7 @@ pub(crate) struct Shared {
     pub(crate) server_commands: Vec<Option<ServerRun>>,
     pub(crate) config: Config,
     pub(crate) acl: Acl,
+    pub(crate) tls: Tls,
     pub(crate) persistence: Persistence,
     pub(crate) clients: Clients,
     pub(crate) pubsub: Directory,
