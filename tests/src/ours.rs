@@ -23,6 +23,11 @@ impl Ours {
     /// Starts a server with so many workers and these directives, in redis.conf's syntax.
     pub fn start_with(threads: usize, directives: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
+        Self::start_in(threads, dir, directives)
+    }
+
+    /// Starts a server in a directory that may hold files for it.
+    pub fn start_in(threads: usize, dir: tempfile::TempDir, directives: &[(&str, &str)]) -> Self {
         let mut config = Config::default()
             .with_free_port()
             .with_dir(dir.path())

@@ -53,7 +53,7 @@ pub struct Reference {
     address: SocketAddr,
     /// What `INFO` calls it: `redis 7.0.15`, `valkey 9.1.2`.
     pub version: String,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 impl Reference {
@@ -64,8 +64,18 @@ impl Reference {
 
     /// Starts a server that asks for a password, if one is given.
     pub fn start_with(binary: &Path, password: Option<&str>) -> Self {
-        let address = free_port();
         let dir = tempfile::tempdir().expect("a temporary directory");
+        Self::start_in(binary, password, dir, &[])
+    }
+
+    /// Starts a server in a directory that may hold files for it, with more directives.
+    pub fn start_in(
+        binary: &Path,
+        password: Option<&str>,
+        dir: tempfile::TempDir,
+        directives: &[&str],
+    ) -> Self {
+        let address = free_port();
         let socket = dir.path().join("socket");
         let child = Command::new(binary)
             .args(["--port", &address.port().to_string(), "--save", ""])
@@ -74,6 +84,7 @@ impl Reference {
             .arg(&socket)
             .arg("--dir")
             .arg(dir.path())
+            .args(directives)
             .stdout(Stdio::null())
             .spawn()
             .expect("the server starts");
@@ -106,8 +117,13 @@ impl Reference {
             connection,
             address,
             version,
-            _dir: dir,
+            dir,
         }
+    }
+
+    /// Where its files are.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
     }
 
     /// Sends a command and waits for its reply.

@@ -12,10 +12,12 @@
 #![forbid(unsafe_code)]
 
 mod acl;
+mod check_rdb;
 mod clients;
 mod clock;
 mod commands;
 pub mod config;
+mod loading;
 pub mod logging;
 mod persistence;
 mod process;
@@ -29,6 +31,7 @@ mod tls;
 mod tracking;
 mod worker;
 
+pub use check_rdb::check_rdb;
 pub use commands::registry;
 pub use config::Config;
 pub use djr_engine::REDIS_VERSION;

@@ -4,6 +4,7 @@
 
 mod background;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
@@ -17,10 +18,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const HELP: &str = "\
 Usage: djr-server [FILE] [--DIRECTIVE VALUE ...] ... [-]
+       djr-server check-rdb FILE
 
   FILE                  a configuration file in the format of redis.conf
   --DIRECTIVE VALUE     a directive of such a file: --port 7777, --save '', --appendfsync always
   -                     reads more of the configuration from standard input
+  check-rdb FILE        goes through a snapshot: what is in it, and what is damaged, by offset and key
   --aof-repair          starts although the append-only log is damaged: what can't be read is put aside
   -v, --version         the version
   -h, --help            this
@@ -34,6 +37,10 @@ Examples:
 ";
 
 fn main() -> ExitCode {
+    let mut words = std::env::args_os().skip(1);
+    if words.next().is_some_and(|word| word == "check-rdb") {
+        return check_rdb(words);
+    }
     match from_command_line(std::env::args_os().skip(1), environment()) {
         Ok(Action::Run(config)) => match background::go_there(&config) {
             Ok(Place::Here) => run(*config),
@@ -56,6 +63,22 @@ fn main() -> ExitCode {
             eprintln!("{error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// As `redis-check-rdb`: 0 if the file is whole.
+fn check_rdb(mut words: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
+    let (Some(path), None) = (words.next(), words.next()) else {
+        eprintln!("Usage: djr-server check-rdb FILE");
+        return ExitCode::FAILURE;
+    };
+    let mut bar = std::io::stderr();
+    let is_terminal = bar.is_terminal();
+    let bar: Option<&mut dyn std::io::Write> = if is_terminal { Some(&mut bar) } else { None };
+    match djr_server::check_rdb(path.as_ref(), &mut std::io::stdout().lock(), bar) {
+        Ok(true) => ExitCode::SUCCESS,
+        // A reader that has gone away has seen enough, but the file has not been seen to its end.
+        Ok(false) | Err(_) => ExitCode::FAILURE,
     }
 }
 

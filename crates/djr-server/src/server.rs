@@ -186,6 +186,7 @@ impl Server {
             },
             server_commands: commands::runs(registry),
             persistence: Persistence::default(),
+            loading: Default::default(),
             clients: Clients::default(),
             pubsub: Directory::new(),
             trackers: Default::default(),
@@ -306,10 +307,18 @@ impl Server {
 
     fn load(&self) -> Result<(), StartError> {
         let shared = &self.shared;
+        shared.loading.begin();
+        let began = clock::monotonic();
         if !shared.config.append_only() {
+            let loaded = shared.persistence.load_snapshot(shared);
+            if loaded.map_err(StartError::Recovery)? {
+                tracing::info!(
+                    "DB loaded from disk: {:.3} seconds",
+                    (clock::monotonic() - began).as_secs_f64()
+                );
+            }
             return Ok(());
         }
-        let began = clock::monotonic();
         let loaded = shared.persistence.load(shared);
         loaded.map_err(StartError::Recovery)?;
         if let Some(report) = shared.persistence.report() {

@@ -13,6 +13,7 @@ use crate::acl::Acl;
 use crate::clients::Clients;
 use crate::commands::{Migrations, ServerRun};
 use crate::config::Config;
+use crate::loading::LoadState;
 use crate::persistence::Persistence;
 use crate::pubsub::Directory;
 use crate::stats::WorkerStats;
@@ -29,6 +30,7 @@ pub(crate) struct Shared {
     pub(crate) acl: Acl,
     pub(crate) tls: Tls,
     pub(crate) persistence: Persistence,
+    pub(crate) loading: LoadState,
     pub(crate) clients: Clients,
     pub(crate) pubsub: Directory,
     pub(crate) trackers: Trackers,

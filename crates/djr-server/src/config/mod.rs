@@ -395,6 +395,8 @@ const APPEND_ONLY: Number = Number::of("appendonly");
 const APPEND_FSYNC: Number = Number::of("appendfsync");
 const APPEND_DIR_NAME: Words = Words::of("appenddirname");
 const APPEND_FILE_NAME: Words = Words::of("appendfilename");
+const DB_FILE_NAME: Words = Words::of("dbfilename");
+const RDB_CHECKSUM: Number = Number::of("rdbchecksum");
 const REWRITE_PERCENTAGE: Number = Number::of("auto-aof-rewrite-percentage");
 const REWRITE_MIN_SIZE: Number = Number::of("auto-aof-rewrite-min-size");
 const LOAD_TRUNCATED: Number = Number::of("aof-load-truncated");
@@ -540,6 +542,14 @@ impl Config {
 
     pub(crate) fn append_file_name(&self) -> String {
         self.string(APPEND_FILE_NAME)
+    }
+
+    pub(crate) fn db_file_name(&self) -> String {
+        self.string(DB_FILE_NAME)
+    }
+
+    pub(crate) fn rdb_checksum(&self) -> bool {
+        self.is(RDB_CHECKSUM)
     }
 
     pub(crate) fn aof_repair(&self) -> bool {

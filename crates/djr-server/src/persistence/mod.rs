@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use djr_engine::{CommandError, Engine};
 use djr_storage::aof::{
-    AofConfig, Log, LogError, OnDurable, RecoveryMode, RecoveryReport, ReplayedCommand, recover,
+    AofConfig, BaseFile, Log, LogError, OnDurable, RecoveryMode, RecoveryReport, recover,
 };
 use djr_storage::disk::{Disk, OsDisk};
 use djr_storage::keyspace::Footprint;
@@ -73,19 +73,39 @@ impl Persistence {
             RecoveryMode::Refuse
         };
         let config = self.config(shared);
-        let mut replayer = Replayer::new(&shared.engine);
-        let recovered = recover(
-            &disk,
-            &config,
-            mode,
-            shared.config.aof_load_truncated(),
-            &mut |command: &ReplayedCommand<'_>| replayer.run(command),
-        )
-        .map_err(|error| error.to_string())?;
+        let mut replayer = Replayer::new(shared);
+        let truncate_ok = shared.config.aof_load_truncated();
+        let recovered = recover(&disk, &config, mode, truncate_ok, &mut replayer)
+            .map_err(|error| error.to_string())?;
+        // Redis starts empty here. But somebody who has snapshots only, and finds an empty server, has lost everything.
+        let snapshot = self.snapshot_path(shared);
+        let report = &recovered.report;
+        let adopt = report.base == BaseFile::None
+            && report.commands == 0
+            && replayer.snapshot(&snapshot)?;
         let log = Log::open(disk, config, recovered.state, wake_workers(shared))
             .map_err(|error| error.to_string())?;
+        if adopt {
+            // Until this is done there is nothing in the log, and another start begins with the snapshot again.
+            tracing::warn!(
+                "there is no append-only log yet, so the data comes from {}; the log is made from it now, and loaded from now on",
+                snapshot.display()
+            );
+            self.compact(&shared.engine, &log)
+                .map_err(|error| error.to_string())?;
+        }
         let _ = self.report.set(recovered.report);
         self.install(shared, log).map_err(|error| error.to_string())
+    }
+
+    /// Loads the snapshot: how a server without a log starts. Whether there was one.
+    pub(crate) fn load_snapshot(&self, shared: &Shared) -> Result<bool, String> {
+        Replayer::new(shared).snapshot(&self.snapshot_path(shared))
+    }
+
+    fn snapshot_path(&self, shared: &Shared) -> PathBuf {
+        let dir = self.dir.get().cloned().unwrap_or_default();
+        dir.join(shared.config.db_file_name())
     }
 
     /// The log's files and habits, as configured now.

@@ -1,10 +1,17 @@
-//! Applies the commands of a log to the engine.
+//! Applies the commands of a log, and the snapshot before them, to the engine.
+
+use std::path::Path;
 
 use djr_engine::command::Command;
 use djr_engine::registry::Resolved;
 use djr_engine::{Args, CommandError, EffectLog, Engine, Executor, OwnedRequest, Reply, Shell};
 use djr_protocol::RespVersion;
-use djr_storage::aof::ReplayedCommand;
+use djr_storage::aof::{Replay, ReplayedCommand};
+use djr_storage::rdb::{LoadError, LoadOptions};
+
+use crate::clock;
+use crate::loading::{LoadState, contents};
+use crate::shared::Shared;
 
 /// The time that replayed commands see: before every deadline, for what was alive when it was logged is alive now.
 const REPLAY_NOW: i64 = 0;
@@ -12,6 +19,8 @@ const REPLAY_NOW: i64 = 0;
 /// Applies the commands of a log to the engine.
 pub(super) struct Replayer<'a> {
     engine: &'a Engine,
+    loading: &'a LoadState,
+    checksum: bool,
     executor: Executor,
     shell: ReplayShell,
     out: Vec<u8>,
@@ -24,17 +33,65 @@ struct ReplayShell {
     nowhere: (),
 }
 
+impl Replay for Replayer<'_> {
+    fn command(&mut self, command: &ReplayedCommand<'_>) -> Result<(), String> {
+        self.run(command)
+    }
+
+    fn rdb_base(&mut self, path: &Path, bytes: &[u8]) -> Result<u64, LoadError> {
+        // The commands behind it may refer to keys whose time has come since.
+        self.rdb(path, bytes, true)
+    }
+
+    fn progress(&mut self, replayed: u64, total: u64) {
+        self.loading.replayed(replayed, total);
+    }
+}
+
 impl<'a> Replayer<'a> {
-    pub(super) fn new(engine: &'a Engine) -> Self {
+    pub(super) fn new(shared: &'a Shared) -> Self {
         Self {
-            engine,
+            engine: &shared.engine,
+            loading: &shared.loading,
+            checksum: shared.config.rdb_checksum(),
             executor: Executor::new(0),
             shell: ReplayShell::default(),
             out: Vec::new(),
         }
     }
 
-    pub(super) fn run(&mut self, replayed: &ReplayedCommand<'_>) -> Result<(), String> {
+    /// Loads a snapshot that is not the base of a log, if there is one. `Err` is a sentence for people.
+    pub(super) fn snapshot(&mut self, path: &Path) -> Result<bool, String> {
+        let Some(contents) = contents(path)? else {
+            return Ok(false);
+        };
+        self.rdb(path, &contents, false)
+            .map(|_| true)
+            .map_err(|error| format!("{} can't be loaded: {error}", path.display()))
+    }
+
+    /// Loads a snapshot: keys, then functions. Returns where it ends.
+    fn rdb(&mut self, path: &Path, bytes: &[u8], keep_expired: bool) -> Result<u64, LoadError> {
+        let options = LoadOptions {
+            now: clock::unix_millis(),
+            limits: self.engine.settings.value_limits(),
+            keep_expired,
+            checksum: self.checksum,
+            replace: false,
+        };
+        let report = self.loading.load(self.engine, path, bytes, options)?;
+        for code in &report.functions {
+            let args: [&[u8]; 4] = [b"FUNCTION", b"LOAD", b"REPLACE", code];
+            let loaded = self.run(&ReplayedCommand { db: 0, args: &args });
+            loaded.map_err(|error| {
+                let path = path.display();
+                LoadError::Refused(format!("{path}: a library of functions: {error}"))
+            })?;
+        }
+        Ok(report.end)
+    }
+
+    fn run(&mut self, replayed: &ReplayedCommand<'_>) -> Result<(), String> {
         if replayed.db >= self.engine.keyspace.dbs() {
             return Err(format!(
                 "db {} is out of range: see 'databases'",

@@ -76,7 +76,9 @@ impl Core {
         let keyspace = &self.shared.engine.keyspace;
         let wanted = self.shared.engine.settings.notify();
         let workers = self.shared.workers.len() as u32;
-        let active = self.shared.active_expire.load(Relaxed);
+        // What is loaded may be referred to by commands that are still to come.
+        let loading = self.shared.gate.bits() & Gate::LOADING != 0;
+        let active = self.shared.active_expire.load(Relaxed) && !loading;
         let began = clock::monotonic();
         for shard in (self.index as u32..keyspace.shards()).step_by(workers as usize) {
             keyspace.idle_step(shard, RESIZE_STEPS);

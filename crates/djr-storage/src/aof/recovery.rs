@@ -10,11 +10,15 @@ use super::scan::{FileReader, Item};
 use super::search::content_len;
 use super::survey::{FileSurvey, Role, Survey, Why, survey};
 use super::{AofConfig, LogError, Offset};
-use crate::disk::{Disk, read_all};
+use crate::disk::{Contents, Disk, read_all};
+use crate::rdb::{LoadError, is_rdb};
 use smallvec::SmallVec;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// Progress is told after so many commands.
+const PROGRESS_COMMANDS: u64 = 1024;
 
 /// What to do about damage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,10 +43,18 @@ pub trait Replay {
     /// Applies a command. An error ends the recovery; it is a sentence for people.
     fn command(&mut self, command: &ReplayedCommand<'_>) -> Result<(), String>;
 
-    /// Loads a base in RDB format, before all commands.
-    fn rdb_base(&mut self, path: &Path) -> Result<(), String> {
-        let _ = path;
-        Err("the base is an RDB file, which this version can't load yet; with `aof-use-rdb-preamble no`, BGREWRITEAOF on the server that wrote it makes an AOF base".to_owned())
+    /// Loads a base in RDB format, before all commands. Returns where it ends in these bytes.
+    fn rdb_base(&mut self, path: &Path, bytes: &[u8]) -> Result<u64, LoadError> {
+        let _ = bytes;
+        let path = path.display();
+        Err(LoadError::Refused(format!(
+            "{path} is in RDB format, which is not expected here"
+        )))
+    }
+
+    /// Told now and then how many bytes of how many have been replayed; a base in RDB format is not counted.
+    fn progress(&mut self, replayed: u64, total: u64) {
+        let _ = (replayed, total);
     }
 }
 
@@ -176,6 +188,68 @@ pub(super) struct DataFile {
     pub(super) path: PathBuf,
     pub(super) name: String,
     pub(super) role: Role,
+    /// Where its commands begin.
+    pub(super) start: u64,
+}
+
+/// A base that begins with a snapshot in RDB format.
+struct RdbBase {
+    path: PathBuf,
+    contents: Contents,
+    /// Where it ends and commands begin, in an AOF of Redis before version 7.
+    commands: Option<u64>,
+}
+
+impl RdbBase {
+    fn open(disk: &dyn Disk, path: PathBuf) -> Result<Self, RecoveryError> {
+        let contents = disk
+            .contents(&path)
+            .map_err(|error| LogError::io("read", &path, &error))?;
+        let mut commands = None;
+        if path.extension().is_none_or(|extension| extension != "rdb") {
+            // All of it is read, so that damage is known before anything is applied.
+            let end = end_of_rdb(&contents).map_err(|error| refused_base(&path, &error))?;
+            commands = Some(end).filter(|end| *end < contents.len() as u64);
+        }
+        Ok(Self {
+            path,
+            contents,
+            commands,
+        })
+    }
+
+    fn load(self, replay: &mut dyn Replay) -> Result<(), RecoveryError> {
+        let Self {
+            path,
+            contents,
+            commands,
+        } = self;
+        let end = replay
+            .rdb_base(&path, &contents)
+            .map_err(|error| refused_base(&path, &error))?;
+        if end != commands.unwrap_or(contents.len() as u64) {
+            return Err(RecoveryError::Apply {
+                file: path,
+                position: end,
+                message: "there are bytes behind the end of the RDB file".to_owned(),
+            });
+        }
+        Ok(())
+    }
+}
+
+fn refused_base(path: &Path, error: &LoadError) -> RecoveryError {
+    RecoveryError::Apply {
+        file: path.to_owned(),
+        position: error.offset().unwrap_or(0),
+        message: error.to_string(),
+    }
+}
+
+fn end_of_rdb(bytes: &[u8]) -> Result<u64, LoadError> {
+    let mut reader = crate::rdb::FileReader::new(bytes)?;
+    while reader.next_item()?.is_some() {}
+    Ok(reader.position())
 }
 
 /// Recovers the log: hands every command to `replay`, in order, and makes the files ready to be appended to.
@@ -190,10 +264,15 @@ pub fn recover(
 ) -> Result<Recovered, RecoveryError> {
     adopt_single_file(&**disk, config)?;
     let (manifest, rdb) = read_manifest(&**disk, config)?;
+    let rdb = rdb.map(|path| RdbBase::open(&**disk, path)).transpose()?;
+    let commands_of_base = match &rdb {
+        Some(rdb) => rdb.commands,
+        None => Some(0),
+    };
     let names = manifest
         .base
         .iter()
-        .filter(|_| rdb.is_none())
+        .filter(|_| commands_of_base.is_some())
         .map(|file| (Role::Base, &file.name));
     let names = names.chain(manifest.incrs.iter().map(|file| (Role::Incr, &file.name)));
     let data: Vec<DataFile> = names
@@ -201,13 +280,17 @@ pub fn recover(
             path: config.path(name),
             name: name.clone(),
             role,
+            start: match role {
+                Role::Base => commands_of_base.unwrap_or(0),
+                Role::Incr => 0,
+            },
         })
         .collect();
 
     let mut report = RecoveryReport {
-        files: data.len() + usize::from(rdb.is_some()),
+        files: data.len() + usize::from(commands_of_base.is_none()),
         base: match (&rdb, data.first()) {
-            (Some(path), _) => BaseFile::Rdb(path.clone()),
+            (Some(rdb), _) => BaseFile::Rdb(rdb.path.clone()),
             (None, Some(file)) if file.role == Role::Base => BaseFile::Aof(file.path.clone()),
             _ => BaseFile::None,
         },
@@ -236,20 +319,18 @@ pub fn recover(
         return Err(RecoveryError::Torn(torn.clone()));
     }
 
-    if let Some(path) = &rdb {
-        let loaded = replay.rdb_base(path);
-        loaded.map_err(|message| RecoveryError::Apply {
-            file: path.clone(),
-            position: 0,
-            message,
-        })?;
+    if let Some(rdb) = rdb {
+        rdb.load(replay)?;
     }
+    let total = found.files.iter().map(|found| found.content_end).sum();
     let mut size = 0;
     for (((_, reader), file), found) in files.iter_mut().zip(&data).zip(&found.files) {
-        report.commands += replay_file(reader, file, found, replay)?;
+        replay.progress(size, total);
+        report.commands += replay_file(reader, file, found, replay, (size, total))?;
         report.bytes_unchecked += found.unchecked;
         size += found.content_end;
     }
+    replay.progress(size, total);
     report.bytes = size;
     report.end = found.end;
     let last = data
@@ -340,7 +421,7 @@ fn read_manifest(
         .read_at(0, &mut magic)
         .map_err(|error| LogError::io("read", &path, &error))?;
     let magic = magic.get(..count).unwrap_or_default();
-    let rdb = magic == b"REDIS" || (magic.starts_with(b"VALKE")) || base.name.ends_with(".rdb");
+    let rdb = is_rdb(magic) || base.name.ends_with(".rdb");
     Ok((manifest, rdb.then_some(path)))
 }
 
@@ -392,10 +473,8 @@ fn open(disk: &dyn Disk, path: &Path) -> Result<Arc<dyn crate::disk::DiskFile>, 
 fn open_all(disk: &dyn Disk, data: &[DataFile]) -> Result<Vec<(Role, FileReader)>, RecoveryError> {
     let reader = |file: &DataFile| {
         let reader = FileReader::new(open(disk, &file.path)?);
-        Ok((
-            file.role,
-            reader.map_err(|error| LogError::io("read", &file.path, &error))?,
-        ))
+        let reader = reader.map_err(|error| LogError::io("read", &file.path, &error))?;
+        Ok((file.role, reader.starting_at(file.start)))
     };
     data.iter().map(reader).collect()
 }
@@ -449,8 +528,9 @@ fn replay_file(
     file: &DataFile,
     found: &FileSurvey,
     replay: &mut dyn Replay,
+    (before, total): (u64, u64),
 ) -> Result<u64, RecoveryError> {
-    let mut commands = 0;
+    let mut commands: u64 = 0;
     // Each file is loaded as by a new client: in db 0.
     let mut db = 0;
     for range in &found.kept {
@@ -485,6 +565,9 @@ fn replay_file(
                                 .command(&ReplayedCommand { db, args })
                                 .map_err(refused)?;
                             commands += 1;
+                            if commands.is_multiple_of(PROGRESS_COMMANDS) {
+                                replay.progress(before + position, total);
+                            }
                         }
                     }
                     end

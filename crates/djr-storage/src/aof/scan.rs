@@ -43,6 +43,8 @@ enum Scan {
 #[derive(Debug)]
 pub(super) struct FileReader {
     file: Arc<dyn DiskFile>,
+    /// Where the commands begin: behind a snapshot in RDB format, if the file begins with one.
+    start: u64,
     size: u64,
     window: Vec<u8>,
     window_start: u64,
@@ -54,11 +56,21 @@ impl FileReader {
         let size = file.size()?;
         Ok(FileReader {
             file,
+            start: 0,
             size,
             window: Vec::new(),
             window_start: 0,
             args: Vec::new(),
         })
+    }
+
+    /// The same file, whose commands begin there.
+    pub(super) fn starting_at(self, start: u64) -> FileReader {
+        FileReader { start, ..self }
+    }
+
+    pub(super) fn start(&self) -> u64 {
+        self.start
     }
 
     pub(super) fn size(&self) -> u64 {
@@ -159,6 +171,7 @@ impl FileReader {
     pub(super) fn until(&self, end: u64) -> FileReader {
         FileReader {
             file: self.file.clone(),
+            start: self.start,
             size: end.min(self.size),
             window: Vec::new(),
             window_start: 0,

@@ -194,14 +194,15 @@ pub(super) fn survey(files: &mut [(Role, FileReader)]) -> io::Result<Survey> {
 
 impl<'a> Walk<'a> {
     fn new(reader: &'a mut FileReader, role: Role, offset: u64, anchored: bool) -> Walk<'a> {
+        let start = reader.start();
         Walk {
             reader,
             role,
-            position: 0,
+            position: start,
             offset,
             anchored,
             commit: Commit {
-                position: 0,
+                position: start,
                 offset,
             },
             commit_is_mark: false,
@@ -211,7 +212,7 @@ impl<'a> Walk<'a> {
             after_filler: false,
             in_multi: false,
             found: FileSurvey::default(),
-            kept_from: 0,
+            kept_from: start,
         }
     }
 

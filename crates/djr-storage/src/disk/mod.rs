@@ -10,9 +10,11 @@
 //! - after a failed `sync_data` nothing is known about the bytes it should have covered, and a later
 //!   success says nothing about them either.
 
+mod contents;
 mod os;
 mod sim;
 
+pub use contents::Contents;
 pub use os::OsDisk;
 pub use sim::{Fault, SimDisk};
 
@@ -31,6 +33,12 @@ pub trait Disk: Send + Sync + Debug {
 
     /// Opens an existing file for reading and writing. `NotFound` if there is none.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
+
+    /// The bytes of an existing file, for reading them in any order and from several threads: mapped where the system can, so that the file may
+    /// be larger than the memory. Nobody may write to it meanwhile.
+    fn contents(&self, path: &Path) -> io::Result<Contents> {
+        Ok(Contents::owned(read_all(&*self.open(path)?)?))
+    }
 
     /// Gives a file another name, in one step; a file that had that name is gone.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;

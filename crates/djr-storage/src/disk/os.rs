@@ -1,6 +1,6 @@
 //! The real disk.
 
-use super::{Disk, DiskFile};
+use super::{Contents, Disk, DiskFile};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -28,6 +28,10 @@ impl Disk for OsDisk {
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
         let file = OpenOptions::new().read(true).write(true).open(path)?;
         Ok(Arc::new(OsFile(file)))
+    }
+
+    fn contents(&self, path: &Path) -> io::Result<Contents> {
+        Contents::mapped(&File::open(path)?)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -117,6 +121,9 @@ mod tests {
         file.set_size(8).unwrap();
         file.sync_data().unwrap();
         assert_eq!(super::super::read_all(&*file).unwrap(), b"hello th");
+        assert_eq!(&*disk.contents(&a).unwrap(), b"hello th");
+        disk.create(&b).unwrap();
+        assert_eq!(&*disk.contents(&b).unwrap(), b"");
         disk.rename(&a, &b).unwrap();
         disk.sync_dir(&dir).unwrap();
         assert_eq!(disk.list(&dir).unwrap(), ["b"]);

@@ -44,13 +44,13 @@ pub(super) const SNAPSHOTS: Section = Section {
         "save" = "", special(&specials::SAVE), Live,
             "When a snapshot is made: after so many seconds with at least so many changes.", .later(SNAPSHOTS_LATER);
         "dbfilename" = "dump.rdb", special(&specials::DB_FILE_NAME), Protected,
-            "The name of the snapshot's file, in 'dir'.", .later(SNAPSHOTS_LATER);
+            "The name of the snapshot's file, in 'dir'. Loaded at the start if there is no log.";
         "stop-writes-on-bgsave-error" = "yes", YesNo, Live,
             "Refuses writes while snapshots fail.", .later(SNAPSHOTS_LATER);
         "rdbcompression" = "yes", YesNo, Live,
             "Compresses strings in snapshots.", .later(SNAPSHOTS_LATER);
         "rdbchecksum" = "yes", YesNo, Start,
-            "Snapshots end with a checksum.", .later(SNAPSHOTS_LATER);
+            "Snapshots end with a checksum, which is verified when they are loaded.";
         "rdb-save-incremental-fsync" = "yes", YesNo, Live,
             "Makes a snapshot durable piece by piece.", .later(SNAPSHOTS_LATER);
         "rdb-version-check" = "strict", Choice(&["strict", "relaxed"]), Live,

@@ -62,8 +62,8 @@ pub struct LoadReport {
     pub version: u16,
     /// Where the file ends, in bytes. There may be more behind it.
     pub end: u64,
-    /// Libraries of functions.
-    pub functions: u64,
+    /// The texts of libraries of functions. To load them is the caller's.
+    pub functions: Vec<Vec<u8>>,
     /// Keys.
     pub keys: u64,
     /// Keys left out because their deadline has passed.
@@ -89,18 +89,20 @@ pub enum LoadError {
     /// It is damaged, or holds what is not known here.
     #[error(transparent)]
     File(#[from] FileError),
-    /// A library of functions was refused.
-    #[error("offset {offset}: a library of functions can't be loaded: {message}")]
-    Function {
-        /// Where it is, in bytes.
-        offset: u64,
-        /// Why, in the words of who was to load it.
-        message: String,
-    },
+    /// It could not be loaded for another reason, a sentence for people.
+    #[error("{0}")]
+    Refused(String),
 }
 
-/// Who takes libraries of functions.
-type OnFunction<'a> = Box<dyn FnMut(&[u8]) -> Result<(), String> + Send + 'a>;
+impl LoadError {
+    /// Where in the file, in bytes, if it has to do with a place.
+    pub fn offset(&self) -> Option<u64> {
+        match self {
+            Self::File(error) => Some(error.offset),
+            Self::Refused(_) => None,
+        }
+    }
+}
 
 /// A load under way.
 ///
@@ -113,8 +115,7 @@ type OnFunction<'a> = Box<dyn FnMut(&[u8]) -> Result<(), String> + Send + 'a>;
 /// let file = FileWriter::new(Vec::new(), &FileHeader::default())?.finish()?;
 /// let keyspace = Keyspace::new(KeyspaceOptions::default());
 /// let progress = LoadProgress::default();
-/// let functions = Box::new(|_: &[u8]| Ok(()));
-/// let loading = Loading::new(&file, &keyspace, LoadOptions::default(), &progress, functions)?;
+/// let loading = Loading::new(&file, &keyspace, LoadOptions::default(), &progress)?;
 /// std::thread::scope(|scope| {
 ///     scope.spawn(|| loading.work());
 ///     loading.work();
@@ -137,9 +138,8 @@ struct Parser<'a> {
     size: u64,
     /// What was found so far, by shard.
     found: Vec<Batch<'a>>,
-    on_function: OnFunction<'a>,
     aux: Vec<(Vec<u8>, Vec<u8>)>,
-    functions: u64,
+    functions: Vec<Vec<u8>>,
 }
 
 #[derive(Default)]
@@ -177,13 +177,12 @@ enum Built<'a> {
 }
 
 impl<'a> Loading<'a> {
-    /// Begins to load the file at the head of `bytes` into the keyspace. Each library of functions is given to `on_function`, which may refuse it.
+    /// Begins to load the file at the head of `bytes` into the keyspace.
     pub fn new(
         bytes: &'a [u8],
         keyspace: &'a Keyspace,
         options: LoadOptions,
         progress: &'a LoadProgress,
-        on_function: OnFunction<'a>,
     ) -> Result<Self, LoadError> {
         let mut reader = FileReader::new(bytes)?;
         if !options.checksum {
@@ -198,9 +197,8 @@ impl<'a> Loading<'a> {
                 reader,
                 size: bytes.len() as u64,
                 found: (0..keyspace.shards()).map(Batch::of).collect(),
-                on_function,
                 aux: Vec::new(),
-                functions: 0,
+                functions: Vec::new(),
             }),
             queue: Mutex::default(),
             news: Condvar::new(),
@@ -325,11 +323,7 @@ impl<'a> Loading<'a> {
                 }
             }
             Item::Aux { name, value } => parser.aux.push((name.into_owned(), value.into_owned())),
-            Item::Function(code) => {
-                parser.functions += 1;
-                (parser.on_function)(&code)
-                    .map_err(|message| LoadError::Function { offset, message })?;
-            }
+            Item::Function(code) => parser.functions.push(code.into_owned()),
             Item::Module(name) => return fail(RdbError::Module(name)),
         }
         Ok(())

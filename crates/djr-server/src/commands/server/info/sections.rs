@@ -178,8 +178,23 @@ pub(super) fn memory(report: &mut Report<'_>) {
 pub(super) fn persistence(report: &mut Report<'_>) {
     let shared = report.shared;
     let log = shared.log();
-    report.field("loading", u8::from(shared.gate.bits() & Gate::LOADING != 0));
+    let loading = shared.gate.bits() & Gate::LOADING != 0;
+    report.field("loading", u8::from(loading));
     report.field("async_loading", 0);
+    if loading {
+        let progress = shared.loading.progress();
+        report.field("loading_start_time", progress.started);
+        report.field("loading_total_bytes", progress.total);
+        report.field("loading_loaded_bytes", progress.loaded);
+        report.field(
+            "loading_loaded_perc",
+            format_args!("{:.2}", progress.percent),
+        );
+        report.field("loading_eta_seconds", progress.eta_seconds);
+    }
+    let (keys, expired) = shared.loading.last_file();
+    report.field("rdb_last_load_keys_expired", expired);
+    report.field("rdb_last_load_keys_loaded", keys);
     report.field("rdb_changes_since_last_save", report.changes);
     report.field("rdb_bgsave_in_progress", 0);
     report.field("rdb_last_save_time", shared.started_ms / 1000);
