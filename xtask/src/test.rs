@@ -3,7 +3,8 @@
 //! | runner | what |
 //! |---|---|
 //! | `cargo test --workspace` | unit tests, integration tests of each crate, tests of a whole server (`tests/`), examples in documentation |
-//! | `tests/python/run.py` | real clients against a real server process |
+//! | `tests/python/run.py` | real clients from Python, and their workers, against a real server process |
+//! | `tests/node/run.js` | the same from Node |
 //!
 //! Both test the same binaries, built first and in the same profile (`dev`: assertions on, which is what tests are for).
 //! Each runner's closing lines are printed again at the end.
@@ -18,7 +19,7 @@ use std::time::Instant;
 /// The servers that tests compare with.
 const REFERENCES: [&str; 2] = ["redis-server", "valkey-server"];
 
-/// Set up and run all tests. Needs Rust and Python 3.11, nothing else.
+/// Set up and run all tests. Needs Rust, Python 3.11 and, for clients from Node, Node 20 with npm; nothing else.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Only what is quick: the crates' own tests; no whole server, no Python, no examples in documentation
@@ -45,6 +46,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let mut runners = vec![rust(args.quick)];
     if !args.quick {
         runners.push(python()?);
+        runners.extend(node()?);
         build_binaries()?;
     }
     let outcomes = runners
@@ -59,6 +61,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         println!(
             "\n!! NOT COMPARED WITH A REAL SERVER: there is no redis-server or valkey-server on the PATH, and \
              `cargo xtask peers` has not run. Those tests passed without comparing anything."
+        );
+    }
+    if !args.quick && !has_node() {
+        println!(
+            "\n!! NO CLIENT FROM NODE WAS TRIED: there is no Node 20 with npm on the PATH. ioredis, node-redis and BullMQ were left out."
         );
     }
     let failed = outcomes.iter().filter(|outcome| outcome.verdict.is_err());
@@ -101,14 +108,38 @@ fn python() -> Result<Runner> {
     }
     let mut command = run::program("python3");
     command.arg("tests/python/run.py");
+    Ok(end_to_end(command))
+}
+
+/// `None` if there is no Node, which is told at the end; under CI that is a failure.
+fn node() -> Result<Option<Runner>> {
+    if !has_node() {
+        if std::env::var_os("CI").is_some() {
+            bail!("the end-to-end tests need Node 20 or newer as `node`, and `npm`");
+        }
+        return Ok(None);
+    }
+    let mut command = run::program("node");
+    command.arg("tests/node/run.js");
+    Ok(Some(end_to_end(command)))
+}
+
+fn has_node() -> bool {
+    let newer = "process.exit(process.versions.node.split('.')[0] < 20)";
+    run::is_there(run::program("node").args(["-e", newer]))
+        && run::is_there(run::program("npm").arg("--version"))
+}
+
+/// Clients against the server that was just built. The last line tells how it went.
+fn end_to_end(mut command: Command) -> Runner {
     if std::env::var_os("DJR_SERVER").is_none() {
         // Not what a release build may have left there some time ago.
         command.env("DJR_SERVER", paths::target().join("debug/djr-server"));
     }
-    Ok(Runner {
+    Runner {
         command,
         closes: None,
-    })
+    }
 }
 
 /// Where the servers that `cargo xtask peers` fetches are, or those that the user names.

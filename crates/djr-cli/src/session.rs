@@ -3,7 +3,9 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use djr_client::{Address, Client, ClientError, Limits, Options, Pipeline, ReplyError, Value};
+use djr_client::{
+    Address, Client, ClientError, IpVersion, Limits, Options, Pipeline, ReplyError, Tls, Value,
+};
 
 use crate::format::{Output, Style};
 use crate::options::{Protocol, Settings};
@@ -36,6 +38,15 @@ pub(crate) enum Source {
     Prompt,
 }
 
+/// How to connect.
+#[derive(Debug)]
+struct Network {
+    tls: Option<Tls>,
+    connect_timeout: Option<Duration>,
+    prefer_ip: Option<IpVersion>,
+    mptcp: bool,
+}
+
 /// A connection, or the wish for one.
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -55,6 +66,9 @@ pub(crate) struct Session {
     source: Source,
     /// End the program at an error reply, as `-e` says.
     exit_error: bool,
+    /// Follow the redirections of a cluster.
+    follows: bool,
+    network: Network,
     client: Option<Client>,
     out: Vec<u8>,
 }
@@ -74,6 +88,13 @@ impl Session {
             in_transaction: false,
             source,
             exit_error: settings.exit_error && source == Source::CommandLine,
+            follows: settings.follows,
+            network: Network {
+                tls: settings.tls.clone(),
+                connect_timeout: settings.connect_timeout,
+                prefer_ip: settings.prefer_ip,
+                mptcp: settings.mptcp,
+            },
             client: None,
             out: Vec::new(),
         }
@@ -87,7 +108,10 @@ impl Session {
         let options = Options {
             address: self.address.clone(),
             protocol: djr_client::Protocol::Resp2,
-            connect_timeout: None,
+            tls: self.network.tls.clone(),
+            connect_timeout: self.network.connect_timeout,
+            prefer_ip: self.network.prefer_ip,
+            mptcp: self.network.mptcp,
             keepalive: Some(KEEPALIVE),
             keep_double_text: true,
             // It is the user's server, and the user's memory.
@@ -187,7 +211,7 @@ impl Session {
     /// A connection that was lost while nobody used it is replaced first. A command whose reply got lost is not sent
     /// again: it may have been executed.
     pub(crate) async fn execute(&mut self, command: &[Vec<u8>]) -> Outcome {
-        let is_connected = match &self.client {
+        let is_connected = match &mut self.client {
             None => false,
             Some(client) => self.source == Source::CommandLine || client.is_connected(),
         };
@@ -255,6 +279,11 @@ impl Session {
         value: &Value,
     ) -> Result<Outcome, ClientError> {
         if let Value::Error(text) = value {
+            if self.follows
+                && let Some(redirection) = Redirection::read(text)
+            {
+                return Box::pin(self.follow(&redirection, command)).await;
+            }
             if self.exit_error {
                 let mut stderr = io::stderr().lock();
                 stderr.write_all(text)?;
@@ -305,6 +334,44 @@ impl Session {
             _ => {}
         }
         Ok(Outcome::Done)
+    }
+
+    /// Executes a command where the cluster says that its keys are.
+    async fn follow(
+        &mut self,
+        redirection: &Redirection,
+        command: &[Vec<u8>],
+    ) -> Result<Outcome, ClientError> {
+        let (host, port) = match &self.address {
+            // No host: the one that said so.
+            Address::Tcp(host, _) if redirection.host.is_empty() => {
+                (host.clone(), redirection.port)
+            }
+            _ => (redirection.host.clone(), redirection.port),
+        };
+        if self.source != Source::CommandLine {
+            let slot = redirection.slot;
+            self.out.extend_from_slice(
+                format!("-> Redirected to slot [{slot}] located at {host}:{port}\n").as_bytes(),
+            );
+            self.flush();
+        }
+        self.set_address(Address::Tcp(host, port));
+        if !self.connect().await {
+            return Ok(Outcome::Failed);
+        }
+        if redirection.is_once {
+            self.ask(&["ASKING"]).await;
+        }
+        self.try_execute(command).await
+    }
+
+    /// Connects as the settings say; says why if that does not work.
+    pub(crate) async fn into_client(mut self) -> Option<Client> {
+        if !self.connect().await {
+            return None;
+        }
+        self.client
     }
 
     /// Prints what comes until the connection ends or, at a prompt, Ctrl-C is pressed.
@@ -361,6 +428,37 @@ impl Session {
     }
 }
 
+/// Where a cluster wants a command to be sent.
+#[derive(Debug, PartialEq, Eq)]
+struct Redirection {
+    slot: u16,
+    host: String,
+    port: u16,
+    /// `ASK`: this command only.
+    is_once: bool,
+}
+
+impl Redirection {
+    /// Reads `MOVED 3999 127.0.0.1:6381` and `ASK …`.
+    fn read(error: &[u8]) -> Option<Redirection> {
+        let text = std::str::from_utf8(error).ok()?;
+        let mut words = text.split(' ');
+        let is_once = match words.next()? {
+            "MOVED" => false,
+            "ASK" => true,
+            _ => return None,
+        };
+        let slot = words.next()?.parse().ok()?;
+        let (host, port) = words.next()?.rsplit_once(':')?;
+        Some(Redirection {
+            slot,
+            host: host.to_owned(),
+            port: port.parse().ok()?,
+            is_once,
+        })
+    }
+}
+
 /// What is special about a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -404,7 +502,7 @@ fn is_interruption(error: &ClientError) -> bool {
     matches!(error, ClientError::Io(error) if error.kind() == io::ErrorKind::Interrupted)
 }
 
-fn report(error: &ClientError) {
+pub(crate) fn report(error: &ClientError) {
     eprintln!("Error: {}", reason(error));
 }
 

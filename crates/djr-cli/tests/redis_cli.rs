@@ -236,6 +236,29 @@ fn arguments_and_standard_input() {
         (&["-h", "localhost", "get", "k"], b""),
         (&["-2", "--json", "get", "k"], b""),
         (&["", ""], b""),
+        (&["--quoted-input", "get", "\"a\\x00b\"", "'c d'"], b""),
+        (&["--eval", "/nonexistent/script", "a", ",", "b"], b""),
+        (&["--eval"], b""),
+        (
+            &[
+                "-r",
+                "2",
+                "--eval",
+                "/dev/null",
+                "a",
+                "b",
+                ",",
+                "c",
+                ",",
+                "d",
+            ],
+            b"",
+        ),
+        (&["--scan", "--quoted-pattern", "\"a"], b""),
+        (&["-p", "1", "--scan"], b""),
+        (&["-p", "1", "--bigkeys"], b""),
+        (&["-p", "1", "--pipe"], b""),
+        (&["-p", "1", "--rdb", "/nonexistent/file"], b""),
     ];
     for (args, stdin) in cases {
         compare(

@@ -9,8 +9,9 @@ use crate::connection::Connection;
 use crate::error::{ClientError, ServerError};
 use crate::handshake::{checked, shake_hands};
 use crate::options::{Options, Reconnect};
-use crate::pipeline::{Pipeline, Refused};
+use crate::pipeline::Pipeline;
 use crate::push::not_one_reply;
+use crate::raw::Raw;
 use crate::stream::Stream;
 
 /// The longest wait between two attempts to reconnect.
@@ -56,6 +57,23 @@ impl Client {
         })
     }
 
+    /// A client as `options` say, with as many attempts as they allow to a lost connection.
+    pub(crate) async fn reopen(options: &Options) -> Result<Client, ClientError> {
+        let (attempts, delay) = match options.reconnect {
+            Reconnect::Never => (1, Duration::ZERO),
+            Reconnect::Attempts { attempts, delay } => (attempts, delay),
+        };
+        let (connection, version) = reopen(options, attempts, delay).await?;
+        Ok(Client {
+            options: Options {
+                reconnect: Reconnect::Never,
+                ..options.clone()
+            },
+            connection: Some(connection),
+            version,
+        })
+    }
+
     /// Executes one command. An error reply is an `Err`, see [`ClientError::Reply`].
     ///
     /// # Errors
@@ -87,11 +105,7 @@ impl Client {
         &mut self,
         pipeline: &Pipeline,
     ) -> Result<Vec<Result<Value, ServerError>>, ClientError> {
-        match pipeline.refused() {
-            Some(Refused::Empty) => return Err(ClientError::EmptyCommand),
-            Some(Refused::NotOneReply(name)) => return Err(ClientError::NotOneReply(name)),
-            None => {}
-        }
+        pipeline.check()?;
         let timeout = self.options.reply_timeout;
         let connection = self.connected().await?;
         connection.abandon();
@@ -129,6 +143,20 @@ impl Client {
         let connection = self.connected().await?;
         connection.abandon();
         connection.queue_uncounted(args);
+        let flushed = connection.flush().await;
+        self.noticed(flushed)
+    }
+
+    /// Sends many commands with one write, without waiting; as many values are to be read by
+    /// [`receive`](Client::receive). So the next commands can be on their way while replies are worked on.
+    ///
+    /// # Errors
+    /// A lost connection, or a command that can't be in a pipeline.
+    pub async fn send_all(&mut self, pipeline: &Pipeline) -> Result<(), ClientError> {
+        pipeline.check()?;
+        let connection = self.connected().await?;
+        connection.abandon();
+        connection.queue_encoded(pipeline.bytes(), 0);
         let flushed = connection.flush().await;
         self.noticed(flushed)
     }
@@ -172,9 +200,9 @@ impl Client {
 
     /// Whether there is a connection, as far as is known.
     #[must_use]
-    pub fn is_connected(&self) -> bool {
+    pub fn is_connected(&mut self) -> bool {
         self.connection
-            .as_ref()
+            .as_mut()
             .is_some_and(|connection| !connection.is_closed())
     }
 
@@ -182,6 +210,12 @@ impl Client {
     #[must_use]
     pub fn options(&self) -> &Options {
         &self.options
+    }
+
+    /// The bytes of the connection, for another protocol than commands and replies; `None` if there is no connection.
+    #[must_use]
+    pub fn into_raw(self) -> Option<Raw> {
+        self.connection.map(Raw::new)
     }
 
     /// The connection, or a new one if it is lost and that is wanted.
@@ -207,18 +241,17 @@ impl Client {
 }
 
 async fn open(options: &Options) -> Result<(Connection, RespVersion), ClientError> {
-    let failed = |source: io::Error| ClientError::Connect {
-        address: options.address.clone(),
-        source,
-    };
     let opening = async {
-        let stream = Stream::connect(options).await.map_err(failed)?;
+        let stream = Stream::connect(options).await?;
         let mut connection = Connection::new(stream, options);
         let version = shake_hands(&mut connection, options).await?;
         Ok((connection, version))
     };
     match limited(options.connect_timeout, opening).await {
-        Err(ClientError::Timeout(_)) => Err(failed(io::ErrorKind::TimedOut.into())),
+        Err(ClientError::Timeout(_)) => Err(ClientError::Connect {
+            address: options.address.clone(),
+            source: io::ErrorKind::TimedOut.into(),
+        }),
         opened => opened,
     }
 }

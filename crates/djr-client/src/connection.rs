@@ -22,7 +22,7 @@ const OUTPUT_KEPT_MAX: usize = 1024 * 1024;
 
 #[derive(Debug)]
 pub(crate) struct Connection {
-    stream: Stream,
+    pub(crate) stream: Stream,
     decoder: ReplyDecoder,
     limits: Limits,
     input: BytesMut,
@@ -60,8 +60,13 @@ impl Connection {
         }
     }
 
-    pub(crate) fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&mut self) -> bool {
         self.stream.is_closed()
+    }
+
+    /// What came after the last reply that was read.
+    pub(crate) fn take_input(&mut self) -> BytesMut {
+        std::mem::take(&mut self.input)
     }
 
     /// Queues a command that will have one reply.
@@ -91,8 +96,15 @@ impl Connection {
 
     /// Sends all that is queued. Reads, too: a server that can't get rid of its replies stops reading.
     pub(crate) async fn flush(&mut self) -> Result<(), ClientError> {
-        while let Some(rest) = self.output.get(self.sent..).filter(|rest| !rest.is_empty()) {
-            match self.stream.try_write(rest) {
+        loop {
+            let rest = self.output.get(self.sent..).unwrap_or_default();
+            let written = match rest {
+                [] => self.stream.try_flush().map(|()| 0),
+                rest => self.stream.try_write(rest),
+            };
+            match written {
+                Ok(0) if self.sent == self.output.len() => break,
+                Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
                 Ok(len) => self.sent += len,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     let both = Interest::READABLE | Interest::WRITABLE;

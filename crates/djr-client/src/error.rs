@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,6 +20,9 @@ pub enum ClientError {
     /// The URL can't be used.
     #[error(transparent)]
     Url(#[from] UrlError),
+    /// The settings for TLS can't be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// There is no connection to be had.
     #[error("Could not connect to {address}: {source}")]
     Connect {
@@ -110,11 +114,8 @@ impl From<Bytes> for ServerError {
 #[non_exhaustive]
 pub enum UrlError {
     /// Neither of the schemes that are understood.
-    #[error("Invalid URL scheme '{0}': redis:// and unix:// are understood")]
+    #[error("Invalid URL scheme '{0}': redis://, rediss:// and unix:// are understood")]
     Scheme(String),
-    /// `rediss://`
-    #[error("rediss:// needs TLS, which this client does not support yet")]
-    Tls,
     /// A `%` without two hexadecimal digits.
     #[error("Incomplete percent encoding in the URL")]
     PercentEncoding,
@@ -130,6 +131,35 @@ pub enum UrlError {
     /// `unix://` without a path.
     #[error("A unix:// URL needs the path of a socket")]
     NoPath,
+}
+
+/// Why TLS can't be used as it was asked for.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsError {
+    /// Neither a host name nor an IP address.
+    #[error("Invalid server name '{0}' for TLS")]
+    ServerName(String),
+    /// A file that can't be read, or doesn't hold what it should.
+    #[error("Can't use {}: {reason}", path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Nobody to trust.
+    #[error("No certificate authorities to trust: {0}")]
+    Authorities(String),
+    /// A certificate without a key, or the other way round.
+    #[error("A client certificate needs its private key, and a key its certificate")]
+    HalfIdentity,
+    /// None of these cipher suites is known.
+    #[error("None of the ciphers '{0}' is supported")]
+    Ciphers(String),
+    /// What rustls says.
+    #[error("TLS: {0}")]
+    Settings(#[from] rustls::Error),
 }
 
 fn seconds(duration: Duration) -> String {

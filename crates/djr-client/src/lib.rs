@@ -42,14 +42,20 @@ mod handshake;
 mod options;
 mod pipeline;
 mod push;
+mod raw;
 mod stream;
+mod subscriber;
+mod tls;
 mod url;
 
 pub use client::Client;
 pub use djr_protocol::{Limits, ReplyError, RespVersion, Value};
-pub use error::{ClientError, ServerError, UrlError};
-pub use options::{Address, Options, Protocol, Reconnect};
+pub use error::{ClientError, ServerError, TlsError, UrlError};
+pub use options::{Address, IpVersion, Options, Protocol, Reconnect};
 pub use pipeline::Pipeline;
+pub use raw::Raw;
+pub use subscriber::{Message, Subscriber};
+pub use tls::{Tls, Verify};
 
 /// Runs the example of the README.
 #[cfg(doctest)]

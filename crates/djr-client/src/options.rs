@@ -8,6 +8,7 @@ use std::time::Duration;
 use djr_protocol::Limits;
 
 use crate::error::UrlError;
+use crate::tls::Tls;
 use crate::url;
 
 /// Where a server listens.
@@ -33,6 +34,15 @@ impl fmt::Display for Address {
             Address::Unix(path) => write!(f, "{}", path.display()),
         }
     }
+}
+
+/// A version of the internet protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IpVersion {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
 }
 
 /// Which protocol to speak.
@@ -81,6 +91,12 @@ pub enum Reconnect {
 pub struct Options {
     /// Where the server listens; 127.0.0.1, port 6379.
     pub address: Address,
+    /// TLS, or none.
+    pub tls: Option<Tls>,
+    /// Which addresses of a host to try first; in the order of the resolver.
+    pub prefer_ip: Option<IpVersion>,
+    /// Multipath TCP, where the operating system has it; no.
+    pub mptcp: bool,
     /// The ACL user; without one a password is that of `default`.
     pub username: Option<String>,
     /// The password, or none.
@@ -111,6 +127,9 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             address: Address::default(),
+            tls: None,
+            prefer_ip: None,
+            mptcp: false,
             username: None,
             password: None,
             db: 0,
@@ -131,6 +150,7 @@ impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")
             .field("address", &self.address)
+            .field("tls", &self.tls)
             .field("username", &self.username)
             .field("password", &self.password.as_ref().map(|_| "…"))
             .field("db", &self.db)

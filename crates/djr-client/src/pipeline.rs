@@ -2,6 +2,7 @@
 
 use djr_protocol::CommandEncoder;
 
+use crate::error::ClientError;
 use crate::push::not_one_reply;
 
 /// Commands that are sent together, by [`Client::run`](crate::Client::run).
@@ -26,7 +27,7 @@ pub struct Pipeline {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Refused {
+enum Refused {
     Empty,
     NotOneReply(&'static str),
 }
@@ -81,7 +82,12 @@ impl Pipeline {
         &self.bytes
     }
 
-    pub(crate) fn refused(&self) -> Option<Refused> {
-        self.refused
+    /// Whether all commands can be in a pipeline.
+    pub(crate) fn check(&self) -> Result<(), ClientError> {
+        match self.refused {
+            Some(Refused::Empty) => Err(ClientError::EmptyCommand),
+            Some(Refused::NotOneReply(name)) => Err(ClientError::NotOneReply(name)),
+            None => Ok(()),
+        }
     }
 }

@@ -1,56 +1,103 @@
-//! A TCP or a Unix socket.
+//! A TCP or a Unix socket, with TLS or without.
 
-use std::io;
+use std::io::{self, Read, Write};
 use std::mem::MaybeUninit;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use socket2::{SockRef, TcpKeepalive};
+use socket2::{Domain, Protocol, SockRef, TcpKeepalive, Type};
 use tokio::io::{AsyncReadExt, Interest, Ready};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::{TcpSocket, TcpStream, UnixStream};
 
-use crate::options::{Address, Options};
+use crate::error::ClientError;
+use crate::options::{Address, IpVersion, Options};
+use crate::tls::Session;
 
 #[derive(Debug)]
-pub(crate) enum Stream {
+pub(crate) struct Stream {
+    socket: Socket,
+    tls: Option<Session>,
+}
+
+#[derive(Debug)]
+enum Socket {
     Tcp(TcpStream),
     Unix(UnixStream),
 }
 
 impl Stream {
-    pub(crate) async fn connect(options: &Options) -> io::Result<Stream> {
-        match &options.address {
-            Address::Tcp(host, port) => {
-                // Not even asking the resolver keeps the common case free of its thread.
-                let stream = match host.parse::<IpAddr>() {
-                    Ok(address) => TcpStream::connect((address, *port)).await?,
-                    Err(_) => TcpStream::connect((host.as_str(), *port)).await?,
-                };
-                stream.set_nodelay(true)?;
-                if let Some(idle) = options.keepalive {
-                    set_keepalive(&stream, idle)?;
+    /// Connects, and agrees on keys if TLS is wanted.
+    pub(crate) async fn connect(options: &Options) -> Result<Stream, ClientError> {
+        let failed = |source: io::Error| ClientError::Connect {
+            address: options.address.clone(),
+            source,
+        };
+        let tls = match &options.tls {
+            None => None,
+            Some(tls) => Some(match &options.address {
+                Address::Tcp(host, _) => tls.session(host)?,
+                Address::Unix(_) => tls.session("localhost")?,
+            }),
+        };
+        let socket = Socket::connect(options).await.map_err(failed)?;
+        let mut stream = Stream { socket, tls };
+        stream.shake_hands().await.map_err(failed)?;
+        Ok(stream)
+    }
+
+    async fn shake_hands(&mut self) -> io::Result<()> {
+        let Some(tls) = &mut self.tls else {
+            return Ok(());
+        };
+        while tls.is_handshaking() {
+            match tls.flush(&mut self.socket) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.socket.ready(Interest::WRITABLE).await?;
+                    continue;
                 }
-                Ok(Stream::Tcp(stream))
+                Err(error) => return Err(error),
             }
-            Address::Unix(path) => Ok(Stream::Unix(UnixStream::connect(path).await?)),
+            match tls.receive(&mut self.socket) {
+                Ok(true) => {}
+                Ok(false) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.socket.ready(Interest::READABLE).await?;
+                }
+                Err(error) => return Err(error),
+            }
         }
+        Ok(())
     }
 
     pub(crate) async fn read(&mut self, input: &mut BytesMut) -> io::Result<usize> {
-        match self {
-            Stream::Tcp(stream) => stream.read_buf(input).await,
-            Stream::Unix(stream) => stream.read_buf(input).await,
+        let Some(tls) = &mut self.tls else {
+            return match &mut self.socket {
+                Socket::Tcp(stream) => stream.read_buf(input).await,
+                Socket::Unix(stream) => stream.read_buf(input).await,
+            };
+        };
+        loop {
+            match tls.read(&mut self.socket, input) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.socket.ready(Interest::READABLE).await?;
+                }
+                read => return read,
+            }
         }
     }
 
     /// Whether the peer has hung up, as far as this side knows. Asks the kernel: the runtime learns of it only when
     /// it next waits.
-    pub(crate) fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&mut self) -> bool {
+        if let Some(tls) = &mut self.tls {
+            return tls.has_ended(&mut self.socket);
+        }
         let mut byte = [MaybeUninit::uninit()];
-        let peeked = match self {
-            Stream::Tcp(stream) => SockRef::from(stream).peek(&mut byte),
-            Stream::Unix(stream) => SockRef::from(stream).peek(&mut byte),
+        let peeked = match &self.socket {
+            Socket::Tcp(stream) => SockRef::from(stream).peek(&mut byte),
+            Socket::Unix(stream) => SockRef::from(stream).peek(&mut byte),
         };
         match peeked {
             Ok(len) => len == 0,
@@ -60,28 +107,115 @@ impl Stream {
 
     /// What is there already, without waiting.
     pub(crate) fn try_read(&mut self, input: &mut BytesMut) -> io::Result<usize> {
-        match self {
-            Stream::Tcp(stream) => stream.try_read_buf(input),
-            Stream::Unix(stream) => stream.try_read_buf(input),
+        match (&mut self.tls, &self.socket) {
+            (Some(tls), _) => tls.read(&mut self.socket, input),
+            (None, Socket::Tcp(stream)) => stream.try_read_buf(input),
+            (None, Socket::Unix(stream)) => stream.try_read_buf(input),
         }
     }
 
     /// What can be taken without waiting.
-    pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Stream::Tcp(stream) => stream.try_write(bytes),
-            Stream::Unix(stream) => stream.try_write(bytes),
+    pub(crate) fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.tls {
+            Some(tls) => tls.write(&mut self.socket, bytes),
+            None => self.socket.write(bytes),
+        }
+    }
+
+    /// Sends what [`try_write`](Stream::try_write) took and still holds.
+    pub(crate) fn try_flush(&mut self) -> io::Result<()> {
+        match &mut self.tls {
+            Some(tls) => tls.flush(&mut self.socket),
+            None => Ok(()),
         }
     }
 
     /// Waits until something can be read or written; it may turn out that it can't.
     pub(crate) async fn ready(&self, interest: Interest) -> io::Result<Ready> {
+        self.socket.ready(interest).await
+    }
+}
+
+impl Socket {
+    async fn connect(options: &Options) -> io::Result<Socket> {
+        let (host, port) = match &options.address {
+            Address::Tcp(host, port) => (host.as_str(), *port),
+            Address::Unix(path) => return Ok(Socket::Unix(UnixStream::connect(path).await?)),
+        };
+        // Not even asking the resolver keeps the common case free of its thread.
+        let addresses = match host.parse::<IpAddr>() {
+            Ok(address) => vec![SocketAddr::from((address, port))],
+            Err(_) => {
+                let mut found: Vec<_> = tokio::net::lookup_host((host, port)).await?.collect();
+                match options.prefer_ip {
+                    None => {}
+                    Some(IpVersion::V4) => found.sort_by_key(SocketAddr::is_ipv6),
+                    Some(IpVersion::V6) => found.sort_by_key(SocketAddr::is_ipv4),
+                }
+                found
+            }
+        };
+        let mut outcome = Err(io::ErrorKind::AddrNotAvailable.into());
+        for address in addresses {
+            outcome = connect_to(address, options.mptcp).await;
+            if outcome.is_ok() {
+                break;
+            }
+        }
+        let stream = outcome?;
+        stream.set_nodelay(true)?;
+        if let Some(idle) = options.keepalive {
+            set_keepalive(&stream, idle)?;
+        }
+        Ok(Socket::Tcp(stream))
+    }
+
+    async fn ready(&self, interest: Interest) -> io::Result<Ready> {
         match self {
-            Stream::Tcp(stream) => stream.ready(interest).await,
-            Stream::Unix(stream) => stream.ready(interest).await,
+            Socket::Tcp(stream) => stream.ready(interest).await,
+            Socket::Unix(stream) => stream.ready(interest).await,
         }
     }
 }
+
+/// Without waiting.
+impl Read for Socket {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Socket::Tcp(stream) => stream.try_read(buffer),
+            Socket::Unix(stream) => stream.try_read(buffer),
+        }
+    }
+}
+
+/// Without waiting.
+impl Write for Socket {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Socket::Tcp(stream) => stream.try_write(bytes),
+            Socket::Unix(stream) => stream.try_write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+async fn connect_to(address: SocketAddr, with_mptcp: bool) -> io::Result<TcpStream> {
+    if !with_mptcp {
+        return TcpStream::connect(address).await;
+    }
+    let domain = Domain::for_address(address);
+    let socket = socket2::Socket::new(domain, Type::STREAM, Some(Protocol::from(MPTCP)))?;
+    socket.set_nonblocking(true)?;
+    TcpSocket::from_std_stream(socket.into())
+        .connect(address)
+        .await
+}
+
+/// Multipath TCP as Linux numbers it; other systems refuse it.
+const MPTCP: i32 = 262;
 
 fn set_keepalive(stream: &TcpStream, idle: Duration) -> io::Result<()> {
     SockRef::from(stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(idle))

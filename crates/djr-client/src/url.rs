@@ -2,10 +2,12 @@
 //!
 //! ```text
 //! redis://[[user]:password@]host[:port][/db][?db=N&protocol=2|3&timeout=SECONDS]
+//! rediss://…[?ssl_ca_certs=FILE&ssl_certfile=FILE&ssl_keyfile=FILE&ssl_cert_reqs=required|none&ssl_check_hostname=true|false]
 //! unix://[[user]:password@]/path/to/socket[?db=N&…]
 //! ```
 //!
-//! Parts are percent-decoded. `redis+unix://` and `valkey://` are understood too, `rediss://` is refused by name.
+//! Parts are percent-decoded. `redis+unix://`, `valkey://` and `valkeys://` are understood too. The
+//! parameters of TLS are those of redis-py, and so of Django and Celery.
 //! A single word before the `@` is the password, as `redis-cli -u` has it.
 
 use std::path::PathBuf;
@@ -13,18 +15,22 @@ use std::time::Duration;
 
 use crate::error::UrlError;
 use crate::options::{Address, Options, Protocol};
+use crate::tls::{Tls, Verify};
 
 pub(crate) fn parse(url: &str) -> Result<Options, UrlError> {
     let (scheme, rest) = url
         .split_once("://")
         .ok_or_else(|| UrlError::Scheme(url.to_owned()))?;
-    let unix = match scheme.to_ascii_lowercase().as_str() {
-        "redis" | "valkey" => false,
-        "unix" | "redis+unix" => true,
-        "rediss" | "valkeys" => return Err(UrlError::Tls),
+    let (unix, tls) = match scheme.to_ascii_lowercase().as_str() {
+        "redis" | "valkey" => (false, None),
+        "unix" | "redis+unix" => (true, None),
+        "rediss" | "valkeys" => (false, Some(Tls::default())),
         _ => return Err(UrlError::Scheme(scheme.to_owned())),
     };
-    let mut options = Options::default();
+    let mut options = Options {
+        tls,
+        ..Options::default()
+    };
     let (rest, query) = match rest.split_once('?') {
         Some((rest, query)) => (rest, query),
         None => (rest, ""),
@@ -110,9 +116,35 @@ fn set_parameter(options: &mut Options, parameter: &str) -> Result<(), UrlError>
             options.reply_timeout =
                 Some(Duration::try_from_secs_f64(seconds).map_err(|_| unknown())?);
         }
-        _ => return Err(unknown()),
+        _ => {
+            let tls = options.tls.as_mut().ok_or_else(unknown)?;
+            return set_tls_parameter(tls, name, value).ok_or_else(unknown)?;
+        }
     }
     Ok(())
+}
+
+/// `None`: there is no such parameter, or it can't have that value.
+fn set_tls_parameter(tls: &mut Tls, name: &str, value: &str) -> Option<Result<(), UrlError>> {
+    let path = match decode(value) {
+        Ok(bytes) => Some(path_of(bytes)),
+        Err(error) => return Some(Err(error)),
+    };
+    match (name, value.to_ascii_lowercase().as_str()) {
+        ("ssl_ca_certs", _) => tls.ca_file = path,
+        ("ssl_ca_path", _) => tls.ca_dir = path,
+        ("ssl_certfile", _) => tls.cert = path,
+        ("ssl_keyfile", _) => tls.key = path,
+        ("ssl_cert_reqs", "none" | "cert_none") => tls.verify = Verify::Nothing,
+        ("ssl_cert_reqs", "required" | "cert_required") => {}
+        ("ssl_check_hostname", "true") => {}
+        ("ssl_check_hostname", "false") if tls.verify == Verify::Full => {
+            tls.verify = Verify::AnyName
+        }
+        ("ssl_check_hostname", "false") => {}
+        _ => return None,
+    }
+    Some(Ok(()))
 }
 
 fn decode(text: &str) -> Result<Vec<u8>, UrlError> {
@@ -184,7 +216,8 @@ mod tests {
     #[rstest]
     #[case("h:6379", UrlError::Scheme("h:6379".into()))]
     #[case("http://h", UrlError::Scheme("http".into()))]
-    #[case("rediss://h", UrlError::Tls)]
+    #[case("redis://h?ssl_cert_reqs=none", UrlError::Parameter("ssl_cert_reqs=none".into()))]
+    #[case("rediss://h?ssl_cert_reqs=what", UrlError::Parameter("ssl_cert_reqs=what".into()))]
     #[case("redis://h:x", UrlError::Port("x".into()))]
     #[case("redis://h:65536", UrlError::Port("65536".into()))]
     #[case("redis://h/a", UrlError::Db("a".into()))]
@@ -198,9 +231,24 @@ mod tests {
         assert_eq!(parse(url).unwrap_err(), error);
     }
 
+    #[test]
+    fn reads_tls() {
+        assert_eq!(parse("redis://h").unwrap().tls, None);
+        assert_eq!(parse("valkeys://h:1").unwrap().tls, Some(Tls::default()));
+        let url = "rediss://h?ssl_ca_certs=%2fca.pem&ssl_certfile=c&ssl_keyfile=k&ssl_check_hostname=false";
+        let expected = Tls {
+            ca_file: Some("/ca.pem".into()),
+            cert: Some("c".into()),
+            key: Some("k".into()),
+            verify: Verify::AnyName,
+            ..Tls::default()
+        };
+        assert_eq!(parse(url).unwrap().tls, Some(expected));
+    }
+
     proptest! {
         #[test]
-        fn never_panics(text in "(redis|unix)://[a-z:@/%0-9?=&\\[\\]é]{0,30}") {
+        fn never_panics(text in "(redis|rediss|unix)://[a-z:@/%0-9?=&\\[\\]é]{0,30}") {
             let _ = parse(&text);
         }
 

@@ -4,7 +4,9 @@
 
 use std::time::Duration;
 
-use djr_client::{Client, ClientError, Options, Pipeline, Protocol, Reconnect, RespVersion, Value};
+use djr_client::{
+    Client, ClientError, Options, Pipeline, Protocol, Reconnect, RespVersion, Subscriber, Value,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -334,4 +336,36 @@ async fn what_is_subscribed_to_is_received() {
     );
     assert_eq!(received.0, Value::Push(vec![Value::Integer(1)]));
     assert_eq!(received.1, vec![Value::Integer(2)]);
+}
+
+#[tokio::test]
+async fn a_subscriber_listens_again_after_a_lost_connection() {
+    let (listener, defaults) = listen().await;
+    let options = Options {
+        protocol: Protocol::Resp2,
+        reconnect: Reconnect::Attempts {
+            attempts: 3,
+            delay: Duration::from_millis(1),
+        },
+        ..defaults
+    };
+    let subscribe = "*2\r\n$9\r\nSUBSCRIBE\r\n$1\r\na\r\n";
+    let confirmed = "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n";
+    let server = async {
+        for text in ["1", "2"] {
+            let mut stream = listener.accept().await.unwrap().0;
+            play(&mut stream, subscribe, confirmed).await;
+            let message = format!("*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\n{text}\r\n");
+            stream.write_all(message.as_bytes()).await.unwrap();
+        }
+    };
+    let listening = async {
+        let mut subscriber = Subscriber::connect(options).await.unwrap();
+        subscriber.subscribe(&["a"]).await.unwrap();
+        let first = subscriber.next_message().await.unwrap();
+        let second = subscriber.next_message().await.unwrap();
+        (first.payload, second.payload)
+    };
+    let (payloads, ()) = tokio::join!(listening, server);
+    assert_eq!(payloads, ("1".into(), "2".into()));
 }

@@ -144,7 +144,7 @@ pub struct KeyState {
     value: String,
     expire_at: Option<UnixMillis>,
     /// None where the log does not tell it: an integer that INCRBYFLOAT made is logged as a plain SET.
-    encoding: Option<&'static str>,
+    pub encoding: Option<&'static str>,
 }
 
 impl Default for Bench {
@@ -386,7 +386,7 @@ impl Bench {
                 let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
                 match words[0] {
                     b"MULTI" | b"EXEC" => {}
-                    b"SELECT" => {
+                    b"select" => {
                         let text = String::from_utf8_lossy(words[1]);
                         bench.shell.db = text.parse().expect("a db");
                     }

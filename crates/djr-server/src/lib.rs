@@ -29,6 +29,7 @@ mod shared;
 mod snapshots;
 mod stats;
 mod surroundings;
+mod tls;
 mod tracking;
 mod worker;
 

@@ -64,6 +64,28 @@ impl Style {
     }
 }
 
+/// A string in double quotes, for lines that people read.
+pub(crate) fn quoted_text(bytes: &[u8]) -> String {
+    let mut text = Vec::new();
+    quote::quoted(bytes, &mut text);
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// A number of bytes with a letter for its magnitude: `2.64M`.
+pub(crate) fn human_bytes(len: u64) -> String {
+    let mut number = len as f64 / 1024.0;
+    if number < 1.0 {
+        return format!("{len}B");
+    }
+    for letter in ["K", "M", "G"] {
+        if number < 1024.0 || letter == "G" {
+            return format!("{number:.2}{letter}");
+        }
+        number /= 1024.0;
+    }
+    String::new()
+}
+
 /// The text of a floating point number.
 fn double(number: f64, out: &mut Vec<u8>) {
     djr_protocol::format_double(number, out);

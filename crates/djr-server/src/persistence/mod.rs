@@ -1,5 +1,6 @@
 //! The data set's way to disk and back: recovery at the start, the log's thread.
 
+mod lanes;
 mod replay;
 mod switch;
 
@@ -92,7 +93,7 @@ impl Persistence {
     }
 
     /// Loads the snapshot: how a server without a log starts. Whether there was one.
-    pub(crate) fn load_snapshot(&self, shared: &Shared) -> Result<bool, String> {
+    pub(crate) fn load_snapshot(&self, shared: &Arc<Shared>) -> Result<bool, String> {
         Replayer::new(shared).snapshot(&self.snapshot_path(shared))
     }
 

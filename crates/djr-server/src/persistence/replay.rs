@@ -1,6 +1,7 @@
 //! Applies the commands of a log, and the snapshot before them, to the engine.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use djr_engine::command::Command;
 use djr_engine::registry::Resolved;
@@ -9,16 +10,23 @@ use djr_protocol::RespVersion;
 use djr_storage::aof::{Replay, ReplayedCommand};
 use djr_storage::rdb::{LoadError, LoadOptions};
 
+use super::lanes::Lanes;
 use crate::clock;
 use crate::loading::{LoadState, contents};
 use crate::shared::Shared;
 
+/// More lanes than this the reader could not feed.
+const LANES_MAX: usize = 8;
+/// A request has its places in 32 bits.
+const COMMAND_LEN_MAX: usize = 2 << 30;
+
 /// The time that replayed commands see: before every deadline, for what was alive when it was logged is alive now.
-const REPLAY_NOW: i64 = 0;
+pub(super) const REPLAY_NOW: i64 = 0;
 
 /// Applies the commands of a log to the engine.
 pub(super) struct Replayer<'a> {
     engine: &'a Engine,
+    lanes: Lanes,
     loading: &'a LoadState,
     checksum: bool,
     executor: Executor,
@@ -28,7 +36,7 @@ pub(super) struct Replayer<'a> {
 
 /// The session that replayed commands run in: it has a db, and nothing is logged.
 #[derive(Default)]
-struct ReplayShell {
+pub(super) struct ReplayShell {
     db: u32,
     nowhere: (),
 }
@@ -43,15 +51,20 @@ impl Replay for Replayer<'_> {
         self.rdb(path, bytes, true)
     }
 
+    fn finish(&mut self) -> Result<(), String> {
+        self.lanes.finish()
+    }
+
     fn progress(&mut self, replayed: u64, total: u64) {
         self.loading.replayed(replayed, total);
     }
 }
 
 impl<'a> Replayer<'a> {
-    pub(super) fn new(shared: &'a Shared) -> Self {
+    pub(super) fn new(shared: &'a Arc<Shared>) -> Self {
         Self {
             engine: &shared.engine,
+            lanes: Lanes::new(shared, lanes(shared)),
             loading: &shared.loading,
             checksum: shared.config.rdb_checksum(),
             executor: Executor::new(0),
@@ -92,6 +105,9 @@ impl<'a> Replayer<'a> {
     }
 
     fn run(&mut self, replayed: &ReplayedCommand<'_>) -> Result<(), String> {
+        if self.lanes.take(replayed)? {
+            return Ok(());
+        }
         if replayed.db >= self.engine.keyspace.dbs() {
             return Err(format!(
                 "db {} is out of range: see 'databases'",
@@ -99,6 +115,10 @@ impl<'a> Replayer<'a> {
             ));
         }
         self.shell.db = replayed.db;
+        let len: usize = replayed.args.iter().map(|arg| arg.len()).sum();
+        if len >= COMMAND_LEN_MAX {
+            return Err("a command of 2 GiB or more".to_owned());
+        }
         let request = OwnedRequest::from_args(replayed.args.iter().copied());
         let args = request.args();
         let command = match self.engine.registry.resolve(&args) {
@@ -119,7 +139,32 @@ impl<'a> Replayer<'a> {
                 &mut self.shell,
                 &mut reply,
             )
-            .map_err(|error| format!("'{}' was refused: {error}", command.full_name))
+            .map_err(|error| refused(command, &args, &error))
+    }
+}
+
+/// How many threads replay beside the one that reads: the reader has its own share of the work.
+fn lanes(shared: &Shared) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    cores.min(shared.workers.len().max(2)).min(LANES_MAX)
+}
+
+/// The words for a command that the engine refused.
+pub(super) fn refused(command: &Command, args: &Args<'_>, error: &CommandError) -> String {
+    let name = &command.full_name;
+    match args.len() {
+        0 | 1 => format!("'{name}' was refused: {error}"),
+        _ => {
+            let first = args.get(1);
+            let shown = first.get(..64).unwrap_or(first).escape_ascii();
+            format!("'{name}' of {shown} was refused: {error}")
+        }
+    }
+}
+
+impl ReplayShell {
+    pub(super) fn new(db: u32) -> Self {
+        Self { db, nowhere: () }
     }
 }
 

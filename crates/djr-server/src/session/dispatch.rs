@@ -74,7 +74,13 @@ impl<'t> Ahead<'t> {
 
     /// What is known of request `index`, which runs now; goes on with those behind it.
     #[inline(always)]
-    fn advance(&mut self, index: usize, batch: &Batch, input: &[u8], engine: &Engine) -> Prepared {
+    pub(crate) fn advance(
+        &mut self,
+        index: usize,
+        batch: &Batch,
+        input: &[u8],
+        engine: &Engine,
+    ) -> Prepared {
         let (prepared, _) = self.ring[index % BUCKETS_AHEAD];
         self.prefetch_entry(index + STRAYS_AHEAD);
         self.prefetch_entry(index + ENTRIES_AHEAD);

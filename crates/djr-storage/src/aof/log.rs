@@ -163,6 +163,10 @@ impl Log {
                 .map_err(|error| LogError::io("fsync", &path, &error))?;
         }
 
+        // Nor their names, the manifest's among them.
+        disk.sync_dir(&dir)
+            .map_err(|error| LogError::io("fsync", &dir, &error))?;
+
         let history = std::mem::take(&mut manifest.history);
         let (name, created) = match manifest.incrs.last() {
             Some(last) => (last.name.clone(), false),

@@ -43,6 +43,11 @@ pub trait Replay {
     /// Applies a command. An error ends the recovery; it is a sentence for people.
     fn command(&mut self, command: &ReplayedCommand<'_>) -> Result<(), String>;
 
+    /// Waits until everything handed over is applied, if that goes on beside the reading. An error as of [`Replay::command`].
+    fn finish(&mut self) -> Result<(), String> {
+        Ok(())
+    }
+
     /// Loads a base in RDB format, before all commands. Returns where it ends in these bytes.
     fn rdb_base(&mut self, path: &Path, bytes: &[u8]) -> Result<u64, LoadError> {
         let _ = bytes;
@@ -330,6 +335,14 @@ pub fn recover(
         report.bytes_unchecked += found.unchecked;
         size += found.content_end;
     }
+    // Before anything is cut: a replay that fails leaves the files as they were.
+    replay.finish().map_err(|message| RecoveryError::Apply {
+        file: data
+            .last()
+            .map_or_else(|| config.aof_dir(), |file| file.path.clone()),
+        position: size,
+        message,
+    })?;
     replay.progress(size, total);
     report.bytes = size;
     report.end = found.end;

@@ -95,6 +95,12 @@ impl Keyspace {
         Footprint::of(self.shard_of(hash))
     }
 
+    /// To which of so many groups of neighbouring shards a key belongs, from 0 on: for threads that have their shards to themselves.
+    #[inline]
+    pub fn share(&self, hash: KeyHash, groups: usize) -> usize {
+        (self.shard_of(hash) as usize).saturating_mul(groups) >> self.shard_bits
+    }
+
     /// Number of dbs.
     #[inline]
     pub fn dbs(&self) -> u32 {

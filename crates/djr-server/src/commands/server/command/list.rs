@@ -45,15 +45,9 @@ pub(super) fn run(context: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<
         }
         _ => return Err(CommandError::Syntax),
     };
-    // Only these names are told, and subcommands where a filter finds them.
-    let all = commands.iter().flat_map(|command| {
-        let subs: &[Command] = if args.len() == 2 {
-            &[]
-        } else {
-            &command.subcommands
-        };
-        std::iter::once(command).chain(subs)
-    });
+    let all = commands
+        .iter()
+        .flat_map(|command| std::iter::once(command).chain(&command.subcommands));
     let names: Vec<_> = all.filter(|command| wanted(command)).collect();
     reply.array(names.len());
     names

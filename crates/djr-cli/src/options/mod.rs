@@ -1,176 +1,22 @@
 //! The command line, as `redis-cli` reads it: options end at the first word that is none, and everything from there on
 //! is the command, also what begins with a dash.
 
+mod arguments;
+
 use std::env;
 use std::ffi::OsString;
 use std::io::IsTerminal;
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use arguments::Arguments;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser};
-use djr_client::{Address, UrlError};
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
+use djr_client::{Address, IpVersion, Tls, UrlError, Verify};
+use djr_protocol::split_args;
 
 use crate::format::{Output, Style};
-
-/// Options of `redis-cli` that this program knows of and does not have.
-const NOT_YET: [&str; 41] = [
-    "-c",
-    "-t",
-    "--bigkeys",
-    "--cacert",
-    "--cacertdir",
-    "--cert",
-    "--cluster",
-    "--count",
-    "--cursor",
-    "--eval",
-    "--functions-rdb",
-    "--hotkeys",
-    "--insecure",
-    "--intrinsic-latency",
-    "--key",
-    "--keystats",
-    "--keystats-samples",
-    "--latency",
-    "--latency-dist",
-    "--latency-history",
-    "--ldb",
-    "--ldb-sync-mode",
-    "--lru-test",
-    "--memkeys",
-    "--memkeys-samples",
-    "--pattern",
-    "--pipe",
-    "--pipe-timeout",
-    "--quoted-input",
-    "--quoted-pattern",
-    "--rdb",
-    "--replica",
-    "--scan",
-    "--slave",
-    "--sni",
-    "--stat",
-    "--tls",
-    "--tls-ciphers",
-    "--tls-ciphersuites",
-    "--top",
-    "--vset-recall",
-];
-
-/// Talk to DJR, Redis or Valkey: one command, commands from a pipe, or a prompt.
-#[derive(Debug, Parser)]
-#[command(
-    name = "djr-cli",
-    version,
-    override_usage = "djr-cli [OPTIONS] [COMMAND [ARGUMENT]...]",
-    disable_help_flag = true,
-    disable_version_flag = true,
-    args_override_self = true,
-    after_help = "The password is also read from DJRCLI_AUTH or REDISCLI_AUTH, which other users can't see.\n\n\
-        Examples:\n  \
-        djr-cli set greeting hello\n  \
-        djr-cli -n 1 ttl session:42\n  \
-        djr-cli -x set page < page.html\n  \
-        djr-cli -r 10 -i 0.5 incr ticks\n  \
-        djr-cli -D '' --raw dump a > a.dump; djr-cli -X data restore b 0 data < a.dump"
-)]
-struct Arguments {
-    /// Server host name [default: 127.0.0.1]
-    #[arg(short = 'h', value_name = "HOST", num_args = 0..=1, allow_hyphen_values = true)]
-    host: Option<Option<String>>,
-    /// Server port [default: 6379]
-    #[arg(short, value_name = "PORT", allow_hyphen_values = true)]
-    port: Option<u16>,
-    /// Server's Unix socket, instead of host and port
-    #[arg(short, value_name = "PATH", allow_hyphen_values = true)]
-    socket: Option<PathBuf>,
-    /// Server as a URL: redis://user:password@host:port/db or unix:///path
-    #[arg(short, value_name = "URL", allow_hyphen_values = true)]
-    url: Option<String>,
-    /// Password
-    #[arg(
-        short = 'a',
-        long = "pass",
-        value_name = "PASSWORD",
-        allow_hyphen_values = true
-    )]
-    pass: Option<OsString>,
-    /// User name, for a password
-    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
-    user: Option<String>,
-    /// Ask for the password
-    #[arg(long)]
-    askpass: bool,
-    /// Do not warn of a password on the command line
-    #[arg(long)]
-    no_auth_warning: bool,
-    /// Database number
-    #[arg(short = 'n', value_name = "DB", allow_hyphen_values = true)]
-    db: Option<i64>,
-    /// Speak RESP2
-    #[arg(short = '2')]
-    resp2: bool,
-    /// Speak RESP3
-    #[arg(short = '3')]
-    resp3: bool,
-    /// Execute the command this many times; -1: for ever
-    #[arg(short, value_name = "COUNT", allow_hyphen_values = true)]
-    repeat: Option<i64>,
-    /// Seconds to wait between repetitions, such as 0.1
-    #[arg(short, value_name = "SECONDS", allow_hyphen_values = true)]
-    interval: Option<f64>,
-    /// Read the last argument of the command from standard input
-    #[arg(short = 'x')]
-    stdin_last: bool,
-    /// Read the argument that is TAG from standard input
-    #[arg(short = 'X', value_name = "TAG", allow_hyphen_values = true)]
-    stdin_tag: Option<OsString>,
-    /// Delimiter between the elements of a raw reply [default: line end]
-    #[arg(short = 'd', value_name = "DELIMITER", allow_hyphen_values = true)]
-    element_delimiter: Option<OsString>,
-    /// Delimiter after each raw reply [default: line end]
-    #[arg(short = 'D', value_name = "DELIMITER", allow_hyphen_values = true)]
-    reply_delimiter: Option<OsString>,
-    /// Exit with status 1 if the reply is an error
-    #[arg(short = 'e')]
-    exit_error: bool,
-    /// Print the bytes of replies alone (default unless on a terminal)
-    #[arg(long, overrides_with_all = ["no_raw", "csv", "json", "quoted_json"])]
-    raw: bool,
-    /// Print replies for people, terminal or not
-    #[arg(long, overrides_with_all = ["raw", "csv", "json", "quoted_json"])]
-    no_raw: bool,
-    /// Print CSV
-    #[arg(long, overrides_with_all = ["raw", "no_raw", "json", "quoted_json"])]
-    csv: bool,
-    /// Print JSON (speaks RESP3 unless -2 is given)
-    #[arg(long, overrides_with_all = ["raw", "no_raw", "csv", "quoted_json"])]
-    json: bool,
-    /// Print JSON with all that is not ASCII escaped
-    #[arg(long, overrides_with_all = ["raw", "no_raw", "csv", "json"])]
-    quoted_json: bool,
-    /// Print what the server pushes, yes or no [default: yes on a terminal]
-    #[arg(long, value_name = "YES|NO")]
-    show_pushes: Option<String>,
-    /// Say more
-    #[arg(long)]
-    verbose: bool,
-    /// Print this help
-    #[arg(long)]
-    help: bool,
-    /// Print the version
-    #[arg(short = 'v', long)]
-    version: bool,
-    /// A command and its arguments; without one, they are read from standard input or at a prompt
-    #[arg(
-        value_name = "COMMAND",
-        trailing_var_arg = true,
-        allow_hyphen_values = true
-    )]
-    command: Vec<OsString>,
-}
 
 /// Which argument comes from standard input.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -194,6 +40,52 @@ pub(crate) enum Protocol {
     Resp3,
 }
 
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Commands: that of the command line, or those from standard input or a prompt.
+    Commands,
+    /// `--eval`: a script, with what follows as its keys and arguments.
+    Eval(PathBuf),
+    /// `--scan`
+    Scan,
+    /// `--bigkeys`, `--memkeys` (how many elements to look at; `None`: as the server likes), `--hotkeys` (how many).
+    Keys {
+        big: bool,
+        memory: Option<Option<u64>>,
+        hot: Option<usize>,
+    },
+    /// `--keystats`: elements to look at, and how many of the largest keys to list.
+    KeyStats { samples: Option<u64>, top: usize },
+    /// `--pipe`: how long to wait for replies.
+    Pipe(Option<Duration>),
+    /// `--rdb`, `--functions-rdb`
+    Rdb { file: PathBuf, only_functions: bool },
+    /// `--replica`
+    Replica,
+    /// `--stat`
+    Stat,
+    /// `--latency`, `--latency-history`
+    Latency { has_history: bool },
+    /// `--latency-dist`
+    LatencyDistribution,
+    /// `--intrinsic-latency`: seconds.
+    IntrinsicLatency(u64),
+    /// `--lru-test`: keys.
+    LruTest(u64),
+    /// `--cluster`
+    Cluster(Vec<String>),
+}
+
+/// Which keys to look at, for the modes that walk over all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Walk {
+    pub(crate) pattern: Option<Vec<u8>>,
+    /// `COUNT` of each `SCAN`, if it was given.
+    pub(crate) count: Option<u64>,
+    pub(crate) cursor: u64,
+}
+
 /// What the command line and the environment ask for.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
@@ -210,6 +102,16 @@ pub(crate) struct Settings {
     pub(crate) exit_error: bool,
     pub(crate) show_pushes: bool,
     pub(crate) verbose: bool,
+    /// Whether replies go to somebody who looks at a terminal.
+    pub(crate) has_tty: bool,
+    pub(crate) mode: Mode,
+    pub(crate) walk: Walk,
+    pub(crate) tls: Option<Tls>,
+    pub(crate) connect_timeout: Option<Duration>,
+    pub(crate) prefer_ip: Option<IpVersion>,
+    pub(crate) mptcp: bool,
+    /// `-c`: follow `-MOVED` and `-ASK`.
+    pub(crate) follows: bool,
     pub(crate) command: Vec<Vec<u8>>,
 }
 
@@ -233,7 +135,9 @@ pub(crate) fn read() -> Result<Settings, Instead> {
     if settings.password.is_some() {
         return Ok(settings);
     }
-    let password = env::var_os("DJRCLI_AUTH").or_else(|| env::var_os("REDISCLI_AUTH"));
+    let password = ["DJRCLI_AUTH", "REDISCLI_AUTH", "VALKEYCLI_AUTH"]
+        .into_iter()
+        .find_map(env::var_os);
     Ok(Settings {
         password: password.map(OsString::into_vec),
         ..settings
@@ -296,6 +200,27 @@ fn settings(
     url: djr_client::Options,
     has_tty: bool,
 ) -> Result<Settings, Instead> {
+    let mode = mode(&arguments)?;
+    let walk = Walk {
+        pattern: pattern(&arguments)?,
+        count: arguments.count,
+        cursor: arguments.cursor.unwrap_or(0),
+    };
+    let command = words(&arguments)?;
+    let tls = tls(&arguments, url.tls);
+    let prefer_ip = match (arguments.ipv4, arguments.ipv6) {
+        (true, true) => return fail("Options -4 and -6 are mutually exclusive."),
+        (true, false) => Some(IpVersion::V4),
+        (false, true) => Some(IpVersion::V6),
+        (false, false) => url.prefer_ip,
+    };
+    let connect_timeout = match arguments.timeout {
+        None => None,
+        Some(seconds) => match Duration::try_from_secs_f64(seconds) {
+            Ok(timeout) => Some(timeout).filter(|timeout| !timeout.is_zero()),
+            Err(_) => return fail("Invalid connection timeout for -t."),
+        },
+    };
     let mut has_password = arguments.pass.is_some() || url.password.is_some();
     let mut address = url.address;
     let user = arguments.user.or(url.username);
@@ -373,18 +298,130 @@ fn settings(
         exit_error: arguments.exit_error,
         show_pushes,
         verbose: arguments.verbose,
-        command: arguments
-            .command
-            .into_iter()
-            .map(OsString::into_vec)
-            .collect(),
+        has_tty,
+        mode,
+        walk,
+        tls,
+        connect_timeout,
+        prefer_ip,
+        mptcp: arguments.mptcp || url.mptcp,
+        follows: arguments.cluster_mode,
+        command,
+    })
+}
+
+/// The first of the modes that are asked for, in the order of `redis-cli`.
+fn mode(arguments: &Arguments) -> Result<Mode, Instead> {
+    if arguments.ldb || arguments.ldb_sync_mode {
+        return fail("djr-cli has no Lua debugger: use redis-cli --ldb with a Redis server.");
+    }
+    let memory = match (arguments.memkeys, arguments.memkeys_samples) {
+        (false, None) => None,
+        (_, samples) => Some(samples),
+    };
+    let hot = match (arguments.hotkeys, arguments.hotkeys_count) {
+        (false, None) => None,
+        (_, count) => Some(count.unwrap_or(16)),
+    };
+    let rdb = |file: &PathBuf, only_functions| Mode::Rdb {
+        file: file.clone(),
+        only_functions,
+    };
+    Ok(match () {
+        () if arguments.cluster.is_some() => {
+            Mode::Cluster(arguments.cluster.clone().unwrap_or_default())
+        }
+        () if arguments.latency || arguments.latency_history => Mode::Latency {
+            has_history: arguments.latency_history,
+        },
+        () if arguments.latency_dist => Mode::LatencyDistribution,
+        () if arguments.replica => Mode::Replica,
+        () if arguments.pipe => {
+            let seconds = arguments.pipe_timeout.unwrap_or(30);
+            Mode::Pipe((seconds > 0).then(|| Duration::from_secs(seconds)))
+        }
+        () if arguments.bigkeys || memory.is_some() || hot.is_some() => Mode::Keys {
+            big: arguments.bigkeys,
+            memory,
+            hot,
+        },
+        () if arguments.keystats || arguments.keystats_samples.is_some() => Mode::KeyStats {
+            samples: arguments.keystats_samples,
+            top: arguments.top.unwrap_or(10),
+        },
+        () if arguments.stat => Mode::Stat,
+        () if arguments.scan => Mode::Scan,
+        () => match (
+            &arguments.rdb,
+            &arguments.functions_rdb,
+            arguments.lru_test,
+            arguments.intrinsic_latency,
+            &arguments.eval,
+        ) {
+            (Some(file), ..) => rdb(file, false),
+            (_, Some(file), ..) => rdb(file, true),
+            (_, _, Some(0), ..) => return fail("Invalid value '0' for '--lru-test'"),
+            (_, _, Some(keys), ..) => Mode::LruTest(keys),
+            (_, _, _, Some(seconds), _) => Mode::IntrinsicLatency(seconds),
+            (.., Some(file)) => Mode::Eval(file.clone()),
+            _ => Mode::Commands,
+        },
+    })
+}
+
+fn pattern(arguments: &Arguments) -> Result<Option<Vec<u8>>, Instead> {
+    match &arguments.quoted_pattern {
+        Some(text) => match unquoted(text.as_bytes()) {
+            Some(pattern) => Ok(Some(pattern)),
+            None => fail("Invalid quoted string specified for --quoted-pattern."),
+        },
+        None => Ok(arguments.pattern.clone().map(OsString::into_vec)),
+    }
+}
+
+/// The words of the command, read as quoted strings if that is wanted.
+fn words(arguments: &Arguments) -> Result<Vec<Vec<u8>>, Instead> {
+    let words = arguments.command.iter().map(|word| word.as_bytes());
+    if !arguments.quoted_input {
+        return Ok(words.map(<[u8]>::to_vec).collect());
+    }
+    match words.map(unquoted).collect() {
+        Some(words) => Ok(words),
+        None => fail("Invalid quoted string"),
+    }
+}
+
+fn unquoted(text: &[u8]) -> Option<Vec<u8>> {
+    let mut words = split_args(text).ok()?;
+    let word = words.pop()?;
+    words.is_empty().then_some(word)
+}
+
+/// What the options say of TLS, on top of what the URL does.
+fn tls(arguments: &Arguments, url: Option<Tls>) -> Option<Tls> {
+    if !arguments.tls && url.is_none() {
+        return None;
+    }
+    let has_own_authority = arguments.cacert.is_some() || arguments.cacertdir.is_some();
+    let url = url.unwrap_or_default();
+    Some(Tls {
+        server_name: arguments.sni.clone().or(url.server_name),
+        ca_file: arguments.cacert.clone().or(url.ca_file),
+        ca_dir: arguments.cacertdir.clone().or(url.ca_dir),
+        cert: arguments.cert.clone().or(url.cert),
+        key: arguments.key.clone().or(url.key),
+        verify: match url.verify {
+            _ if arguments.insecure => Verify::Nothing,
+            // An authority of one's own signs for one's own servers, whose names redis-cli doesn't look at.
+            Verify::Full if arguments.sni.is_none() && has_own_authority => Verify::AnyName,
+            verify => verify,
+        },
+        ciphers: arguments.tls_ciphers.clone().or(url.ciphers),
+        ciphersuites: arguments.tls_ciphersuites.clone().or(url.ciphersuites),
     })
 }
 
 fn unknown(word: &str) -> String {
-    if NOT_YET.contains(&word) {
-        return format!("djr-cli does not support the option '{word}' yet");
-    }
     format!("Unrecognized option or bad number of args for: '{word}'")
 }
 
@@ -469,11 +506,15 @@ mod tests {
     #[case("-n x get", "Invalid value 'x' for '-n'")]
     #[case("-x -X t get", "Options -x and -X are mutually exclusive.")]
     #[case("-2 -3 get", "Options -2 and -3 are mutually exclusive.")]
-    #[case("--stat", "djr-cli does not support the option '--stat' yet")]
     #[case(
-        "--scan --pattern x",
-        "djr-cli does not support the option '--scan' yet"
+        "--ldb",
+        "djr-cli has no Lua debugger: use redis-cli --ldb with a Redis server."
     )]
+    #[case("--lru-test 0", "Invalid value '0' for '--lru-test'")]
+    #[case("--eval", "Unrecognized option or bad number of args for: '--eval'")]
+    #[case("-t -1 get", "Invalid connection timeout for -t.")]
+    #[case("-4 -6 get", "Options -4 and -6 are mutually exclusive.")]
+    #[case("--quoted-input get \"a", "Invalid quoted string")]
     #[case("--show-pushes x get", "Invalid value 'x' for '--show-pushes'")]
     fn bad_usage_is_one_line(#[case] words: &str, #[case] line: &str) {
         assert_eq!(from(words).unwrap_err(), Instead::Fail(line.to_owned()));
