@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering:
 use djr_engine::blocking::Waiter;
 use parking_lot::Mutex;
 
+use crate::acl::Account;
 use crate::tracking::Tracker;
 use crate::worker::Peer;
 
@@ -45,12 +46,20 @@ pub(crate) struct ClientInfo {
     pub(crate) tracker: Mutex<Option<Arc<Tracker>>>,
     pub(crate) no_evict: AtomicBool,
     pub(crate) no_touch: AtomicBool,
+    /// Its user; `None`: the one that connections begin as.
+    pub(crate) account: Mutex<Option<Arc<Account>>>,
     /// The wait that it is in.
     pub(crate) waiter: Mutex<Option<Arc<Waiter>>>,
     pub(crate) names: Mutex<Names>,
 }
 
 impl ClientInfo {
+    /// Whether it is logged in as one of these users.
+    pub(crate) fn is_any_of(&self, names: &[Box<[u8]>]) -> bool {
+        let account = self.account.lock().clone();
+        account.is_some_and(|account| names.contains(&account.user().name().into()))
+    }
+
     /// Whether it has subscribed to anything.
     pub(crate) fn is_subscriber(&self) -> bool {
         self.subscriptions
@@ -116,6 +125,7 @@ impl Clients {
             tracker: Mutex::default(),
             no_evict: AtomicBool::new(false),
             no_touch: AtomicBool::new(false),
+            account: Mutex::default(),
             waiter: Mutex::default(),
             names: Mutex::new(Names {
                 user: "default".into(),

@@ -30,6 +30,7 @@ mod shared;
 mod snapshots;
 mod stats;
 mod surroundings;
+mod tls;
 mod tracking;
 mod worker;
 

@@ -2,10 +2,13 @@
 
 #![forbid(unsafe_code)]
 
+mod background;
+
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
+use background::Place;
 use djr_server::config::{Action, environment, from_command_line, markdown, sample_file};
 use djr_server::{Config, Server, Stopper, logging};
 
@@ -39,7 +42,14 @@ fn main() -> ExitCode {
         return check_rdb(words);
     }
     match from_command_line(std::env::args_os().skip(1), environment()) {
-        Ok(Action::Run(config)) => run(*config),
+        Ok(Action::Run(config)) => match background::go_there(&config) {
+            Ok(Place::Here) => run(*config),
+            Ok(Place::Elsewhere) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("daemonize: {error}");
+                ExitCode::FAILURE
+            }
+        },
         Ok(Action::Help) => print(HELP),
         Ok(Action::Version) => print(&format!(
             "DJR server v={} redis_version={} bits={}\n",
@@ -108,14 +118,21 @@ fn run(config: Config) -> ExitCode {
     }
 }
 
-/// The first SIGTERM or SIGINT stops the server, a second one ends the process at once.
+/// The first SIGTERM or SIGINT stops the server, a second one ends the process at once. SIGHUP has certificates read again.
 fn obey_signals(stopper: Arc<OnceLock<Stopper>>) -> std::io::Result<()> {
-    use signal_hook::consts::{SIGINT, SIGTERM};
-    let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT])?;
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT, SIGHUP])?;
     let thread = std::thread::Builder::new().name("djr-signals".into());
     thread.spawn(move || {
         let mut stopping = false;
         for signal in signals.forever() {
+            if signal == SIGHUP {
+                // The log file is opened for every line: after logrotate has moved it there is nothing to do.
+                if let Some(stopper) = stopper.get() {
+                    stopper.reload();
+                }
+                continue;
+            }
             let name = match signal {
                 SIGINT => "SIGINT",
                 _ => "SIGTERM",

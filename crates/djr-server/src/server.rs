@@ -53,6 +53,17 @@ impl Stopper {
         self.0.wake_workers();
     }
 
+    /// Reads certificates and keys of TLS again, from their files. Where that fails the old ones stay, and the log says why.
+    pub fn reload(&self) {
+        if !self.0.tls.is_on() {
+            return;
+        }
+        match self.0.tls.reload(&self.0.config.tls()) {
+            Ok(()) => tracing::info!("TLS: certificates and keys have been read again"),
+            Err(error) => tracing::warn!("TLS: the old certificates stay: {error}"),
+        }
+    }
+
     /// Whether the data set is still being recovered: nothing has been acknowledged to anyone.
     pub fn is_loading(&self) -> bool {
         self.0.gate.bits() & Gate::LOADING != 0
@@ -96,6 +107,9 @@ pub enum StartError {
         /// Why.
         error: io::Error,
     },
+    /// Certificates, keys or ciphers can't be used.
+    #[error("{0}")]
+    Tls(String),
     /// The users could not be made.
     #[error("{0}")]
     Users(String),
@@ -198,11 +212,17 @@ impl Server {
             peak_memory: AtomicU64::new(0),
             config,
             acl: Acl::new(registry),
+            tls: Default::default(),
         });
         config::apply_all(&shared);
         let used = shared.used_memory();
         shared.memory.startup_bytes.store(used, Relaxed);
         load_users(&shared)?;
+        if shared.config.tls_port().is_some() {
+            let started = shared.tls.start(&shared.config.tls());
+            started
+                .map_err(|error| StartError::Tls(format!("Failed to configure TLS: {error}")))?;
+        }
         shared.gate.set(Gate::LOADING);
 
         let mut server = Self {
@@ -440,11 +460,28 @@ fn wait_for_a_short_load(shared: &Shared) {
     }
 }
 
+/// `tls-auto-reload-interval`.
+fn reload_changed_certificates(shared: &Shared, looked: &mut std::time::Instant) {
+    let interval = std::time::Duration::from_secs(shared.config.tls_auto_reload_interval());
+    let now = clock::monotonic();
+    if interval.is_zero() || now - *looked < interval {
+        return;
+    }
+    *looked = now;
+    match shared.tls.reload_if_changed(&shared.config.tls()) {
+        Ok(true) => tracing::info!("TLS: the changed certificates have been read"),
+        Ok(false) => {}
+        Err(error) => tracing::warn!("TLS: the old certificates stay: {error}"),
+    }
+}
+
 /// The thread for what is rare and slow.
 fn control(shared: &Arc<Shared>) {
     let mut retry_at = clock::monotonic();
+    let mut looked = clock::monotonic();
     while !shared.shutdown.is_requested() {
         std::thread::park_timeout(std::time::Duration::from_millis(200));
+        reload_changed_certificates(shared, &mut looked);
         if clock::monotonic() >= retry_at && !shared.persistence.follow_config(shared) {
             retry_at = clock::monotonic() + SWITCH_RETRY;
         }
@@ -482,8 +519,15 @@ fn plain(error: &io::Error) -> String {
 fn listen(config: &Config) -> Result<(Vec<Listener>, Vec<SocketAddr>), StartError> {
     let mut listeners = Vec::new();
     let mut addresses: Vec<SocketAddr> = Vec::new();
-    for host in config.bind() {
-        let Some(mut port) = config.port() else { break };
+    let plain = config.bind().into_iter().map(|host| (host, false));
+    let secure = config.bind().into_iter().map(|host| (host, true));
+    for (host, secure) in plain.chain(secure) {
+        let port = if secure {
+            config.tls_port()
+        } else {
+            config.port()
+        };
+        let Some(mut port) = port else { continue };
         if port == 0 {
             // The port that the system has chosen for the first address is that of all.
             port = addresses.first().map_or(0, SocketAddr::port);
@@ -512,7 +556,10 @@ fn listen(config: &Config) -> Result<(Vec<Listener>, Vec<SocketAddr>), StartErro
             match listen_tcp(address, config.tcp_backlog()) {
                 Ok(listener) => {
                     addresses.push(listener.local_addr()?);
-                    listeners.push(Listener::Tcp(listener));
+                    listeners.push(match secure {
+                        true => Listener::Tls(listener),
+                        false => Listener::Tcp(listener),
+                    });
                 }
                 Err(error) if may_be_absent && is_absent(&error) => {}
                 Err(error) => return Err(failed(error)),

@@ -19,6 +19,7 @@ use crate::persistence::Persistence;
 use crate::pubsub::Directory;
 use crate::snapshots::Snapshots;
 use crate::stats::WorkerStats;
+use crate::tls::Tls;
 use crate::tracking::Trackers;
 use crate::worker::Mailbox;
 
@@ -29,6 +30,7 @@ pub(crate) struct Shared {
     pub(crate) server_commands: Vec<Option<ServerRun>>,
     pub(crate) config: Config,
     pub(crate) acl: Acl,
+    pub(crate) tls: Tls,
     pub(crate) persistence: Persistence,
     pub(crate) snapshots: Snapshots,
     pub(crate) loading: LoadState,

@@ -92,6 +92,10 @@ impl Identity {
         }
     }
 
+    pub(crate) fn account(&self) -> &Arc<Account> {
+        &self.account
+    }
+
     pub(crate) fn user(&self) -> &Arc<User> {
         &self.user
     }
@@ -177,6 +181,8 @@ pub(crate) struct DeniedCounts {
     pub(crate) key: SharedCounter,
     pub(crate) channel: SharedCounter,
     pub(crate) database: SharedCounter,
+    /// Certificates that name no user.
+    pub(crate) certificate: SharedCounter,
 }
 
 impl DeniedCounts {
@@ -188,8 +194,9 @@ impl DeniedCounts {
             key,
             channel,
             database,
+            certificate,
         } = self;
-        for counter in [auth, command, key, channel, database] {
+        for counter in [auth, command, key, channel, database, certificate] {
             counter.0.store(0, Ordering::Relaxed);
         }
     }
@@ -203,7 +210,7 @@ impl SharedCounter {
     pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
-    fn add(&self) {
+    pub(crate) fn add(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -247,6 +254,11 @@ impl Acl {
         !self.default.user().nopass
     }
 
+    /// The user that connections begin as.
+    pub(crate) fn default_user(&self) -> Arc<User> {
+        self.default.user()
+    }
+
     /// Whether there may be anything to check at all.
     #[inline]
     pub(crate) fn has_limits(&self) -> bool {
@@ -262,10 +274,20 @@ impl Acl {
     /// Who this is, if the password is theirs and they may log in. Takes the same time whatever the password is.
     pub(crate) fn log_in(&self, name: &[u8], password: &[u8]) -> Option<Identity> {
         let version = self.version.load(Ordering::Acquire);
+        // Before anything else, so that the time does not tell whether there is such a user.
+        let digest = Digest::of(password);
         let account = self.account(name)?;
         let user = account.user();
-        let right = user.has_password(&Digest::of(password)) || user.nopass;
+        let right = user.has_password(&digest) | user.nopass;
         (right && user.enabled).then(|| Identity::new(account, version, true))
+    }
+
+    /// Someone who has proved by a certificate to be this user; `None` if there is no such user, or they are switched off.
+    pub(crate) fn trusted(&self, name: &[u8]) -> Option<Identity> {
+        let version = self.version.load(Ordering::Acquire);
+        let account = self.account(name)?;
+        let enabled = account.user().enabled;
+        enabled.then(|| Identity::new(account, version, true))
     }
 
     fn account(&self, name: &[u8]) -> Option<Arc<Account>> {

@@ -278,6 +278,14 @@ pub(super) fn requirepass(shared: &Shared) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Certificates, authorities and the like.
+pub(super) fn tls(shared: &Shared) -> Result<(), Refusal> {
+    shared.tls.reload(&shared.config.tls()).map_err(|error| {
+        tracing::warn!("TLS: {error}");
+        "Unable to update TLS configuration. Check server logs.".into()
+    })
+}
+
 pub(super) fn acl_pubsub_default(shared: &Shared) -> Result<(), Refusal> {
     shared
         .acl

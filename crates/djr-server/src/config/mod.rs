@@ -39,6 +39,7 @@ pub(crate) use rewrite::rewrite;
 pub(crate) use special::plain;
 pub(crate) use table::{Change, Id, Number};
 
+use crate::tls::{ClientCertificates, NameFrom, Settings};
 use crate::worker::{Peer, Stream};
 use special::Adds;
 use table::{COUNT, Meaning, Words};
@@ -362,6 +363,21 @@ const UNIX_SOCKET_MODE: Number = Number::of("unixsocketperm");
 const ACL_FILE: Words = Words::of("aclfile");
 const ACL_LOG_LEN_MAX: Number = Number::of("acllog-max-len");
 const ACL_PUBSUB_DEFAULT: Number = Number::of("acl-pubsub-default");
+const TLS_PORT: Number = Number::of("tls-port");
+const TLS_CERT_FILE: Words = Words::of("tls-cert-file");
+const TLS_KEY_FILE: Words = Words::of("tls-key-file");
+const TLS_KEY_FILE_PASS: Words = Words::of("tls-key-file-pass");
+const TLS_CA_CERT_FILE: Words = Words::of("tls-ca-cert-file");
+const TLS_CA_CERT_DIR: Words = Words::of("tls-ca-cert-dir");
+const TLS_AUTH_CLIENTS: Number = Number::of("tls-auth-clients");
+const TLS_AUTH_CLIENTS_USER: Number = Number::of("tls-auth-clients-user");
+const TLS_AUTO_RELOAD_INTERVAL: Number = Number::of("tls-auto-reload-interval");
+const TLS_PROTOCOLS: Words = Words::of("tls-protocols");
+const TLS_CIPHERS: Words = Words::of("tls-ciphers");
+const TLS_CIPHER_SUITES: Words = Words::of("tls-ciphersuites");
+const TLS_PREFER_SERVER_CIPHERS: Number = Number::of("tls-prefer-server-ciphers");
+const TLS_SESSION_CACHING: Number = Number::of("tls-session-caching");
+const TLS_SESSION_CACHE_SIZE: Number = Number::of("tls-session-cache-size");
 const TCP_BACKLOG: Number = Number::of("tcp-backlog");
 const TIMEOUT: Number = Number::of("timeout");
 const TCP_KEEPALIVE: Number = Number::of("tcp-keepalive");
@@ -374,6 +390,10 @@ const PIDFILE: Words = Words::of("pidfile");
 const SUPERVISED: Number = Number::of("supervised");
 const LOGLEVEL: Number = Number::of("loglevel");
 const LOGFILE: Words = Words::of("logfile");
+const DAEMONIZE: Number = Number::of("daemonize");
+const SYSLOG_ENABLED: Number = Number::of("syslog-enabled");
+const SYSLOG_IDENT: Words = Words::of("syslog-ident");
+const SYSLOG_FACILITY: Number = Number::of("syslog-facility");
 const BULK_LEN_MAX: Number = Number::of("proto-max-bulk-len");
 const QUERY_BUFFER_LIMIT: Number = Number::of("client-query-buffer-limit");
 const OUTPUT_LIMITS: Words = Words::of("client-output-buffer-limit");
@@ -424,6 +444,23 @@ impl Config {
     /// How much is logged: 0 (debug) to 4 (nothing), in the order of the words of `loglevel`.
     pub fn loglevel(&self) -> u8 {
         self.number(LOGLEVEL) as u8
+    }
+
+    /// Whether the server is to run in the background.
+    pub fn daemonize(&self) -> bool {
+        // Who supervises it wants to see it.
+        self.is(DAEMONIZE) && !self.tells_systemd()
+    }
+
+    /// The name in syslog and the number of the facility; `None`: nothing goes there.
+    pub(crate) fn syslog(&self) -> Option<(String, u8)> {
+        // The choices: user (1), then local0 (16) and those behind it.
+        let facility = match self.number(SYSLOG_FACILITY) {
+            0 => 1,
+            local => 15 + local as u8,
+        };
+        self.is(SYSLOG_ENABLED)
+            .then(|| (self.string(SYSLOG_IDENT), facility))
     }
 
     /// The addresses to listen on.
@@ -624,6 +661,51 @@ impl Config {
         self.bytes(PASSWORD)
     }
 
+    /// The port to listen on for TLS; `None`: none.
+    pub(crate) fn tls_port(&self) -> Option<u16> {
+        u16::try_from(self.number(TLS_PORT))
+            .ok()
+            .filter(|port| *port != 0)
+    }
+
+    /// What concerns TLS.
+    pub(crate) fn tls(&self) -> Settings {
+        Settings {
+            certificate: self.path(TLS_CERT_FILE),
+            key: self.path(TLS_KEY_FILE),
+            has_key_password: !self.bytes(TLS_KEY_FILE_PASS).is_empty(),
+            authorities: self.path(TLS_CA_CERT_FILE),
+            authorities_dir: self.path(TLS_CA_CERT_DIR),
+            clients: match self.number(TLS_AUTH_CLIENTS) {
+                0 => ClientCertificates::Ignored,
+                1 => ClientCertificates::Required,
+                _ => ClientCertificates::Optional,
+            },
+            protocols: self.string(TLS_PROTOCOLS),
+            ciphers: self.string(TLS_CIPHERS),
+            cipher_suites: self.string(TLS_CIPHER_SUITES),
+            prefers_own_order: self.is(TLS_PREFER_SERVER_CIPHERS),
+            cached_sessions: match self.is(TLS_SESSION_CACHING) {
+                true => self.number(TLS_SESSION_CACHE_SIZE) as usize,
+                false => 0,
+            },
+        }
+    }
+
+    /// Which name in a client's certificate is that of its user.
+    pub(crate) fn tls_user_from(&self) -> NameFrom {
+        match self.number(TLS_AUTH_CLIENTS_USER) {
+            1 => NameFrom::CommonName,
+            2 => NameFrom::Uri,
+            _ => NameFrom::Nothing,
+        }
+    }
+
+    /// Seconds between looks at the certificates' files; 0: none are taken.
+    pub(crate) fn tls_auto_reload_interval(&self) -> u64 {
+        self.number(TLS_AUTO_RELOAD_INTERVAL) as u64
+    }
+
     /// The file of users.
     pub(crate) fn acl_file(&self) -> Option<PathBuf> {
         self.path(ACL_FILE)
@@ -677,7 +759,7 @@ impl Config {
     /// What is set on the socket of each client.
     pub(crate) fn configure_socket(&self, stream: &Stream) {
         let seconds = self.number(TCP_KEEPALIVE) as u64;
-        if let (Stream::Tcp(stream), true) = (stream, seconds > 0) {
+        if !matches!(stream, Stream::Unix(_)) && seconds > 0 {
             // As Redis: a first probe after so long, then three of them in the same time again.
             let keepalive = socket2::TcpKeepalive::new()
                 .with_time(std::time::Duration::from_secs(seconds))

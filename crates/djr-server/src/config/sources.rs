@@ -100,7 +100,7 @@ struct Loader {
     /// The parameters that the current source has set.
     seen: [bool; COUNT],
     include_depth: usize,
-    /// Values that are refused unless a stronger source sets another: `daemonize yes` in a file, `--daemonize no` behind it.
+    /// Values that are refused unless a stronger source sets another: `mptcp yes` in a file, `--mptcp no` behind it.
     refused: BTreeMap<Id, ConfigError>,
 }
 

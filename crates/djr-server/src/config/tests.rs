@@ -158,7 +158,7 @@ fn command_lines_are_read_as_redis_does(
 #[case(&["--port", "1", "2"], "'--port 1 2'\nwrong number of arguments")]
 #[case(&["--bogus", "3"], "'--bogus 3'\nBad directive or wrong number of arguments")]
 #[case(&["-x"], "'-x'\nBad directive or wrong number of arguments")]
-#[case(&["--daemonize", "yes"], "'--daemonize yes'\nthe server stays in the foreground")]
+#[case(&["--mptcp", "yes"], "'--mptcp yes'\nMultipath TCP is not supported")]
 fn bad_command_lines_are_refused(#[case] args: &[&str], #[case] end: &str) {
     let text = refusal(args);
     let expected = format!(
@@ -185,10 +185,7 @@ fn bad_command_lines_are_refused(#[case] args: &[&str], #[case] end: &str) {
     "rename-command FLUSHALL \"\"",
     "'rename-command': commands can't be renamed or switched off yet"
 )]
-#[case(
-    "tls-port 6380",
-    "TLS is not supported yet: put stunnel or a proxy in front"
-)]
+#[case("tls-cluster yes", "there is no cluster yet")]
 #[case("aof-repair yes", "is for one start: give it on the command line")]
 fn a_bad_line_is_named_with_its_number(#[case] line: &str, #[case] reason: &str) {
     let (_dir, path) = file(&format!("# comment\n\n  {line}  \nport 1\n"));
@@ -300,9 +297,9 @@ fn replies_may_be_above_the_soft_limit_for_a_while() {
 #[test]
 fn what_a_file_may_not_say_the_command_line_can_take_back() {
     // As the unit files of the distributions do it.
-    let (_dir, path) = file("timeout 5\ndaemonize yes\n");
-    assert!(refusal(&[&path]).contains("at line 2\n>>> 'daemonize yes'\n"));
-    let args = [&path, "--supervised", "systemd", "--daemonize", "no"];
+    let (_dir, path) = file("timeout 5\nmptcp yes\n");
+    assert!(refusal(&[&path]).contains("at line 2\n>>> 'mptcp yes'\n"));
+    let args = [&path, "--supervised", "systemd", "--mptcp", "no"];
     let config = run(&args, &[]).expect("taken back");
-    assert_eq!(config.get("daemonize").as_deref(), Some("no"));
+    assert_eq!(config.get("mptcp").as_deref(), Some("no"));
 }

@@ -140,6 +140,7 @@ impl Session {
     pub(crate) fn log_in(&mut self, identity: Identity) {
         let name = String::from_utf8_lossy(identity.user().name()).into_owned();
         self.info.names.lock().user = name;
+        *self.info.account.lock() = Some(identity.account().clone());
         self.identity = identity;
     }
 
@@ -167,6 +168,7 @@ impl Session {
         let info = self.info.clone();
         *info.names.lock() = Default::default();
         info.names.lock().user = "default".into();
+        *info.account.lock() = None;
         info.multi.store(-1, Relaxed);
         info.resp3.store(false, Relaxed);
         info.no_evict.store(false, Relaxed);

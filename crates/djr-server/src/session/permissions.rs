@@ -10,6 +10,7 @@ use crate::acl::{Denied, Origin, Refusal, User};
 use crate::clients::ClientInfo;
 use crate::pubsub::{Kind, Subscriptions};
 use crate::shared::Shared;
+use crate::tls::TlsStream;
 use crate::worker::{Core, Mail};
 
 impl Session {
@@ -72,11 +73,8 @@ impl Shared {
         let Some(client) = self.clients.get(waiter.address.client) else {
             return Ok(());
         };
-        let name = client.names.lock().user.clone();
-        // The clients of a user that is no more are about to be disconnected.
-        let Some(user) = self.acl.user(name.as_bytes()) else {
-            return Ok(());
-        };
+        let account = client.account.lock().clone();
+        let user = account.map_or_else(|| self.acl.default_user(), |account| account.user());
         let (command, args, dbs) = (waiter.command, waiter.args(), self.config.databases());
         user.check(command, &args, waiter.db(), dbs)
             .map_err(|denied| {
@@ -119,14 +117,32 @@ impl Shared {
 }
 
 impl Core {
+    /// The client has shown a certificate: `tls-auth-clients-user` may make it the user that it names. Before its first request.
+    pub(crate) fn log_in_by_certificate(&self, stream: &mut TlsStream, session: &mut Session) {
+        let Some(certificate) = stream.take_new_certificate() else {
+            return;
+        };
+        let shared = &self.shared;
+        let names = crate::tls::names_in(&certificate, shared.config.tls_user_from());
+        if let Some(identity) = names.iter().find_map(|name| shared.acl.trusted(name)) {
+            session.log_in(identity);
+        } else if let Some(name) = names.first() {
+            tracing::debug!(
+                "the certificate of {} names no user: {}",
+                session.info.peer.remote(),
+                String::from_utf8_lossy(name)
+            );
+            shared.acl.denied.certificate.add();
+        }
+    }
+
     /// After a change of users: disconnects the clients of those that are no more, and subscribers that may not be it any more.
     /// The session's own client ends once it has its reply.
     pub(crate) fn users_changed(&self, session: &mut Session, gone: &[Box<[u8]>]) {
         let shared = &self.shared;
         if !gone.is_empty() {
             for client in shared.clients.all() {
-                let user = client.names.lock().user.clone();
-                if !gone.iter().any(|name| **name == *user.as_bytes()) {
+                if !client.is_any_of(gone) {
                     continue;
                 }
                 if client.id == session.info.id {

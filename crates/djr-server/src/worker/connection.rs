@@ -78,7 +78,10 @@ impl Connection {
         loop {
             match stream.read(buffer) {
                 Ok(0) => return ReadOutcome::Closed,
-                Ok(count) => return ReadOutcome::Bytes(count, count == buffer.len()),
+                Ok(count) => {
+                    let more = count == buffer.len() || stream.may_have_more();
+                    return ReadOutcome::Bytes(count, more);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     return ReadOutcome::Later;
                 }

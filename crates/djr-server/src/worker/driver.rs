@@ -8,7 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use rustls::ServerConfig;
+
 use mio::{Events, Interest, Poll, Token, Waker};
+
+use crate::tls::TlsStream;
 
 /// Sockets and the waker of one worker.
 pub(crate) struct Driver {
@@ -81,13 +85,17 @@ impl Driver {
         match stream {
             Stream::Tcp(stream) => self.poll.registry().register(stream, Token(id), interest),
             Stream::Unix(stream) => self.poll.registry().register(stream, Token(id), interest),
+            Stream::Tls(stream) => {
+                let socket = stream.socket_mut();
+                self.poll.registry().register(socket, Token(id), interest)
+            }
         }
     }
 
     /// Has a listener's new connections reported under `id`.
     pub(crate) fn add_listener(&self, listener: &mut Listener, id: usize) -> io::Result<()> {
         match listener {
-            Listener::Tcp(listener) => {
+            Listener::Tcp(listener) | Listener::Tls(listener) => {
                 self.poll
                     .registry()
                     .register(listener, Token(id), Interest::READABLE)
@@ -105,9 +113,40 @@ impl Driver {
 pub(crate) enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+    Tls(Box<TlsStream>),
 }
 
 impl Stream {
+    /// The same socket with TLS on it.
+    pub(crate) fn with_tls(self, config: Arc<ServerConfig>) -> io::Result<Self> {
+        match self {
+            Stream::Tcp(socket) => Ok(Stream::Tls(Box::new(TlsStream::new(socket, config)?))),
+            other => Ok(other),
+        }
+    }
+
+    /// Whether another read may bring something at once though the last one did not fill its buffer.
+    #[inline]
+    pub(crate) fn may_have_more(&self) -> bool {
+        match self {
+            Stream::Tls(stream) => stream.may_have_more(),
+            Stream::Tcp(_) | Stream::Unix(_) => false,
+        }
+    }
+
+    /// Sends what the connection itself has to say beside replies. `false`: the socket takes no more now.
+    pub(crate) fn flush_ciphertext(&mut self) -> io::Result<bool> {
+        match self {
+            Stream::Tls(stream) => stream.flush_ciphertext(),
+            Stream::Tcp(_) | Stream::Unix(_) => Ok(true),
+        }
+    }
+
+    /// Whether client and server are still agreeing on how to talk.
+    pub(crate) fn is_handshaking(&self) -> bool {
+        matches!(self, Stream::Tls(stream) if stream.is_handshaking())
+    }
+
     /// Whether the peer is known to have ended the connection, or its sending side. Asks the system.
     pub(crate) fn peer_is_gone(&self) -> bool {
         use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -124,6 +163,7 @@ impl Read for Stream {
         match self {
             Stream::Tcp(stream) => stream.read(buffer),
             Stream::Unix(stream) => stream.read(buffer),
+            Stream::Tls(stream) => stream.read(buffer),
         }
     }
 }
@@ -133,6 +173,7 @@ impl Write for Stream {
         match self {
             Stream::Tcp(stream) => stream.write(bytes),
             Stream::Unix(stream) => stream.write(bytes),
+            Stream::Tls(stream) => stream.write(bytes),
         }
     }
     fn flush(&mut self) -> io::Result<()> {
@@ -145,6 +186,7 @@ impl std::os::fd::AsFd for Stream {
         match self {
             Stream::Tcp(stream) => stream.as_fd(),
             Stream::Unix(stream) => stream.as_fd(),
+            Stream::Tls(stream) => stream.socket().as_fd(),
         }
     }
 }
@@ -154,6 +196,7 @@ impl std::os::fd::AsRawFd for Stream {
         match self {
             Stream::Tcp(stream) => stream.as_raw_fd(),
             Stream::Unix(stream) => stream.as_raw_fd(),
+            Stream::Tls(stream) => stream.socket().as_raw_fd(),
         }
     }
 }
@@ -161,6 +204,8 @@ impl std::os::fd::AsRawFd for Stream {
 /// A socket that takes connections.
 pub(crate) enum Listener {
     Tcp(TcpListener),
+    /// For connections with TLS.
+    Tls(TcpListener),
     Unix {
         listener: UnixListener,
         path: String,
@@ -215,17 +260,19 @@ impl Listener {
     /// The next waiting connection; `None` if there is none.
     pub(crate) fn accept(&self) -> io::Result<Option<Accepted>> {
         let result = match self {
-            Listener::Tcp(listener) => listener.accept().and_then(|(stream, remote)| {
-                stream.set_nodelay(true)?;
-                let peer = Peer::Tcp {
-                    remote,
-                    local: stream.local_addr()?,
-                };
-                Ok(Accepted {
-                    stream: Stream::Tcp(stream),
-                    peer,
+            Listener::Tcp(listener) | Listener::Tls(listener) => {
+                listener.accept().and_then(|(stream, remote)| {
+                    stream.set_nodelay(true)?;
+                    let peer = Peer::Tcp {
+                        remote,
+                        local: stream.local_addr()?,
+                    };
+                    Ok(Accepted {
+                        stream: Stream::Tcp(stream),
+                        peer,
+                    })
                 })
-            }),
+            }
             Listener::Unix { listener, path } => listener.accept().map(|(stream, _)| Accepted {
                 stream: Stream::Unix(stream),
                 peer: Peer::Unix { path: path.clone() },

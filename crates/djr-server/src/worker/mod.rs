@@ -436,6 +436,7 @@ impl Worker {
         self.serve_waiters();
         let core = &mut self.core;
         core.close_idle();
+        core.close_unfinished_handshakes();
         core.end_pause_if_due();
         core.close_all_overfull();
         core.unwatch();
@@ -470,6 +471,9 @@ impl Core {
         let is_subscriber = connection.session.subscriptions.is_some();
         let limit = self.shared.config.output_limit(is_subscriber);
         self.output_len_max = limit.hard_or_none().saturating_add(connection.out_written);
+        if let Stream::Tls(stream) = &mut connection.stream {
+            self.log_in_by_certificate(stream, &mut connection.session);
+        }
         if connection.out.capacity() == 0
             && let Some(spare) = self.spare.pop()
         {
@@ -620,7 +624,8 @@ impl Core {
             return;
         };
         if connection.out_len() == 0 || connection.queued {
-            if connection.closing && !connection.queued {
+            let finished = connection.closing && !connection.queued;
+            if finished || connection.stream.flush_ciphertext().is_err() {
                 self.close(id);
             }
             return;
@@ -707,6 +712,10 @@ impl Core {
                     return;
                 }
             };
+            let accepted = match self.secured(listener, accepted) {
+                Some(accepted) => accepted,
+                None => continue,
+            };
             let workers = self.shared.workers.iter().enumerate();
             let (worker, handle) = workers
                 .min_by_key(|(_, worker)| worker.connections.load(Relaxed))
@@ -718,6 +727,22 @@ impl Core {
                 self.shared.workers[worker]
                     .mailbox
                     .send(Mail::Connection(accepted));
+            }
+        }
+    }
+
+    /// A new connection, with TLS if it came to such a port.
+    fn secured(&self, listener: usize, accepted: Accepted) -> Option<Accepted> {
+        if !matches!(self.listeners[listener], Listener::Tls(_)) {
+            return Some(accepted);
+        }
+        let config = self.shared.tls.config()?;
+        let Accepted { stream, peer } = accepted;
+        match stream.with_tls(config) {
+            Ok(stream) => Some(Accepted { stream, peer }),
+            Err(error) => {
+                tracing::warn!("new TLS connection: {error}");
+                None
             }
         }
     }

@@ -18,6 +18,9 @@ const EXPIRE_BUDGET: Duration = Duration::from_micros(500);
 /// Steps of pending resizes of a shard's tables in a tick.
 const RESIZE_STEPS: u32 = 64;
 
+/// A TLS handshake that takes longer is given up.
+const HANDSHAKE_MS_MAX: i64 = 10_000;
+
 impl Core {
     /// Ends a pause whose time is over. Whether it did.
     pub(super) fn end_pause_if_due(&self) -> bool {
@@ -125,6 +128,22 @@ impl Core {
                     && session.info.active_ms.load(Relaxed) < limit
             });
             if idle {
+                self.close(id);
+            }
+        }
+    }
+
+    /// Ends TLS connections whose handshake takes too long: they have not even begun to be clients.
+    pub(super) fn close_unfinished_handshakes(&mut self) {
+        if !self.shared.tls.is_on() {
+            return;
+        }
+        for id in 0..self.connections.len() {
+            let unfinished = self.connections[id].as_ref().is_some_and(|connection| {
+                connection.stream.is_handshaking()
+                    && self.now - connection.session.info.created_ms > HANDSHAKE_MS_MAX
+            });
+            if unfinished {
                 self.close(id);
             }
         }

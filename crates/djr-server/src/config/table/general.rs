@@ -13,8 +13,7 @@ pub(super) const SECTION: Section = Section {
         "pidfile" = "", Text, Start,
             "A file that holds the process id while the server runs; empty for none.";
         "daemonize" = "no", YesNo, Start,
-            "Runs in the background.",
-            .default_only("the server stays in the foreground: start it from systemd, a container or '&'");
+            "Runs in the background: the server starts itself anew, without a terminal.";
         "supervised" = "no", Choice(&["upstart", "systemd", "auto", "no"]), Start,
             "Tells systemd when the server is ready; auto does so where systemd asks for it.";
         "shutdown-timeout" = "10", integer(0, INT), Live,
@@ -60,12 +59,12 @@ pub(super) const LOGGING: Section = Section {
         "hide-user-data-from-log" = "yes", YesNo, Live,
             "No keys and values in the log.", .no_effect("there never are any");
         "syslog-enabled" = "no", YesNo, Start,
-            "Logs to syslog.", .default_only("syslog is not supported: log to standard error and let systemd collect it");
+            "Logs to syslog, too.";
         "syslog-ident" = "redis", Text, Start,
-            "The name in syslog.", .no_effect("syslog is not supported");
+            "The name in syslog.";
         "syslog-facility" = "local0",
             Choice(&["user", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"]), Start,
-            "The facility of syslog.", .no_effect("syslog is not supported");
+            "The facility of syslog.";
         "crash-log-enabled" = "yes", YesNo, Live,
             "Logs a report when the server crashes.", .no_effect("a panic always says where it was");
         "crash-memcheck-enabled" = "yes", YesNo, Live,

@@ -285,6 +285,7 @@ pub(super) fn stats(report: &mut Report<'_>) {
         ("acl_access_denied_cmd", &denied.command),
         ("acl_access_denied_key", &denied.key),
         ("acl_access_denied_channel", &denied.channel),
+        ("acl_access_denied_tls_cert", &denied.certificate),
         ("acl_access_denied_db", &denied.database),
     ] {
         report.field(field, counter.get());

@@ -5,6 +5,8 @@
 //! └ UTC                    └ level └ what happened; fields follow as name=value
 //! ```
 
+mod syslog;
+
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
@@ -43,8 +45,12 @@ pub fn init(config: &Config) -> io::Result<()> {
         .event_format(Line)
         .with_ansi(colours)
         .with_writer(target);
+    let syslog = match config.syslog() {
+        Some((ident, facility)) => Some(syslog::Syslog::new(ident, facility)?),
+        None => None,
+    };
     tracing_subscriber::registry()
-        .with(lines.with_filter(filter))
+        .with(lines.and_then(syslog).with_filter(filter))
         .try_init()
         .map_err(io::Error::other)?;
     // The first handle stays: a second initialization has failed above.
