@@ -2,28 +2,30 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::fs;
-use std::path::Path;
-
 use djr_cli::decode::{decode, pickle};
 use proptest::prelude::*;
 
+const PICKLES: &str = include_str!("fixtures/pickles.txt");
+
 fn fixtures() -> Vec<(String, Vec<u8>, String)> {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/pickles");
-    let mut found = Vec::new();
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-        if let Some((stem, protocol)) = name.split_once('.')
-            && protocol != "repr"
-        {
-            let repr = fs::read_to_string(path.with_file_name(format!("{stem}.repr"))).unwrap();
-            found.push((
-                name,
-                fs::read(&path).unwrap(),
-                repr.trim_end_matches('\n').to_owned(),
-            ));
+    let (mut found, mut repr) = (Vec::new(), "");
+    for line in PICKLES.lines() {
+        let mut words = line.splitn(3, ' ');
+        let (kind, name, rest) = (
+            words.next().unwrap(),
+            words.next().unwrap(),
+            words.next().unwrap(),
+        );
+        if kind == "repr" {
+            repr = rest;
+            continue;
         }
+        let digits: Vec<char> = rest.chars().collect();
+        let bytes = digits
+            .chunks(2)
+            .map(|pair| u8::from_str_radix(&pair.iter().collect::<String>(), 16).unwrap())
+            .collect();
+        found.push((format!("{name}.{kind}"), bytes, repr.to_owned()));
     }
     found
 }
