@@ -601,7 +601,7 @@ fn quoted_bytes(line: &str) -> Option<Vec<u8>> {
     }
 }
 
-/// The argument of opcode `V`: Latin-1 with `\uXXXX` and `\UXXXXXXXX`.
+/// The argument of opcode `V`: Latin-1 with escapes of four (`\u`) or eight (`\U`) digits.
 fn unicode_escapes(line: &[u8]) -> String {
     let mut out = String::new();
     let mut rest = line;
