@@ -70,7 +70,11 @@ class Program:
 
     def kill9(self):
         """SIGKILL to it and to all that it started, as when a machine runs out of memory."""
-        family = descendants(self.process.pid) if self.process.poll() is None else []
+        family = []
+        if self.process.poll() is None:
+            # Stopped, it can't start another one while we look.
+            self.process.send_signal(signal.SIGSTOP)
+            family = descendants(self.process.pid)
         self.process.kill()
         for pid in family:
             with contextlib.suppress(ProcessLookupError):
