@@ -43,12 +43,12 @@ fn each_history(check: impl Fn(&History, u64) + Sync) {
 fn power_may_be_lost_at_any_operation() {
     each_history(|history, seed| {
         for policy in POLICIES {
-            let whole = Run::new(history, policy, seed).to_the_end();
+            let whole = Run::new(history, policy, seed).until_the_end();
             whole.check_all(history);
             for cut in 0..whole.operations() {
                 let run = Run::new(history, policy, seed);
                 run.disk.cut_power_at(cut);
-                let run = run.to_the_end();
+                let run = run.until_the_end();
                 run.check(history, Ending::PowerCut(seed ^ cut));
                 // And once more while that is recovered from.
                 if cut % 4 == seed % 4 {
@@ -63,7 +63,7 @@ fn power_may_be_lost_at_any_operation() {
 fn any_operation_may_fail() {
     each_history(|history, seed| {
         for policy in POLICIES {
-            let operations = Run::new(history, policy, seed).to_the_end().operations();
+            let operations = Run::new(history, policy, seed).until_the_end().operations();
             for operation in 0..operations {
                 let fault = match (operation + seed) % 4 {
                     0 => Fault::Error(28),
@@ -73,7 +73,7 @@ fn any_operation_may_fail() {
                 };
                 let run = Run::new(history, policy, seed);
                 run.disk.inject(operation, fault);
-                let run = run.to_the_end();
+                let run = run.until_the_end();
                 run.check(history, Ending::PowerCut(seed ^ operation));
                 if fault != Fault::FailedSync {
                     // Else the next process may see, for a while, what the disk has lost: damage, to be found later.
@@ -88,11 +88,11 @@ fn any_operation_may_fail() {
 fn a_kill_loses_nothing_that_was_answered() {
     each_history(|history, seed| {
         for policy in POLICIES {
-            let operations = Run::new(history, policy, seed).to_the_end().operations();
+            let operations = Run::new(history, policy, seed).until_the_end().operations();
             for operation in (seed % 3..operations).step_by(3) {
                 let run = Run::new(history, policy, seed);
                 run.disk.cut_power_at(operation);
-                let run = run.to_the_end();
+                let run = run.until_the_end();
                 run.check(history, Ending::Kill);
             }
         }

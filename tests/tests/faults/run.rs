@@ -62,7 +62,7 @@ impl<'h> Run<'h> {
     }
 
     /// Plays the history until the end, or until the log fails.
-    pub(crate) fn to_the_end(mut self) -> Self {
+    pub(crate) fn until_the_end(mut self) -> Self {
         // What happens is written down on the way: it ends where a step fails.
         let _ = self.play();
         self
