@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 
 use djr_engine::Rng;
+use djr_engine::spec::Group;
 use djr_tests::comparison::{equal, is_different_on_purpose, known_tokens, line, number, seed};
 use djr_tests::connection::Connection;
 use djr_tests::ours::Ours;
@@ -16,7 +17,7 @@ use djr_tests::reply::Reply;
 const COMMANDS: u64 = 20_000;
 const CLIENTS: usize = 5;
 /// A history this long is shown with a difference.
-const SHOWN: usize = 60;
+const SHOWN: usize = 200;
 
 /// Commands of the session and the server that are drawn, too; the others tell of times, addresses and settings, or end something.
 const SESSION: &[&str] = &[
@@ -49,6 +50,20 @@ const SESSION: &[&str] = &[
     "command|list",
     "command|info",
     "command|docs",
+];
+
+/// The families of commands that hold data.
+const DATA: &[Group] = &[
+    Group::Bitmap,
+    Group::Generic,
+    Group::Geo,
+    Group::Hash,
+    Group::HyperLogLog,
+    Group::List,
+    Group::Set,
+    Group::SortedSet,
+    Group::Stream,
+    Group::String,
 ];
 
 #[test]
@@ -102,10 +117,8 @@ impl Comparison {
                 return false;
             };
             // Those that hold data; the lists of the others.
-            let group = command.spec.group.name();
-            // Which changes without effect break a WATCH is compared for these only.
-            let is_data = matches!(group, "string" | "generic");
-            is_data
+            let is_data = DATA.contains(&command.spec.group);
+            is_data && name != "migrate"
                 || name.starts_with("flush")
                 || name == "dbsize"
                 || name == "swapdb"
@@ -155,7 +168,8 @@ impl Comparison {
             5..20 if in_multi => "exec",
             20..22 if in_multi => "discard",
             22..30 if !in_multi => {
-                let key = Generator::keys().nth(self.rng.below(4) as usize);
+                let count = Generator::keys().count() as u64;
+                let key = Generator::keys().nth(self.rng.below(count) as usize);
                 return (
                     "watch".into(),
                     vec![b"WATCH".to_vec(), key.unwrap_or_default().to_vec()],
@@ -164,6 +178,10 @@ impl Comparison {
             30..33 => {
                 let db = self.rng.below(3).to_string().into_bytes();
                 return ("select".into(), vec![b"SELECT".to_vec(), db]);
+            }
+            33..36 if in_multi => {
+                let waiting = self.generator.draw_waiting();
+                return waiting.unwrap_or_else(|| self.generator.draw());
             }
             _ => return self.generator.draw(),
         };

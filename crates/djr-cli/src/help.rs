@@ -12,6 +12,8 @@ struct Entry {
     group: String,
     /// The arguments, each as a word or more: `key`, `[NX | XX]`, `[key ...]`.
     syntax: Vec<String>,
+    /// The words that stand for themselves: `EX`, `NX`.
+    tokens: BTreeSet<String>,
 }
 
 /// The commands of a server, by their names in capitals (`CLIENT LIST`).
@@ -40,6 +42,9 @@ impl Help {
                 "since" => entry.since = text(value),
                 "group" => entry.group = text(value),
                 "arguments" => {
+                    for docs in items(value) {
+                        Argument::read(docs).collect_tokens(&mut entry.tokens);
+                    }
                     entry.syntax = items(value)
                         .iter()
                         .map(|docs| Argument::read(docs).syntax())
@@ -91,6 +96,37 @@ impl Help {
         names
             .chain(groups)
             .map(|name| format!("{prefix}{name}"))
+            .collect()
+    }
+
+    /// The options that can stand where the last word of `line` is being typed, in the case in which it is.
+    pub(crate) fn options(&self, line: &str) -> Vec<String> {
+        let Some((before, word)) = line.rsplit_once(' ') else {
+            return Vec::new();
+        };
+        let words: Vec<String> = before
+            .split_whitespace()
+            .map(str::to_ascii_uppercase)
+            .collect();
+        let two = words
+            .get(..2)
+            .and_then(|words| self.entries.get(&words.join(" ")));
+        let Some(entry) = two.or_else(|| self.entries.get(words.first()?)) else {
+            return Vec::new();
+        };
+        let wanted = word.to_ascii_uppercase();
+        let is_lower = !word.chars().any(|letter| letter.is_ascii_uppercase());
+        entry
+            .tokens
+            .iter()
+            .filter(|token| token.starts_with(&wanted))
+            .map(|token| {
+                if is_lower {
+                    token.to_ascii_lowercase()
+                } else {
+                    token.clone()
+                }
+            })
             .collect()
     }
 
@@ -208,6 +244,18 @@ impl Argument {
             }
         }
         argument
+    }
+
+    fn collect_tokens(&self, tokens: &mut BTreeSet<String>) {
+        if self
+            .token
+            .starts_with(|first: char| first.is_ascii_alphabetic())
+        {
+            tokens.insert(self.token.to_ascii_uppercase());
+        }
+        for argument in &self.arguments {
+            argument.collect_tokens(tokens);
+        }
     }
 
     fn syntax(&self) -> String {
@@ -353,6 +401,16 @@ mod tests {
     #[case("hélp", &[])]
     fn completes(#[case] start: &str, #[case] names: &[&str]) {
         assert_eq!(help().completions(start), names);
+    }
+
+    #[rstest]
+    #[case("set k n", &["nx"])]
+    #[case("SET k ", &["ex", "nx", "xx"])]
+    #[case("set k E", &["EX"])]
+    #[case("nope k E", &[])]
+    #[case("set", &[])]
+    fn completes_options(#[case] line: &str, #[case] options: &[&str]) {
+        assert_eq!(help().options(line), options);
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod progress;
 mod prompt;
 mod secrets;
 mod session;
+mod tools;
 mod verbatim;
 
 use std::io::{self, IsTerminal, Write};
@@ -76,6 +77,8 @@ fn main() -> ExitCode {
         }
     } else if settings.mode != Mode::Commands {
         runtime.block_on(work(&settings))
+    } else if tools::is_tool(&settings.command) {
+        runtime.block_on(tools::run(&settings))
     } else if !settings.command.is_empty() {
         runtime.block_on(oneshot::run(settings))
     } else if io::stdin().is_terminal() {

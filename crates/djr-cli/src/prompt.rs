@@ -13,7 +13,8 @@ use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
 use rustyline::history::FileHistory;
-use rustyline::{CompletionType, Config, Context, Editor, Helper, Validator};
+use rustyline::validate::{ValidationContext, ValidationResult, Validator};
+use rustyline::{CompletionType, Config, Context, Editor, Helper};
 use tokio::runtime::Runtime;
 
 use crate::help::Help;
@@ -40,6 +41,9 @@ pub(crate) fn run(runtime: &Runtime, settings: &Settings) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    for line in preferences() {
+        runtime.block_on(shell.run(line.as_bytes()));
+    }
     let history = history_path();
     if let Some(path) = &history {
         // There is none at the first start.
@@ -103,6 +107,27 @@ fn remember(editor: &mut LineEditor, line: &str, path: Option<&PathBuf>) {
     }
 }
 
+/// The lines of the file of preferences, `~/.djrclirc`: `:set hints`, `:set nohints`.
+fn preferences() -> Vec<String> {
+    let named = ["DJRCLI_RCFILE", "REDISCLI_RCFILE"]
+        .into_iter()
+        .find_map(env::var_os);
+    let path = match named {
+        Some(path) => PathBuf::from(path),
+        None => match env::var_os("HOME").filter(|home| !home.is_empty()) {
+            Some(home) => PathBuf::from(home).join(".djrclirc"),
+            None => return Vec::new(),
+        },
+    };
+    // Most people have none.
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.lines()
+        .map(str::trim)
+        .filter(|line| line.starts_with(':'))
+        .map(str::to_owned)
+        .collect()
+}
+
 fn history_path() -> Option<PathBuf> {
     for name in ["DJRCLI_HISTFILE", "REDISCLI_HISTFILE"] {
         if let Some(path) = env::var_os(name) {
@@ -114,13 +139,37 @@ fn history_path() -> Option<PathBuf> {
     Some(PathBuf::from(home).join(".djrcli_history"))
 }
 
-#[derive(Helper, Validator)]
+#[derive(Helper)]
 struct LineHelper {
     help: Rc<Help>,
     hints: Rc<Cell<bool>>,
     has_colors: bool,
     /// Columns behind the prompt.
     room: usize,
+}
+
+/// An open quote goes on in the next line.
+impl Validator for LineHelper {
+    fn validate(&self, context: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
+        Ok(match has_open_quote(context.input()) {
+            true => ValidationResult::Incomplete,
+            false => ValidationResult::Valid(None),
+        })
+    }
+}
+
+fn has_open_quote(line: &str) -> bool {
+    let mut open = None;
+    let mut letters = line.chars();
+    while let Some(letter) = letters.next() {
+        match (open, letter) {
+            (Some(_), '\\') => drop(letters.next()),
+            (Some(quote), letter) if quote == letter => open = None,
+            (None, '"' | '\'') => open = Some(letter),
+            _ => {}
+        }
+    }
+    open.is_some()
 }
 
 impl Completer for LineHelper {
@@ -135,7 +184,13 @@ impl Completer for LineHelper {
         let line = line.get(..position).unwrap_or(line);
         let start = line.len() - line.trim_start().len();
         let typed = line.get(start..).unwrap_or_default();
-        Ok((start, self.help.completions(typed)))
+        let names = self.help.completions(typed);
+        if !names.is_empty() || !typed.contains(' ') {
+            return Ok((start, names));
+        }
+        // No command begins like this: an option of the one that stands there.
+        let word = line.rfind(' ').map_or(0, |space| space + 1);
+        Ok((word, self.help.options(typed)))
     }
 }
 
@@ -160,5 +215,22 @@ impl Highlighter for LineHelper {
         } else {
             Cow::Borrowed(hint)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("get k", false)]
+    #[case("get \"k", true)]
+    #[case("get \"k\"", false)]
+    #[case("get \"k\\\"", true)]
+    #[case("get 'a\"", true)]
+    #[case("get 'a\"'", false)]
+    fn quotes(#[case] line: &str, #[case] is_open: bool) {
+        assert_eq!(has_open_quote(line), is_open);
     }
 }

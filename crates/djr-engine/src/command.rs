@@ -21,6 +21,8 @@ pub struct Command {
     pub wants_structure: bool,
     /// It may wait: [`Flags::BLOCKING`].
     pub blocks: bool,
+    /// The server looks twice before it runs: it may wait, or what it makes may be far larger than its request.
+    pub careful: bool,
     /// A number of its own among all commands and subcommands, dense from 0: an index for statistics.
     pub id: usize,
     /// The declaration.
@@ -58,6 +60,30 @@ pub enum KeyShape {
     /// To be found by the key specifications.
     Search,
 }
+
+/// Commands that may make much out of a short request: memory is looked at before each of them, not now and then.
+const AMPLIFYING: &[&str] = &[
+    "bitfield",
+    "bitop",
+    "copy",
+    "geosearchstore",
+    "georadius",
+    "georadiusbymember",
+    "pfmerge",
+    "restore",
+    "sdiffstore",
+    "setbit",
+    "setrange",
+    "sinterstore",
+    "sort",
+    "sunionstore",
+    "xautoclaim",
+    "xclaim",
+    "zdiffstore",
+    "zinterstore",
+    "zrangestore",
+    "zunionstore",
+];
 
 impl Command {
     pub(crate) fn derive(
@@ -117,6 +143,7 @@ impl Command {
                 Group::List | Group::Set | Group::SortedSet | Group::Hash | Group::Stream
             ),
             blocks: flags.has(Flags::BLOCKING),
+            careful: flags.has(Flags::BLOCKING) || AMPLIFYING.contains(&spec.name),
             flags,
             key_range: key_range(&keys),
             key_shape,
@@ -143,6 +170,11 @@ impl Command {
     /// Whether it may change the keyspace. PFCOUNT may, for all its flags say: it keeps the count.
     pub fn may_write(&self) -> bool {
         self.flags.has(Flags::WRITE) || matches!(self.spec.run, Run::Write(_))
+    }
+
+    /// Whether it may take memory that its own request does not tell: it is careful, or runs other commands.
+    pub fn may_grow(&self) -> bool {
+        self.careful || matches!(self.run, Run::Script(_)) || self.spec.name == "exec"
     }
 
     /// Whether the whole keyspace is opened for it.

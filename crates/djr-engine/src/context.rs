@@ -38,7 +38,7 @@ impl<'a> ReadContext<'a> {
     #[inline]
     pub fn get(&self, key: Key<'_>) -> Option<EntryRef<'a>> {
         let entry = self.db.get(key);
-        self.count(key, entry.is_some());
+        self.count_lookup(key, entry.is_some());
         entry
     }
 
@@ -46,12 +46,13 @@ impl<'a> ReadContext<'a> {
     #[inline]
     pub fn peek(&self, key: Key<'_>) -> Option<EntryRef<'a>> {
         let entry = self.db.peek(key);
-        self.count(key, entry.is_some());
+        self.count_lookup(key, entry.is_some());
         entry
     }
 
+    /// Counts a look-up as a hit or a miss.
     #[inline]
-    fn count(&self, key: Key<'_>, hit: bool) {
+    pub(crate) fn count_lookup(&self, key: Key<'_>, hit: bool) {
         self.lookups.count(hit);
         if !hit {
             self.notify(Notify::KEY_MISS, "keymiss", key.bytes);
@@ -96,6 +97,16 @@ pub struct WriteContext<'a, 'k> {
     pub(crate) blocking: &'a mut Blocking,
     pub(crate) events: &'a Events,
     pub(crate) removed: bool,
+    pub(crate) quiet: Option<Quiet>,
+}
+
+/// Who is not told of what a command changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Quiet {
+    /// Nobody.
+    All,
+    /// Only those who wait for the key.
+    Watchers,
 }
 
 impl WriteContext<'_, '_> {
@@ -186,6 +197,17 @@ impl WriteContext<'_, '_> {
     /// tell the event `del` then; [`notify_update`](Self::notify_update) does that too.
     pub fn removed(&self) -> bool {
         self.removed
+    }
+
+    /// What this command [updates](Self::update) counts as no change for WATCH and CLIENT TRACKING, nor does it serve those who wait, whatever its
+    /// effect: so it is in Redis where only the consumer groups of a stream are concerned.
+    pub fn change_quietly(&mut self) {
+        self.quiet = Some(Quiet::All);
+    }
+
+    /// The same, but those who wait for the key are to try again.
+    pub fn change_for_waiters(&mut self) {
+        self.quiet = Some(Quiet::Watchers);
     }
 
     /// Counts what was [updated](Self::update) as changed (for WATCH) though the command has no effect, as Redis does in some places.

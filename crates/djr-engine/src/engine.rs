@@ -6,8 +6,9 @@ use djr_storage::keyspace::{Access, Expired, Footprint, KeyHash, Keyspace, UnixM
 
 use crate::blocking::Blocking;
 use crate::command::{Command, KeyShape};
-use crate::context::{ReadContext, WriteContext};
+use crate::context::{Quiet, ReadContext, WriteContext};
 use crate::effect::{Effect, EffectLog, Effects};
+use crate::eviction::Evictor;
 use crate::keys::each_key;
 use crate::notify::Events;
 use crate::registry::{Registry, Resolved};
@@ -43,6 +44,7 @@ pub struct Executor {
     pub reader: Option<u64>,
     /// The keyspace events of the command, transaction or script under way.
     pub events: Events,
+    pub(crate) evictor: Evictor,
     pub(crate) effects: Effects,
     pub(crate) blocking: Blocking,
     pub(crate) interpreter: crate::script::Interpreter,
@@ -57,6 +59,7 @@ impl Executor {
             touch: true,
             reader: None,
             events: Events::default(),
+            evictor: Evictor::default(),
             effects: Effects::default(),
             blocking: Blocking::default(),
             interpreter: Default::default(),
@@ -448,6 +451,7 @@ impl Engine {
             blocking: &mut executor.blocking,
             events: &executor.events,
             removed: false,
+            quiet: None,
         };
         let result = match write(&mut context, args, reply) {
             Ok(Effect::None) => Ok(Logged::Nothing),
@@ -459,13 +463,17 @@ impl Engine {
                 Err(error)
             }
         };
+        let quiet = context.quiet;
         if access.has_lent() {
             let changed = match result {
                 Ok(Logged::Nothing) | Err(_) => false,
                 Ok(Logged::Blocked) => !executor.effects.is_empty(),
                 Ok(Logged::Verbatim | Logged::Written) => true,
             };
-            access.settle_lent(changed);
+            match quiet {
+                None => access.settle_lent(changed),
+                Some(quiet) => access.settle_lent_for(false, changed && quiet == Quiet::Watchers),
+            }
         }
         result
     }

@@ -16,6 +16,7 @@ pub mod blocking;
 pub mod command;
 pub mod commands;
 pub mod engine;
+pub mod eviction;
 pub mod glob;
 pub mod keys;
 pub mod notify;

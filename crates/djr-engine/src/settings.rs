@@ -40,8 +40,8 @@ pub struct Settings {
     pub string_len_max: Setting,
     /// `busy-reply-threshold`: how long a script may keep others waiting before they are told, in milliseconds; 0: for ever.
     pub busy_reply_threshold_ms: Setting,
-    /// Whether OBJECT FREQ is meaningful: the eviction policy is an LFU one.
-    pub lfu: Setting,
+    /// `maxmemory-samples`: at least so many keys are looked at to find one to evict.
+    pub maxmemory_samples: Setting,
     /// `notify-keyspace-events`, as [`Notify::bits`].
     pub notify_keyspace_events: Setting,
     /// `list-max-listpack-size`, an `i64`.
@@ -82,7 +82,7 @@ impl Default for Settings {
         Self {
             string_len_max: Setting::new(512 << 20),
             busy_reply_threshold_ms: Setting::new(5000),
-            lfu: Setting::new(0),
+            maxmemory_samples: Setting::new(5),
             notify_keyspace_events: Setting::new(0),
             list_max_listpack_size: Setting::new(list.max_listpack_size as u64),
             list_compress_depth: Setting::new(list.compress_depth.into()),

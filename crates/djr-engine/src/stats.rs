@@ -37,6 +37,8 @@ pub struct Lookups {
     pub expired: Counter,
     /// Fields of hashes that were met past their deadline and removed.
     pub expired_fields: Counter,
+    /// Keys removed because memory was short.
+    pub evicted: Counter,
 }
 
 impl Lookups {

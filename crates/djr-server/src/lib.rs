@@ -20,6 +20,7 @@ mod commands;
 pub mod config;
 mod loading;
 pub mod logging;
+mod memory;
 mod persistence;
 mod process;
 mod pubsub;

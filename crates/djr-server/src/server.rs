@@ -4,7 +4,7 @@ use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::thread::JoinHandle;
 
 use djr_engine::{Engine, Executor};
@@ -197,6 +197,7 @@ impl Server {
             trackers: Default::default(),
             migrations: Default::default(),
             gate: Gate::default(),
+            memory: Default::default(),
             workers: workers.collect(),
             started: clock::monotonic(),
             run_id: (0..3)
@@ -214,6 +215,8 @@ impl Server {
             tls: Default::default(),
         });
         config::apply_all(&shared);
+        let used = shared.used_memory();
+        shared.memory.startup_bytes.store(used, Relaxed);
         load_users(&shared)?;
         if shared.config.tls_port().is_some() {
             let started = shared.tls.start(&shared.config.tls());
@@ -483,6 +486,7 @@ fn control(shared: &Arc<Shared>) {
             retry_at = clock::monotonic() + SWITCH_RETRY;
         }
         shared.snapshots.tick(shared);
+        shared.watch_memory();
     }
 }
 

@@ -14,6 +14,7 @@ use crate::clients::Clients;
 use crate::commands::{Migrations, ServerRun};
 use crate::config::Config;
 use crate::loading::LoadState;
+use crate::memory::Memory;
 use crate::persistence::Persistence;
 use crate::pubsub::Directory;
 use crate::snapshots::Snapshots;
@@ -38,6 +39,7 @@ pub(crate) struct Shared {
     pub(crate) trackers: Trackers,
     pub(crate) migrations: Migrations,
     pub(crate) gate: Gate,
+    pub(crate) memory: Memory,
     pub(crate) workers: Vec<WorkerHandle>,
     pub(crate) started: Instant,
     /// 40 hexadecimal digits, new at each start.
@@ -77,6 +79,8 @@ impl Gate {
     pub(crate) const PAUSED: u32 = 4;
     /// A script runs too long.
     pub(crate) const BUSY: u32 = 8;
+    /// There is a limit of memory. A worker's own copy has it only in turns in which a limit is near.
+    pub(crate) const MEMORY: u32 = 16;
 
     /// Snapshots fail: writes are refused.
     pub(crate) const SAVE_FAILED: u32 = 16;

@@ -1,6 +1,9 @@
 //! What workers count. Each writes its own; INFO adds them up.
 
+use std::sync::atomic::AtomicUsize;
+
 use djr_engine::stats::Counter;
+use djr_storage::keyspace::CLASSES_MAX;
 
 /// The counters of one worker.
 pub(crate) struct WorkerStats {
@@ -23,6 +26,12 @@ pub(crate) struct WorkerStats {
     pub(crate) turns: Counter,
     /// Connections closed because their output buffer or query buffer grew past its limit.
     pub(crate) limit_disconnections: Counter,
+    /// Clients closed because all of them took more than `maxmemory-clients`.
+    pub(crate) evicted_clients: Counter,
+    /// Keys evicted, by memory class.
+    pub(crate) class_evicted: [Counter; CLASSES_MAX],
+    /// Bytes of memory that the worker's clients take.
+    pub(crate) client_bytes: AtomicUsize,
     /// Elements given back that had been taken for clients which were gone before they could be told.
     pub(crate) returned_pops: Counter,
     pub(crate) lookups: std::sync::Arc<djr_engine::stats::Lookups>,
@@ -63,6 +72,9 @@ impl WorkerStats {
             writes: Counter::default(),
             turns: Counter::default(),
             limit_disconnections: Counter::default(),
+            evicted_clients: Counter::default(),
+            class_evicted: Default::default(),
+            client_bytes: AtomicUsize::new(0),
             returned_pops: Counter::default(),
             lookups: Default::default(),
             error_codes: Default::default(),
@@ -97,8 +109,11 @@ impl WorkerStats {
             &self.lookups.misses,
             &self.lookups.expired,
             &self.lookups.expired_fields,
+            &self.lookups.evicted,
+            &self.evicted_clients,
         ];
         counters.into_iter().for_each(Counter::reset);
+        self.class_evicted.iter().for_each(Counter::reset);
         self.error_codes.lock().clear();
     }
 

@@ -4,6 +4,10 @@ pub mod aof;
 mod arena;
 pub mod disk;
 pub mod keyspace;
+/// The memory of the process that entries and dictionaries are kept in.
+pub mod memory {
+    pub use crate::arena::chunk::{PoolBytes, pool_bytes, release_idle};
+}
 pub mod rdb;
 pub mod snapshot;
 pub mod table;

@@ -111,6 +111,31 @@ pub(super) async fn receive(client: &mut Client) -> Result<Value, BulkError> {
     }
 }
 
+/// The keys that match `pattern`, at most `limit`, each once.
+pub(crate) async fn keys(
+    client: &mut Client,
+    pattern: &[u8],
+    limit: usize,
+) -> Result<Vec<Vec<u8>>, BulkError> {
+    let walk = Walk {
+        pattern: Some(pattern.to_vec()),
+        ..Walk::default()
+    };
+    let mut walker = Walker::new(&walk, false);
+    let mut pipeline = Pipeline::new();
+    let mut found = std::collections::BTreeSet::new();
+    while found.len() < limit && walker.ask(&mut pipeline) {
+        client.send_all(&pipeline).await?;
+        let page = walker.take(client).await?;
+        found.extend(
+            page.iter()
+                .map(|key| key.as_bytes().unwrap_or_default().to_vec()),
+        );
+        pipeline.clear();
+    }
+    Ok(found.into_iter().take(limit).collect())
+}
+
 /// Prints all keys.
 pub(crate) async fn run(mut client: Client, settings: &Settings) -> Result<(), BulkError> {
     let mut walker = Walker::new(&settings.walk, !settings.interval.is_zero());

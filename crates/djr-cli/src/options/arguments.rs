@@ -15,6 +15,8 @@ use clap::Parser;
     disable_version_flag = true,
     args_override_self = true,
     after_help = "The password is also read from DJRCLI_AUTH or REDISCLI_AUTH, which other users can't see.\n\n\
+        To look at what is stored: djr-cli inspect KEY; celery queues|tasks|unacked|results; django keys|sessions.\n\
+        Completions: djr-cli completions bash|zsh|fish; the man page: djr-cli man.\n\n\
         Examples:\n  \
         djr-cli set greeting hello\n  \
         djr-cli -n 1 ttl session:42\n  \

@@ -174,6 +174,35 @@ fn parse(words: impl IntoIterator<Item = OsString>, has_tty: bool) -> Result<Set
     settings(arguments, url, has_tty)
 }
 
+/// All options and tools, for what is generated from them.
+fn whole_command() -> clap::Command {
+    let tools = crate::tools::Line::command();
+    Arguments::command()
+        .subcommands(tools.get_subcommands().cloned())
+        // Words that are none of these are commands of the server.
+        .subcommand_required(false)
+}
+
+/// A script that completes the command line in `shell`.
+pub(crate) fn completions(shell: crate::tools::Shell) -> Vec<u8> {
+    use crate::tools::Shell;
+    use clap_complete::{generate, shells};
+    let (mut command, mut out) = (whole_command(), Vec::new());
+    match shell {
+        Shell::Bash => generate(shells::Bash, &mut command, "djr-cli", &mut out),
+        Shell::Zsh => generate(shells::Zsh, &mut command, "djr-cli", &mut out),
+        Shell::Fish => generate(shells::Fish, &mut command, "djr-cli", &mut out),
+    }
+    out
+}
+
+/// The man page, in roff.
+pub(crate) fn man_page() -> std::io::Result<Vec<u8>> {
+    let mut out = Vec::new();
+    clap_mangen::Man::new(whole_command()).render(&mut out)?;
+    Ok(out)
+}
+
 /// Of a URL and the options that say the same, the last counts: forgets those that the URL comes after.
 fn forget_overridden(arguments: &mut Arguments, matches: &ArgMatches, url: &djr_client::Options) {
     let place = matches.index_of("url");

@@ -123,6 +123,11 @@ impl Waiter {
         self.db
     }
 
+    /// The keys that it waits for.
+    pub fn keys(&self) -> impl Iterator<Item = &[u8]> {
+        self.keys.iter().map(AsRef::as_ref)
+    }
+
     /// A wait for something else than keys: its client is parked, and the shell [ends](Self::end) it.
     pub fn of_server(
         command: &'static Command,

@@ -5,7 +5,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::Config;
 use super::table::{Change, Id, Meaning, Number};
-use super::value::{Kind, Refusal};
+use super::value::Refusal;
 use crate::shared::Shared;
 
 /// Why `CONFIG SET` changed nothing.
@@ -144,7 +144,7 @@ pub(crate) fn apply_all(shared: &Shared) {
     }
 }
 
-const MAXMEMORY_POLICY: Number = Number::of("maxmemory-policy");
+const MAXMEMORY_SAMPLES: Number = Number::of("maxmemory-samples");
 const LFU_LOG_FACTOR: Number = Number::of("lfu-log-factor");
 const LFU_DECAY_TIME: Number = Number::of("lfu-decay-time");
 const BULK_LEN_MAX: Number = Number::of("proto-max-bulk-len");
@@ -294,14 +294,17 @@ pub(super) fn acl_pubsub_default(shared: &Shared) -> Result<(), Refusal> {
 }
 
 pub(super) fn access_clock(shared: &Shared) -> Result<(), Refusal> {
-    let config = &shared.config;
-    let lfu = config.policy_name().ends_with("-lfu");
-    shared.engine.settings.lfu.set(u64::from(lfu));
-    let clock = shared.engine.keyspace.clock();
-    clock.set_lfu(lfu);
+    let (config, clock) = (&shared.config, shared.engine.keyspace.clock());
+    let samples = config.number(MAXMEMORY_SAMPLES) as u64;
+    shared.engine.settings.maxmemory_samples.set(samples);
     clock.set_lfu_log_factor(config.number(LFU_LOG_FACTOR) as u32);
     clock.set_lfu_decay_time(config.number(LFU_DECAY_TIME) as u32);
     Ok(())
+}
+
+/// Limits, policies, memory classes.
+pub(super) fn memory(shared: &Shared) -> Result<(), Refusal> {
+    crate::memory::apply(shared)
 }
 
 pub(super) fn aof_timestamps(shared: &Shared) -> Result<(), Refusal> {
@@ -318,17 +321,4 @@ pub(super) fn appendfsync(shared: &Shared) -> Result<(), Refusal> {
         shared.wake_workers();
     }
     Ok(())
-}
-
-impl Config {
-    /// The name of the eviction policy.
-    pub(crate) fn policy_name(&self) -> &'static str {
-        match MAXMEMORY_POLICY.0.parameter().kind {
-            Kind::Choice(choices) => choices
-                .get(self.number(MAXMEMORY_POLICY) as usize)
-                .copied()
-                .unwrap_or_default(),
-            _ => "",
-        }
-    }
 }

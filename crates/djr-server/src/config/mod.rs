@@ -24,8 +24,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
+use djr_engine::glob;
 use djr_protocol::Limits;
 use djr_storage::aof::FsyncPolicy;
+use djr_storage::keyspace::MemoryClass;
 use parking_lot::{Mutex, RwLock};
 
 pub use document::{markdown, sample_file};
@@ -41,7 +43,8 @@ use crate::tls::{ClientCertificates, NameFrom, Settings};
 use crate::worker::{Peer, Stream};
 use special::Adds;
 use table::{COUNT, Meaning, Words};
-use value::{Refusal, Value};
+use value::Value;
+pub(crate) use value::{Refusal, memory};
 
 /// The configuration of a server. Made before the start, with [`Config::default`] and its setters or from a command line;
 /// while the server runs, changed by `CONFIG SET`.
@@ -349,6 +352,10 @@ impl Config {
 const ENABLE_DEBUG: Number = Number::of("enable-debug-command");
 const MAXMEMORY: Number = Number::of("maxmemory");
 const MAXMEMORY_POLICY: Number = Number::of("maxmemory-policy");
+const EVICTION_TENACITY: Number = Number::of("maxmemory-eviction-tenacity");
+const MEMORY_CLASSES: Words = Words::of("memory-class");
+const RESERVE: Number = Number::of("maxmemory-reserve");
+const RESERVE_KEYS: Words = Words::of("maxmemory-reserve-keys");
 const BIND: Words = Words::of("bind");
 const PORT: Number = Number::of("port");
 const UNIX_SOCKET: Words = Words::of("unixsocket");
@@ -523,6 +530,28 @@ impl Config {
     /// `maxmemory`, in bytes; 0: no limit.
     pub(crate) fn maxmemory(&self) -> u64 {
         self.number(MAXMEMORY).max(0) as u64
+    }
+
+    /// `memory-class`.
+    pub(crate) fn memory_classes(&self) -> Vec<MemoryClass> {
+        crate::memory::classes::parse(&self.bytes(MEMORY_CLASSES))
+    }
+
+    /// `maxmemory-eviction-tenacity`.
+    pub(crate) fn eviction_tenacity(&self) -> i64 {
+        self.number(EVICTION_TENACITY)
+    }
+
+    /// `maxmemory-reserve`.
+    pub(crate) fn reserve_percent(&self) -> u32 {
+        self.number(RESERVE).clamp(0, 100) as u32
+    }
+
+    /// Whether the reserve is for a key (`maxmemory-reserve-keys`).
+    pub(crate) fn is_reserve_key(&self, key: &[u8]) -> bool {
+        let patterns = self.bytes(RESERVE_KEYS);
+        let mut patterns = patterns.split(|byte| *byte == b' ');
+        patterns.any(|pattern| !pattern.is_empty() && glob::matches(pattern, key))
     }
 
     /// `maxmemory-policy`.

@@ -6,6 +6,7 @@ use djr_engine::Notify;
 use djr_storage::value::parse_integer;
 
 use super::value::{Refusal, Value, bounded, memory, one_of};
+use crate::memory::classes;
 
 /// How the values of one such parameter are read and printed.
 pub(crate) struct Special {
@@ -353,6 +354,26 @@ pub(crate) static SHUTDOWN_OPTIONS: Special = Special {
         }
         let words: Vec<_> = found.iter().map(|index| SHUTDOWN_WORDS[*index]).collect();
         Ok(joined(&words))
+    },
+    ..WORDS
+};
+
+/// Memory classes: see [`classes`](crate::memory::classes).
+pub(crate) static MEMORY_CLASSES: Special = Special {
+    syntax: "name [db n[,n]] [prefix text] [maxmemory bytes] [policy one-of-maxmemory-policy]; name none",
+    adds_up: Adds::Always,
+    parse: |words, before| {
+        let mut classes = classes::parse(before.bytes());
+        classes::change(&mut classes, words)?;
+        Ok(Value::text(classes::print(&classes)))
+    },
+    lines: |value| {
+        let classes = classes::parse(value.bytes());
+        let lines: Vec<_> = classes.iter().map(classes::words_of).collect();
+        match lines.is_empty() {
+            true => vec![vec![Vec::new()]],
+            false => lines,
+        }
     },
     ..WORDS
 };

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
-use djr_engine::command::Command;
+use djr_engine::command::{Command, KeyShape};
 use djr_engine::spec::{Flags, Run};
 use djr_engine::{Args, CommandError, Engine, Executor, Prepared, Reply};
 use djr_protocol::{Batch, Limits};
@@ -190,7 +190,7 @@ impl Requests {
             if let Some(command) = prepared.command
                 && direct
                 && matches!(command.run, Run::Read(_) | Run::Write(_))
-                && !command.blocks
+                && !command.careful
                 && command.accepts(args.len())
             {
                 stopwatch.count(core, command.id);
@@ -205,12 +205,26 @@ impl Requests {
                 if core.holds_pushes() {
                     core.release_pushes(session, out);
                 }
+            } else if core.gate == Gate::MEMORY
+                && let Some(command) = prepared.command
+                && execute_near_limit(
+                    core,
+                    executor,
+                    session,
+                    engine,
+                    command,
+                    &args,
+                    &mut stopwatch,
+                    out,
+                )
+            {
+                direct = core.gate == 0 && session.is_plain();
             } else if !direct
                 && core.gate == 0
                 && let Some(command) = prepared.command
                 && session.is_limited_only()
                 && matches!(command.run, Run::Read(_) | Run::Write(_))
-                && !command.blocks
+                && !command.careful
                 && command.accepts(args.len())
                 && session.permits(core, command, &args)
             {
@@ -264,6 +278,51 @@ impl Requests {
         );
         executed
     }
+}
+
+/// Executes a data command of a plain session while a limit of memory is near, and nothing else asks for a second look: only commands
+/// that need memory pay for that. `false`: it has not, there is more to be looked at.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the parts of a worker that a command may need, lent one by one"
+)]
+fn execute_near_limit(
+    core: &mut Core,
+    executor: &mut Executor,
+    session: &mut Session,
+    engine: &Engine,
+    command: &'static Command,
+    args: &Args<'_>,
+    stopwatch: &mut Stopwatch,
+    out: &mut Vec<u8>,
+) -> bool {
+    let is_plain = session.is_plain()
+        && matches!(command.run, Run::Read(_) | Run::Write(_))
+        && !command.careful
+        && command.accepts(args.len());
+    if !is_plain || !core.has_room(executor, session, command, args) {
+        return false;
+    }
+    stopwatch.count(core, command.id);
+    let needs_room = command.flags.has(Flags::DENY_OOM);
+    let (now, db, hash) = (core.now, session.db, args.hashed_key());
+    let bytes = |hash| engine.keyspace.bytes_near(db, hash) as isize;
+    let before = hash.filter(|_| needs_room).map(bytes);
+    let mut reply = Reply::new(out, session.version);
+    let mut shell = SessionShell { session, core };
+    let result = engine.execute(executor, command, args, now, &mut shell, &mut reply);
+    if let Err(error) = result {
+        refuse(core, Some(command), &error, &mut reply, false);
+    }
+    if needs_room {
+        let is_single = matches!(command.key_shape, KeyShape::One(_));
+        let grown = hash.filter(|_| is_single).zip(before);
+        core.charge(grown.map(|(hash, before)| bytes(hash) - before));
+    }
+    if core.holds_pushes() {
+        core.release_pushes(session, out);
+    }
+    true
 }
 
 /// Executes a request of a session, or in a state of the server, that asks for a second look.
@@ -343,7 +402,7 @@ fn execute_checked(
     out: &mut Vec<u8>,
 ) {
     let mut reply = Reply::new(out, session.version);
-    let command = match check(core, session, engine, command, args) {
+    let command = match check(core, executor, session, engine, command, args) {
         Ok(command) => command,
         Err((command, error)) if command.is_some_and(|command| command.spec.name == "exec") => {
             // EXEC has failed once and for all: the transaction is over.
@@ -423,6 +482,9 @@ fn execute_checked(
         }
     };
     core.end_of_busy();
+    if core.shared.gate.bits() & Gate::MEMORY != 0 && command.may_grow() {
+        core.forget_room();
+    }
     executor.reader = None;
     if let Err(error) = result {
         refuse(core, Some(command), &error, &mut reply, false);
@@ -431,7 +493,8 @@ fn execute_checked(
 
 /// A command that may run, or why not and (if it exists) which it was.
 fn check(
-    core: &Core,
+    core: &mut Core,
+    executor: &mut Executor,
     session: &Session,
     engine: &Engine,
     command: Option<&'static Command>,
@@ -465,6 +528,8 @@ fn check(
     if let Err(denied) = check_user(core, session, command, args, origin) {
         return refused(denied.error(session.identity.user(), command));
     }
+    core.check_room(executor, session, command, args)
+        .map_err(|error| (Some(command), error))?;
     check_log(core, command).map_err(|error| (Some(command), error))?;
     if session.is_restricted() && !is_allowed_to_subscribers(command) {
         return refused(CommandError::format(format!(

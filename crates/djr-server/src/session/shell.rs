@@ -5,6 +5,7 @@ use std::sync::Arc;
 use djr_engine::blocking::{ClientAddress, Served, Waiter};
 use djr_engine::command::Command;
 use djr_engine::notify::{Event, Events};
+use djr_engine::script::ScriptFlags;
 use djr_engine::{Args, CommandError, EffectLog, Reply, ScriptFate, Shell};
 
 use djr_storage::keyspace::Invalidation;
@@ -75,8 +76,14 @@ impl Shell for SessionShell<'_> {
             let text = denied.text(session.identity.user(), command);
             CommandError::format(format!("ERR ACL failure in script: {text}"))
         })?;
+        self.core.permit_room(session.db, command, args)?;
         check_sort(self.core, session, command, args)?;
         super::dispatch::check_state(self.core, command)
+    }
+
+    fn permit_script(&mut self, flags: &ScriptFlags) -> Result<(), CommandError> {
+        self.core
+            .permit_script_room(flags.allow_oom || flags.no_writes)
     }
 
     fn permit_waiter(&mut self, waiter: &Waiter) -> Result<(), CommandError> {

@@ -38,6 +38,7 @@ pub(crate) use waits::{Ended, Wait, Waits, give_back_undelivered};
 use gather::Gathered;
 
 use crate::clock;
+use crate::memory::Room;
 use crate::pubsub::Hub;
 use crate::session::{Ahead, Requests, Session, Watch};
 use crate::shared::{Gate, Shared};
@@ -112,6 +113,8 @@ pub(crate) struct Core {
     pub(crate) waits: Waits,
     /// Keyspace events of what has expired.
     events: Events,
+    /// What is known of the limits of memory.
+    pub(crate) room: Room,
 }
 
 /// The worker's way to the log.
@@ -187,6 +190,7 @@ impl Worker {
                 broadcast: Broadcast::default(),
                 waits: Waits::default(),
                 events: Events::default(),
+                room: Room::default(),
             },
             executor,
             requests: Requests::default(),
@@ -428,6 +432,7 @@ impl Worker {
         let core = &mut self.core;
         core.next_tick = core.clock + TICK;
         core.expire();
+        core.evict_in_tick(&mut self.executor);
         self.serve_waiters();
         let core = &mut self.core;
         core.close_idle();
@@ -519,6 +524,7 @@ impl Core {
         if self.log.generation != self.shared.persistence.generation() {
             self.take_log();
         }
+        self.look_at_limits();
         self.stats.turns.add(1);
         self.free.append(&mut self.freed);
     }

@@ -62,6 +62,11 @@ impl Core {
                 }))
     }
 
+    /// Has the next tick come at once.
+    pub(crate) fn hurry_tick(&mut self) {
+        self.next_tick = self.clock + Duration::from_millis(1);
+    }
+
     /// The active expiry: each worker has its share of the shards.
     pub(super) fn expire(&mut self) {
         self.expire_some();

@@ -27,6 +27,30 @@ pub(super) fn give_back_slab(slab: NonNull<u8>) {
     POOL.lock().give_back(slab);
 }
 
+/// Bytes of the slabs of the process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PoolBytes {
+    /// Lent to shards and dictionaries.
+    pub lent: usize,
+    /// Free, with memory of the system behind them.
+    pub idle: usize,
+}
+
+/// What the slabs of the process take.
+pub fn pool_bytes() -> PoolBytes {
+    let pool = POOL.lock();
+    PoolBytes {
+        lent: pool.lent * SLAB_SIZE,
+        idle: pool.idle_slabs() * SLAB_SIZE,
+    }
+}
+
+/// Gives memory of free slabs back to the system: that of so many chunks of 2 MiB at most. Returns whether there is more. Whole chunks
+/// go back by themselves; this is for those of which a part is in use.
+pub fn release_idle(chunks: usize) -> bool {
+    POOL.lock().release_slabs(chunks)
+}
+
 struct Pool {
     /// Each chunk by its address.
     chunks: BTreeMap<usize, Chunk>,
@@ -36,12 +60,18 @@ struct Pool {
     bare: BTreeSet<usize>,
     /// Chunks in `roomy` that are empty.
     idle: usize,
+    /// Slabs that are lent.
+    lent: usize,
+    /// Free slabs without memory behind them, in chunks that have some.
+    hollow: usize,
 }
 
 struct Chunk {
     base: NonNull<u8>,
     /// A bit for each free slab.
     free: u64,
+    /// A bit for each free slab that has no memory behind it: its part of the chunk was given back.
+    hollow: u64,
 }
 
 // SAFETY: the pool owns its maps; they are not tied to a thread.
@@ -54,6 +84,8 @@ impl Pool {
             roomy: BTreeSet::new(),
             bare: BTreeSet::new(),
             idle: 0,
+            lent: 0,
+            hollow: 0,
         }
     }
 
@@ -63,8 +95,13 @@ impl Pool {
                 && let Some(chunk) = self.chunks.get_mut(&address)
             {
                 self.idle -= usize::from(chunk.free == ALL_FREE);
-                let index = chunk.free.trailing_zeros() as usize;
-                chunk.free &= chunk.free - 1;
+                // Rather one that has memory.
+                let solid = chunk.free & !chunk.hollow;
+                let index = if solid != 0 { solid } else { chunk.free }.trailing_zeros() as usize;
+                chunk.free &= !(1 << index);
+                self.hollow -= (chunk.hollow >> index & 1) as usize;
+                chunk.hollow &= !(1 << index);
+                self.lent += 1;
                 if chunk.free == 0 {
                     self.roomy.remove(&address);
                 }
@@ -90,15 +127,61 @@ impl Pool {
         };
         assert!(chunk.free & 1 << index == 0, "slab given back twice");
         chunk.free |= 1 << index;
+        self.lent -= 1;
         self.roomy.insert(address);
         if chunk.free == ALL_FREE {
-            if self.idle >= IDLE_CHUNKS_MAX && release(chunk.base) {
+            if self.idle >= IDLE_CHUNKS_MAX && release(chunk.base, CHUNK_SIZE) {
+                self.hollow -= chunk.hollow.count_ones() as usize;
+                chunk.hollow = 0;
                 self.roomy.remove(&address);
                 self.bare.insert(address);
             } else {
                 self.idle += 1;
             }
         }
+    }
+
+    /// Free slabs with memory behind them.
+    fn idle_slabs(&self) -> usize {
+        let free: usize = self
+            .roomy
+            .iter()
+            .filter_map(|address| self.chunks.get(address))
+            .map(|chunk| chunk.free.count_ones() as usize)
+            .sum();
+        free - self.hollow
+    }
+
+    /// Gives the memory of free slabs back, in so many chunks at most, those at the highest addresses first: they are used last.
+    fn release_slabs(&mut self, chunks: usize) -> bool {
+        let mut left = chunks;
+        for address in self.roomy.iter().rev() {
+            let Some(chunk) = self.chunks.get_mut(address) else {
+                continue;
+            };
+            let mut solid = chunk.free & !chunk.hollow;
+            if solid == 0 {
+                continue;
+            }
+            if left == 0 {
+                return true;
+            }
+            left -= 1;
+            // Neighbours go together.
+            while solid != 0 {
+                let first = solid.trailing_zeros();
+                let count = (solid >> first).trailing_ones();
+                let mask = (u64::MAX >> (u64::BITS - count)) << first;
+                // SAFETY: these slabs lie inside the chunk.
+                let start = unsafe { chunk.base.add(first as usize * SLAB_SIZE) };
+                if release(start, count as usize * SLAB_SIZE) {
+                    chunk.hollow |= mask;
+                    self.hollow += count as usize;
+                }
+                solid &= !mask;
+            }
+        }
+        false
     }
 
     fn map_chunks(&mut self) {
@@ -111,6 +194,7 @@ impl Pool {
                 Chunk {
                     base,
                     free: ALL_FREE,
+                    hollow: 0,
                 },
             );
             self.bare.insert(base.addr().get());
@@ -140,16 +224,16 @@ fn map(size: usize) -> NonNull<u8> {
     NonNull::new(aligned).unwrap_or(NonNull::dangling())
 }
 
-/// Gives the memory of a chunk back to the system; it stays mapped.
-fn release(chunk: NonNull<u8>) -> bool {
+/// Gives the memory of free slabs back to the system; it stays mapped.
+fn release(start: NonNull<u8>, size: usize) -> bool {
     if cfg!(miri) {
         return false;
     }
-    // SAFETY: the whole chunk is free: nobody has a reference into it, and its contents do not matter.
+    // SAFETY: all of it is free: nobody has a reference into it, and its contents do not matter.
     unsafe {
         rustix::mm::madvise(
-            chunk.as_ptr().cast(),
-            CHUNK_SIZE,
+            start.as_ptr().cast(),
+            size,
             rustix::mm::Advice::LinuxDontNeed,
         )
     }

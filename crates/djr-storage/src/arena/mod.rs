@@ -13,7 +13,7 @@
 //! - Nothing but the table points at an entry, so entries can be moved out of sparse slabs ([`Arena::is_sparse`]).
 #![allow(unsafe_code)]
 
-mod chunk;
+pub(crate) mod chunk;
 pub(crate) mod region;
 
 use std::alloc::{self, Layout};
@@ -91,6 +91,8 @@ pub(crate) struct Arena {
     slabs: usize,
     /// Bytes in large blocks.
     large_bytes: usize,
+    /// Bytes of the blocks in use in slabs.
+    used_bytes: usize,
 }
 
 // SAFETY: an arena owns its slabs exclusively; they are not tied to a thread.
@@ -103,6 +105,7 @@ impl Arena {
             spare: ptr::null_mut(),
             slabs: 0,
             large_bytes: 0,
+            used_bytes: 0,
         }
     }
 
@@ -113,6 +116,7 @@ impl Arena {
             return self.alloc_large(size);
         }
         let class = class_of(size);
+        self.used_bytes += class_size(class);
         let mut slab = self.roomy[class];
         if slab.is_null() {
             slab = self.add_slab(class);
@@ -158,6 +162,7 @@ impl Arena {
                 "freed with another size"
             );
             let was_full = (*slab).is_full();
+            self.used_bytes -= (*slab).block_size();
             block.as_ptr().cast::<*mut u8>().write((*slab).free);
             (*slab).free = block.as_ptr();
             (*slab).used -= 1;
@@ -173,6 +178,11 @@ impl Arena {
     /// Bytes that this arena holds from the system: slabs and large blocks.
     pub(crate) fn held_bytes(&self) -> usize {
         self.slabs * SLAB_SIZE + self.large_bytes
+    }
+
+    /// Bytes of the blocks in use, rounding included.
+    pub(crate) fn used_bytes(&self) -> usize {
+        self.used_bytes + self.large_bytes
     }
 
     /// Whether moving this block elsewhere helps to empty its slab: less than a quarter of the slab is used, and others of its class

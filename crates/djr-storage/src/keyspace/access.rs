@@ -204,16 +204,27 @@ impl<'k> Access<'k> {
     /// Says of what was lent whether it was changed. If it was, those who watch it or wait for it are told. Dropping the access says yes.
     #[cold]
     pub fn settle_lent(&mut self, changed: bool) {
+        self.settle_lent_for(changed, changed);
+    }
+
+    /// The same, for those who watch it (or have it in a cache), and for those who wait for it, each for themselves.
+    #[cold]
+    pub fn settle_lent_for(&mut self, watchers: bool, waiters: bool) {
         let Some(notes) = self.notes.get_mut() else {
             return;
         };
         let lent = std::mem::take(&mut notes.lent);
-        for (db, hash, key) in lent.iter().filter(|_| changed) {
+        for (db, hash, key) in lent.iter().filter(|_| watchers || waiters) {
             let shard = self.keyspace.shard_of(*hash);
             let (waits, tracking) = (self.keyspace.waits(), self.keyspace.tracking());
             let state = self.state_mut(shard);
+            if waiters {
+                state.waiters.mark(waits, *db, key);
+            }
+            if !watchers {
+                continue;
+            }
             state.watchers.mark(*db, key);
-            state.waiters.mark(waits, *db, key);
             if tracking.is_on() {
                 state.tracked.changed(tracking, key);
             }
@@ -269,6 +280,13 @@ impl<'k> Access<'k> {
             self.mark_waiters(shard, &[a, b]);
         }
         self.keyspace.swap_places(a, b);
+        for shard in self.footprint.shards() {
+            let (state, keyspace) = (self.state(shard), self.keyspace);
+            if state.counts_classes {
+                // Classes may be of a prefix in some dbs only.
+                state.count_classes_anew(keyspace, keyspace.shard(shard));
+            }
+        }
     }
 
     /// Removes every key of a db, or of all dbs, and returns how many there were. Needs every shard ([`Footprint::ALL`]).
@@ -289,7 +307,7 @@ impl<'k> Access<'k> {
                 let (keyspace, place) = (self.keyspace, self.keyspace.place(db));
                 let state = self.state_mut(shard);
                 state.mark_watchers_of_existing(keyspace, &[db], &[db]);
-                removed += state.flush(keyspace.shard(shard), place);
+                removed += state.flush(keyspace.shard(shard), db, place);
                 self.mark_waiters(shard, &[db]);
             }
         }

@@ -101,15 +101,13 @@ impl<'a> Db<'a> {
         let state = self.state(key.hash);
         let block = self.live(key, state.find(self.place, key)?)?;
         if self.access.touches() {
-            block.set_clock(self.access.keyspace.clock().touched(
-                block.clock(),
-                self.now(),
-                || state.random(),
-            ));
+            let clocks = self.access.keyspace.clock();
+            block.set_clock(state.touched(clocks, self.db, block, self.now()));
         }
         Some(EntryRef {
             access: self.access,
             block,
+            db: self.db,
         })
     }
 
@@ -120,6 +118,7 @@ impl<'a> Db<'a> {
         Some(EntryRef {
             access: self.access,
             block,
+            db: self.db,
         })
     }
 
@@ -232,6 +231,7 @@ impl<'a> Db<'a> {
         Some(EntryRef {
             access: self.access,
             block,
+            db: self.db,
         })
     }
 
@@ -377,7 +377,8 @@ impl<'a> DbMut<'a> {
             } else {
                 None
             };
-            part.insert(key, clocks.fresh(part.now), expire_at, value);
+            let clock = part.state.fresh(clocks, part.db, key.bytes, part.now);
+            part.insert(key, clock, expire_at, value);
             return false;
         };
         let block = part.block(slot);
@@ -386,7 +387,7 @@ impl<'a> DbMut<'a> {
             Expire::Keep => block.expire_at(),
             Expire::At(at) => Some(at),
         };
-        let clock = clocks.touched(block.clock(), part.now, || part.state.random());
+        let clock = part.state.touched(clocks, part.db, block, part.now);
         part.rewrite(key.hash, slot, clock, expire_at, value);
         true
     }
@@ -413,7 +414,8 @@ impl<'a> DbMut<'a> {
     pub fn put(&mut self, key: Key<'_>, entry: OwnedEntry) -> bool {
         let clocks = self.db.access.keyspace.clock();
         let (mut part, slot) = self.find_live(key);
-        let clock = entry.clock.unwrap_or_else(|| clocks.fresh(part.now));
+        let fresh = || part.state.fresh(clocks, part.db, key.bytes, part.now);
+        let clock = entry.clock.unwrap_or_else(fresh);
         NewValue::with(entry.value, |value| match slot {
             Some(slot) => {
                 part.rewrite(key.hash, slot, clock, entry.expire_at, value);
@@ -467,7 +469,8 @@ impl<'a> DbMut<'a> {
         let mut object = make();
         let result = change(&mut object);
         if !object.is_vacant() {
-            let clock = part.keyspace.clock().fresh(part.now);
+            let clocks = part.keyspace.clock();
+            let clock = part.state.fresh(clocks, part.db, key.bytes, part.now);
             let mut object = ManuallyDrop::new(object);
             part.insert(
                 key,
@@ -549,6 +552,23 @@ impl<'a> DbMut<'a> {
             self.find_live(key);
         }
         was_expired
+    }
+
+    /// Calls `change`, during which nobody is told of changes of the key and of others in its shard: for what counts as no change
+    /// unless [`tell_change`](Self::tell_change) says so.
+    pub fn quietly<R>(&mut self, key: Key<'_>, change: impl FnOnce(&mut Self) -> R) -> R {
+        self.part(key.hash).state.quiet = true;
+        let result = change(self);
+        self.part(key.hash).state.quiet = false;
+        result
+    }
+
+    /// Tells those who watch a key or wait for it that it has changed.
+    pub fn tell_change(&mut self, key: Key<'_>) {
+        let mut part = self.part(key.hash);
+        if part.is_watched() {
+            part.tell_change(key.bytes);
+        }
     }
 
     /// Has `flag` set when the key changes: when it is set, removed, expires, or appears. A key that has expired is removed first.
@@ -633,7 +653,7 @@ impl<'a> DbMut<'a> {
 fn touch(access: &Access<'_>, part: &Part<'_>, block: Block<'_>) {
     if access.touches() {
         let clocks = access.keyspace.clock();
-        block.set_clock(clocks.touched(block.clock(), part.now, || part.state.random()));
+        block.set_clock(part.state.touched(clocks, part.db, block, part.now));
     }
 }
 
@@ -651,6 +671,7 @@ impl EntryMut<'_> {
         EntryRef {
             access: self.access,
             block: self.part.block(self.slot),
+            db: self.part.db,
         }
     }
 
@@ -731,17 +752,17 @@ impl EntryMut<'_> {
 
     /// Says when the entry was last accessed, in seconds before now. Nothing under an LFU policy.
     pub fn set_idle_seconds(&mut self, seconds: u64) {
-        let clocks = self.access.keyspace.clock();
-        if let Some(clock) = clocks.idle_for(seconds, self.part.now) {
-            self.part.block(self.slot).set_clock(clock);
+        let (clocks, block) = (self.access.keyspace.clock(), self.part.block(self.slot));
+        if !self.part.state.is_lfu(clocks, self.part.db, block.key()) {
+            block.set_clock(clocks.idle_for(seconds, self.part.now));
         }
     }
 
     /// Sets the logarithmic access counter. Nothing unless the policy is LFU.
     pub fn set_frequency(&mut self, counter: u8) {
-        let clocks = self.access.keyspace.clock();
-        if let Some(clock) = clocks.with_frequency(counter, self.part.now) {
-            self.part.block(self.slot).set_clock(clock);
+        let (clocks, block) = (self.access.keyspace.clock(), self.part.block(self.slot));
+        if self.part.state.is_lfu(clocks, self.part.db, block.key()) {
+            block.set_clock(clocks.with_frequency(counter, self.part.now));
         }
     }
 

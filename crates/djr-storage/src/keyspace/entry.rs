@@ -13,6 +13,7 @@ use crate::value::{
 pub struct EntryRef<'a> {
     pub(super) access: &'a Access<'a>,
     pub(super) block: Block<'a>,
+    pub(super) db: u32,
 }
 
 impl<'a> EntryRef<'a> {
@@ -54,6 +55,15 @@ impl<'a> EntryRef<'a> {
     /// How the value is kept, in Redis's words.
     pub fn encoding(&self) -> Encoding {
         self.block.encoding()
+    }
+
+    /// Whether the policy of the entry's memory class makes its clock count accesses: then [`frequency`](Self::frequency) says
+    /// something, else [`idle_seconds`](Self::idle_seconds) does.
+    pub fn is_lfu(&self) -> bool {
+        let keyspace = self.access.keyspace;
+        let key = keyspace.key(self.key());
+        let state = self.access.state(keyspace.shard_of(key.hash));
+        state.is_lfu(keyspace.clock(), self.db, key.bytes)
     }
 
     /// Seconds since the last access. Meaningless under an LFU policy.

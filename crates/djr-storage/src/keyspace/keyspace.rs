@@ -1,12 +1,15 @@
 //! The keyspace as a whole: its shards, and what can be asked without opening them.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
+use parking_lot::RwLock;
 use siphasher::sip::SipHasher13;
 
 use super::access::{Access, Expired};
 use super::block::Block;
+use super::classes::{ClassId, Classes};
 use super::hash::{Footprint, Key, KeyHash, UnixMillis};
 use super::options::{AccessClock, KeyspaceOptions};
 use super::shard::{DbCounters, Shard};
@@ -27,6 +30,9 @@ pub struct Keyspace {
     /// Where each db's keys are in the shards, so that `SWAPDB` exchanges two numbers. Written only while all shards are locked.
     places: Box<[AtomicU32]>,
     waits: Waits,
+    pub(super) classes: RwLock<Arc<Classes>>,
+    /// No place from here on was ever used.
+    pub(super) places_used: AtomicU32,
     /// A snapshot is under way.
     pub(super) has_snapshot: AtomicBool,
     pub(super) aside: AsideBytes,
@@ -75,6 +81,8 @@ impl Keyspace {
             tracking: Tracking::default(),
             places: (0..options.dbs).map(AtomicU32::new).collect(),
             waits: Waits::default(),
+            classes: RwLock::default(),
+            places_used: AtomicU32::new(0),
             has_snapshot: AtomicBool::new(false),
             aside: AsideBytes::default(),
         }
@@ -144,9 +152,36 @@ impl Keyspace {
 
     /// Bytes of memory in use for data: entries, tables and expiry indexes of all dbs.
     pub fn used_bytes(&self) -> usize {
-        (0..self.dbs())
-            .map(|db| self.entry_bytes(db) + self.index_bytes(db))
-            .sum()
+        // Asked in each turn under `maxmemory`: only what was ever used is looked at.
+        let places = self.places_used.load(Relaxed) as usize;
+        let of_shard = |shard: &Shard| -> usize {
+            let counters = (0..places).map(|place| shard.counters(place));
+            counters
+                .map(|of| of.bytes.load(Relaxed) + of.index_bytes.load(Relaxed))
+                .sum()
+        };
+        self.shards.iter().map(of_shard).sum()
+    }
+
+    /// What [`used_bytes`](Self::used_bytes) counts of one db in the shard of one key.
+    pub fn bytes_near(&self, db: u32, hash: KeyHash) -> usize {
+        let of = self.shard(self.shard_of(hash)).counters(self.place(db));
+        of.bytes.load(Relaxed) + of.index_bytes.load(Relaxed)
+    }
+
+    /// Bytes of a db without the entries that belong to a memory class for what their keys begin with.
+    pub(super) fn db_bytes_unclassed(&self, db: u32) -> usize {
+        let all = self.entry_bytes(db) + self.index_bytes(db);
+        all.saturating_sub(self.sum(db, |counters| &counters.prefix_bytes))
+    }
+
+    /// Bytes of the entries of a memory class of a prefix.
+    pub(super) fn prefix_bytes(&self, class: ClassId) -> usize {
+        let of_shard = |shard: &Shard| {
+            let counter = shard.class_bytes.get(class);
+            counter.map_or(0, |counter| counter.load(Relaxed))
+        };
+        self.shards.iter().map(of_shard).sum()
     }
 
     /// Bytes that the entries' allocator holds from the system, free blocks included. Opens shard by shard.
@@ -158,6 +193,16 @@ impl Keyspace {
                 .held_bytes()
         };
         (0..self.shards()).map(held).sum()
+    }
+
+    /// Bytes that the entries' allocator holds from the system, and those of its blocks in use, as of the last
+    /// [`idle_step`](Self::idle_step) of each shard. Takes no lock.
+    pub fn arena_bytes(&self) -> (usize, usize) {
+        let sum = |which: usize| {
+            let of = |shard: &Shard| shard.arena_bytes[which].load(Relaxed);
+            self.shards.iter().map(of).sum()
+        };
+        (sum(0), sum(1))
     }
 
     fn sum(&self, db: u32, figure: impl Fn(&DbCounters) -> &AtomicUsize) -> usize {
@@ -295,6 +340,10 @@ impl Keyspace {
         let Some(mut access) = self.try_open(Footprint::of(shard), 0, Duration::ZERO) else {
             return false;
         };
+        let arena = access.state(shard).arena();
+        let [held, used] = &self.shard(shard).arena_bytes;
+        held.store(arena.held_bytes(), Relaxed);
+        used.store(arena.used_bytes(), Relaxed);
         (0..self.dbs()).any(|db| access.db_mut(db).part_at(shard).resize_step(limit))
     }
 

@@ -53,11 +53,14 @@ impl DbMut<'_> {
         let clocks = self.clocks();
         let mut part = self.part(key.hash);
         let now = part.now;
-        let idle = facts
-            .idle_seconds
-            .and_then(|idle| clocks.idle_for(idle, now));
-        let frequency = || clocks.with_frequency(facts.frequency?, now);
-        let clock = idle.or_else(frequency).unwrap_or_else(|| clocks.fresh(now));
+        let known = if part.state.is_lfu(clocks, part.db, key.bytes) {
+            let counter = facts.frequency;
+            counter.map(|counter| clocks.with_frequency(counter, now))
+        } else {
+            facts.idle_seconds.map(|idle| clocks.idle_for(idle, now))
+        };
+        let fresh = || part.state.fresh(clocks, part.db, key.bytes, now);
+        let clock = known.unwrap_or_else(fresh);
         part.insert(key, clock, facts.expire_at, value);
     }
 }

@@ -25,8 +25,12 @@
 
 mod access;
 mod block;
+mod classes;
 mod db;
 mod entry;
+mod eviction;
+#[cfg(test)]
+mod eviction_tests;
 mod hash;
 #[allow(clippy::module_inception)]
 mod keyspace;
@@ -45,8 +49,12 @@ mod watch;
 mod wheel;
 
 pub use access::{Access, Expired};
+pub use classes::{
+    CLASSES_MAX, ClassId, Classes, EVICTION_POLICIES, EvictionOrder, EvictionPolicy, MemoryClass,
+};
 pub use db::{Db, DbMut, EntryMut, Expire, StringForm, WrongKind};
 pub use entry::{EntryRef, OwnedEntry};
+pub use eviction::{Eviction, EvictionTask, VictimPool};
 pub use hash::{Footprint, Key, KeyHash, UnixMillis};
 pub use keyspace::{ExpireProgress, Keyspace, Turn};
 pub use load::LoadedFacts;

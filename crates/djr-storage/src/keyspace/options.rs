@@ -1,6 +1,6 @@
 //! What a keyspace is made with, and what can be changed while it runs.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
 
 /// What a keyspace is made with.
 #[derive(Clone, Debug)]
@@ -27,9 +27,10 @@ impl Default for KeyspaceOptions {
 /// the clocks of existing entries are then read in the new way, as in Redis.
 ///
 /// LRU: the second of the last access. LFU: 16 bits for the minute of the last decay, 8 bits for a logarithmic counter.
+/// Memory classes may differ in that: then it is asked which class a key belongs to.
 #[derive(Debug)]
 pub struct AccessClock {
-    lfu: AtomicBool,
+    mode: AtomicU8,
     lfu_log_factor: AtomicU32,
     lfu_decay_time: AtomicU32,
 }
@@ -37,7 +38,7 @@ pub struct AccessClock {
 impl Default for AccessClock {
     fn default() -> Self {
         Self {
-            lfu: AtomicBool::new(false),
+            mode: AtomicU8::new(LRU),
             lfu_log_factor: AtomicU32::new(10),
             lfu_decay_time: AtomicU32::new(1),
         }
@@ -47,11 +48,20 @@ impl Default for AccessClock {
 /// The counter of a new entry under LFU, so that it is not evicted before it had a chance.
 const LFU_COUNTER_NEW: u32 = 5;
 const CLOCK_MASK: u32 = (1 << 24) - 1;
+/// The modes: all keys' clocks are of one kind, or the key's memory class says of which.
+const LRU: u8 = 0;
+const LFU: u8 = 1;
+const MIXED: u8 = 2;
 
 impl AccessClock {
-    /// Counts frequencies instead of noting the time (`maxmemory-policy *-lfu`).
-    pub fn set_lfu(&self, lfu: bool) {
-        self.lfu.store(lfu, Relaxed);
+    /// Counts frequencies instead of noting the time where the policies of all keys, or of some of them, need it.
+    pub(super) fn set_mode(&self, all_lfu: bool, some_lfu: bool) {
+        let mode = match (all_lfu, some_lfu) {
+            (true, _) => LFU,
+            (false, true) => MIXED,
+            (false, false) => LRU,
+        };
+        self.mode.store(mode, Relaxed);
     }
 
     /// `lfu-log-factor`: how slowly the counter saturates.
@@ -64,33 +74,34 @@ impl AccessClock {
         self.lfu_decay_time.store(minutes, Relaxed);
     }
 
-    /// Whether frequencies are counted.
-    pub fn is_lfu(&self) -> bool {
-        self.lfu.load(Relaxed)
+    /// Whether the times of accesses are noted, whatever the key.
+    #[inline]
+    pub(super) fn is_lru(&self) -> bool {
+        self.mode.load(Relaxed) == LRU
     }
 
-    /// The clock of an entry made at `now`. Under LRU also that of one touched at `now`.
-    #[inline]
-    pub(super) fn fresh(&self, now: i64) -> u32 {
-        if self.is_lfu() {
-            lfu_clock(minutes(now), LFU_COUNTER_NEW)
-        } else {
-            seconds(now)
+    /// Whether frequencies are counted for a key; `of_class`: for those of its memory class.
+    pub(super) fn is_lfu(&self, of_class: impl FnOnce() -> bool) -> bool {
+        match self.mode.load(Relaxed) {
+            LRU => false,
+            LFU => true,
+            _ => of_class(),
         }
     }
 
-    /// The clock of an entry that is touched at `now`. `random` has 32 random bits.
+    /// The clock of an entry made at `now`, where the times are noted. Also that of one touched at `now`.
     #[inline]
-    pub(super) fn touched(&self, clock: u32, now: i64, random: impl FnOnce() -> u32) -> u32 {
-        if self.is_lfu() {
-            self.lfu_touched(clock, now, random())
-        } else {
-            seconds(now)
-        }
+    pub(super) fn lru_at(&self, now: i64) -> u32 {
+        seconds(now)
     }
 
-    #[cold]
-    fn lfu_touched(&self, clock: u32, now: i64, random: u32) -> u32 {
+    /// The clock of an entry made at `now`, where frequencies are counted.
+    pub(super) fn lfu_fresh(&self, now: i64) -> u32 {
+        lfu_clock(minutes(now), LFU_COUNTER_NEW)
+    }
+
+    /// The clock of an entry that is touched at `now`, where frequencies are counted. `random` has 32 random bits.
+    pub(super) fn lfu_touched(&self, clock: u32, now: i64, random: u32) -> u32 {
         let counter = self.frequency(clock, now);
         if counter == 255 {
             return lfu_clock(minutes(now), counter);
@@ -112,17 +123,21 @@ impl AccessClock {
         counter.saturating_sub(periods)
     }
 
-    /// LRU: the clock of an entry that was last touched so many seconds before `now`. `None` under LFU.
-    pub(super) fn idle_for(&self, seconds_ago: u64, now: i64) -> Option<u32> {
+    /// LRU: the clock of an entry that was last touched so many seconds before `now`.
+    pub(super) fn idle_for(&self, seconds_ago: u64, now: i64) -> u32 {
         // What is longer ago than the clock can tell is as long ago as it can.
         let ago = seconds_ago.min(u64::from(CLOCK_MASK)) as u32;
-        (!self.is_lfu()).then(|| seconds(now).wrapping_sub(ago) & CLOCK_MASK)
+        seconds(now).wrapping_sub(ago) & CLOCK_MASK
     }
 
-    /// LFU: the clock of an entry with this counter. `None` under LRU.
-    pub(super) fn with_frequency(&self, counter: u8, now: i64) -> Option<u32> {
-        self.is_lfu()
-            .then(|| lfu_clock(minutes(now), u32::from(counter)))
+    /// LFU: the clock of an entry with this counter.
+    pub(super) fn with_frequency(&self, counter: u8, now: i64) -> u32 {
+        lfu_clock(minutes(now), u32::from(counter))
+    }
+
+    /// LFU: minutes since the last access, as far as the clock can tell.
+    pub(super) fn idle_minutes(&self, clock: u32, now: i64) -> u16 {
+        (minutes(now).wrapping_sub(clock >> 8) & 0xffff) as u16
     }
 
     /// LRU: seconds since the last access.

@@ -63,6 +63,14 @@ impl<'a> Part<'a> {
     /// Called before a key is set, changed in any way, or removed: whoever must know of changes, or needs the old value, gets to know here.
     #[inline]
     fn before_change(&mut self, key: &[u8]) {
+        if self.is_watched() && !self.state.quiet {
+            self.tell_change(key);
+        }
+    }
+
+    /// Tells those who want to know of changes that a key is changed.
+    #[cold]
+    pub(super) fn tell_change(&mut self, key: &[u8]) {
         if !self.state.watchers.is_empty() {
             self.state.watchers.mark(self.db, key);
         }
@@ -127,6 +135,9 @@ impl<'a> Part<'a> {
         }
         self.file(key.hash, None, expire_at);
         self.count(1, isize::from(expire_at.is_some()), memory as isize);
+        if self.state.counts_classes {
+            self.count_class(key.bytes, memory as isize);
+        }
         if next_expire.is_some() {
             self.file_parts(key.hash, next_expire);
             self.count_sub_expires(1);
@@ -202,7 +213,12 @@ impl<'a> Part<'a> {
             self.file(hash, before.expire_at, after.expire_at);
             let expires =
                 isize::from(after.expire_at.is_some()) - isize::from(before.expire_at.is_some());
-            self.count(0, expires, after.memory as isize - before.memory as isize);
+            let grown = after.memory as isize - before.memory as isize;
+            self.count(0, expires, grown);
+            if self.state.counts_classes {
+                // SAFETY: the block that is in the table now.
+                self.count_class(unsafe { block_of(raw) }.key(), grown);
+            }
             if before.parts_expire != after.parts_expire {
                 self.count_sub_expires(
                     isize::from(after.parts_expire) - isize::from(before.parts_expire),
@@ -228,7 +244,7 @@ impl<'a> Part<'a> {
         let after = (object.memory_bytes(), object.next_expire());
         let is_vacant = object.is_vacant();
         if before != after {
-            self.updated(hash, due, before, after);
+            self.updated(hash, slot, due, before, after);
         }
         Some((result, is_vacant))
     }
@@ -237,12 +253,13 @@ impl<'a> Part<'a> {
     fn updated(
         &mut self,
         hash: KeyHash,
+        slot: Slot,
         due: Option<UnixMillis>,
         before: (usize, Option<UnixMillis>),
         after: (usize, Option<UnixMillis>),
     ) {
         self.file(hash, due, after.1);
-        self.count(0, 0, after.0 as isize - before.0 as isize);
+        self.count_of(slot, after.0 as isize - before.0 as isize);
         self.count_sub_expires(isize::from(after.1.is_some()) - isize::from(before.1.is_some()));
     }
 
@@ -265,7 +282,7 @@ impl<'a> Part<'a> {
         };
         let block = self.block(slot);
         let (after, removed) = ((block.memory(), block.next_expire()), block.is_vacant());
-        self.count(0, 0, after.0 as isize - before.0 as isize);
+        self.count_of(slot, after.0 as isize - before.0 as isize);
         self.count_sub_expires(isize::from(after.1.is_some()) - isize::from(before.1.is_some()));
         if removed {
             self.remove(slot);
@@ -287,7 +304,7 @@ impl<'a> Part<'a> {
         // SAFETY: as in `rewrite`.
         let result = unsafe { block::modify_heap(base_of(slot.raw()), change) }?;
         let new = self.block(slot).memory();
-        self.count(0, 0, new as isize - old as isize);
+        self.count_of(slot, new as isize - old as isize);
         Some(result)
     }
 
@@ -321,6 +338,10 @@ impl<'a> Part<'a> {
 
     fn detach(&mut self, slot: Slot) -> NonNull<u8> {
         self.before_change_of(slot);
+        if self.state.counts_classes {
+            let block = self.block(slot);
+            self.count_class(block.key(), -(block.memory() as isize));
+        }
         let (keyspace, db) = (self.keyspace, &mut self.state.dbs[self.place]);
         // SAFETY: the table asks for elements of its own.
         let rehash = |raw| unsafe { keyspace.rehash(block_of(raw)) };
@@ -354,6 +375,8 @@ impl<'a> Part<'a> {
     #[cold]
     fn add_dbs(&mut self) {
         let (wanted, phase) = (self.place + 1, self.state.phase);
+        let used = &self.keyspace.places_used;
+        used.fetch_max(wanted as u32, Relaxed);
         self.state.dbs.resize_with(wanted, || DbShard {
             table: Table::with_phase(phase),
             wheel: None,
@@ -397,6 +420,20 @@ impl<'a> Part<'a> {
             // No read-modify-write: the lock keeps other writers away.
             counter.store(counter.load(Relaxed).wrapping_add_signed(by), Relaxed);
         }
+    }
+
+    /// Counts so many bytes more for an entry.
+    fn count_of(&self, slot: Slot, bytes: isize) {
+        self.count(0, 0, bytes);
+        if self.state.counts_classes {
+            self.count_class(self.block(slot).key(), bytes);
+        }
+    }
+
+    #[cold]
+    fn count_class(&self, key: &[u8], bytes: isize) {
+        self.state
+            .count_class(self.shard, (self.db, self.place), key, bytes);
     }
 
     #[cold]

@@ -3,14 +3,16 @@
 
 use std::cell::Cell;
 use std::ptr::NonNull;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
 use super::block::{self, Block};
-use super::hash::{Key, KeyHash};
+use super::classes::{CLASSES_MAX, Classes};
+use super::hash::{Key, KeyHash, UnixMillis};
 use super::keyspace::Keyspace;
+use super::options::AccessClock;
 use super::snapshot::ShardCut;
 use super::tracking::TrackedKeys;
 use super::wait::Waiters;
@@ -27,6 +29,10 @@ pub(super) struct Shard {
     counters: Box<[DbCounters]>,
     /// Per place, once there is a key.
     pub(super) views: Box<[OnceLock<TableView>]>,
+    /// Bytes that the arena holds, and those of its blocks in use; looked at now and then.
+    pub(super) arena_bytes: [AtomicUsize; 2],
+    /// Bytes of the entries of each memory class that is one of a prefix.
+    pub(super) class_bytes: Box<[AtomicUsize; CLASSES_MAX]>,
 }
 
 /// What a shard holds of one db. Written under the lock only, read by anyone.
@@ -40,6 +46,8 @@ pub(super) struct DbCounters {
     pub(super) bytes: AtomicUsize,
     /// Bytes of the table and the expiry index.
     pub(super) index_bytes: AtomicUsize,
+    /// Bytes of the entries that belong to a memory class for what their keys begin with.
+    pub(super) prefix_bytes: AtomicUsize,
 }
 
 /// What the lock guards.
@@ -50,6 +58,11 @@ pub(super) struct ShardState {
     pub(super) watchers: Watchers,
     pub(super) tracked: TrackedKeys,
     pub(super) waiters: Waiters,
+    /// Changes are not told for the moment: see [`DbMut::quietly`](super::DbMut::quietly).
+    pub(super) quiet: bool,
+    /// The memory classes, and whether what the keys of prefixes take is counted.
+    pub(super) classes: Arc<Classes>,
+    pub(super) counts_classes: bool,
     /// While a snapshot is under way and has not been through this shard.
     pub(super) cut: Option<Box<ShardCut>>,
     /// Spreads the sizes at which the shards' tables grow.
@@ -77,6 +90,9 @@ impl Shard {
             watchers: Watchers::default(),
             tracked: TrackedKeys::default(),
             waiters: Waiters::default(),
+            quiet: false,
+            classes: Arc::default(),
+            counts_classes: false,
             cut: None,
             phase,
             random: Cell::new(u64::from(number) + 0x9e37_79b9_7f4a_7c15),
@@ -85,6 +101,8 @@ impl Shard {
             lock: Mutex::new(state),
             counters: (0..dbs).map(|_| DbCounters::default()).collect(),
             views: (0..dbs).map(|_| OnceLock::new()).collect(),
+            arena_bytes: Default::default(),
+            class_bytes: Box::new([const { AtomicUsize::new(0) }; CLASSES_MAX]),
         }
     }
 
@@ -176,6 +194,70 @@ impl ShardState {
             .find(key.hash.0, |raw| unsafe { block_of(raw) }.key_is(key.bytes))
     }
 
+    /// The first entry of this hash.
+    pub(super) fn find_hash(
+        &self,
+        keyspace: &Keyspace,
+        place: usize,
+        hash: KeyHash,
+    ) -> Option<Slot> {
+        let table = &self.dbs.get(place)?.table;
+        table.find(hash.0, |raw| {
+            // SAFETY: an element of the table; `&self` keeps the shard unchanged.
+            let block = unsafe { block_of(raw) };
+            keyspace.rehash(block) == hash.0
+        })
+    }
+
+    /// The clock of an entry that is touched at `now`.
+    #[inline]
+    pub(super) fn touched(
+        &self,
+        clocks: &AccessClock,
+        db: u32,
+        block: Block<'_>,
+        now: UnixMillis,
+    ) -> u32 {
+        if clocks.is_lru() {
+            clocks.lru_at(now)
+        } else {
+            self.touched_otherwise(clocks, db, block, now)
+        }
+    }
+
+    #[cold]
+    fn touched_otherwise(
+        &self,
+        clocks: &AccessClock,
+        db: u32,
+        block: Block<'_>,
+        now: UnixMillis,
+    ) -> u32 {
+        if self.is_lfu(clocks, db, block.key()) {
+            clocks.lfu_touched(block.clock(), now, self.random())
+        } else {
+            clocks.lru_at(now)
+        }
+    }
+
+    /// The clock of an entry that is made at `now`.
+    #[inline]
+    pub(super) fn fresh(&self, clocks: &AccessClock, db: u32, key: &[u8], now: UnixMillis) -> u32 {
+        if !clocks.is_lru() && self.is_lfu(clocks, db, key) {
+            clocks.lfu_fresh(now)
+        } else {
+            clocks.lru_at(now)
+        }
+    }
+
+    /// Whether the clock of a key counts accesses.
+    pub(super) fn is_lfu(&self, clocks: &AccessClock, db: u32, key: &[u8]) -> bool {
+        clocks.is_lfu(|| {
+            let class = self.classes.class_of(db, key);
+            self.classes.policy(class).is_lfu()
+        })
+    }
+
     /// One step of a walk over the table, a bucket at a time.
     pub(super) fn scan<'a>(
         &'a self,
@@ -236,8 +318,49 @@ impl ShardState {
         });
     }
 
+    /// Counts what the keys of prefixes take, from nothing.
+    pub(super) fn count_classes_anew(&self, keyspace: &Keyspace, shard: &Shard) {
+        for class in shard.class_bytes.iter() {
+            class.store(0, Relaxed);
+        }
+        for db in 0..keyspace.dbs() {
+            let place = keyspace.place(db);
+            shard.counters(place).prefix_bytes.store(0, Relaxed);
+            if self.counts_classes {
+                for block in self.iter(place) {
+                    self.count_class(shard, (db, place), block.key(), block.memory() as isize);
+                }
+            }
+        }
+    }
+
+    /// Counts so many bytes more for the class of a key, if that is one of a prefix.
+    #[cold]
+    pub(super) fn count_class(
+        &self,
+        shard: &Shard,
+        (db, place): (u32, usize),
+        key: &[u8],
+        bytes: isize,
+    ) {
+        if let Some(class) = self.classes.prefix_class_of(db, key) {
+            for counter in [
+                &shard.class_bytes[class],
+                &shard.counters(place).prefix_bytes,
+            ] {
+                // No read-modify-write: the lock keeps other writers away.
+                counter.store(counter.load(Relaxed).wrapping_add_signed(bytes), Relaxed);
+            }
+        }
+    }
+
     /// Removes every key of a db. The caller has told the watchers.
-    pub(super) fn flush(&mut self, shard: &Shard, place: usize) -> usize {
+    pub(super) fn flush(&mut self, shard: &Shard, db: u32, place: usize) -> usize {
+        if self.counts_classes {
+            for block in self.iter(place) {
+                self.count_class(shard, (db, place), block.key(), -(block.memory() as isize));
+            }
+        }
         let Some(db) = self.dbs.get_mut(place) else {
             return 0;
         };
@@ -257,8 +380,9 @@ impl ShardState {
             sub_expires,
             bytes,
             index_bytes,
+            prefix_bytes,
         } = shard.counters(place);
-        for counter in [keys, expires, sub_expires, bytes] {
+        for counter in [keys, expires, sub_expires, bytes, prefix_bytes] {
             counter.store(0, Relaxed);
         }
         index_bytes.store(db.table.memory_bytes(), Relaxed);

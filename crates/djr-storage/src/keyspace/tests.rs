@@ -322,7 +322,7 @@ fn access_clock_counts_idle_seconds_or_frequency() {
     assert_eq!(access.db(0).get(key).unwrap().idle_seconds(), 0);
     drop(access);
 
-    keyspace.clock().set_lfu(true);
+    keyspace.clock().set_mode(true, true);
     open(60_000_000).db_mut(0).remove(key);
     open(60_000_000)
         .db_mut(0)

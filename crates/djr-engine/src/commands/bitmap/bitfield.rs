@@ -2,7 +2,7 @@
 
 use super::super::prelude::*;
 use super::fields::{FieldType, Overflow};
-use super::{Grown, bit_offset, change_bits};
+use super::{Grown, bit_offset, change_bits, unchanged};
 
 const ENCODING: Arg = Arg::string("encoding");
 const OFFSET: Arg = Arg::integer("offset");
@@ -147,7 +147,11 @@ fn bitfield(
         return Ok(Effect::None);
     };
     let len = (last_written / 8 + 1) as usize;
-    let Grown { grown, result } = change_bits(context, key, len, |bytes| {
+    let Grown {
+        grown,
+        converted,
+        result,
+    } = change_bits(context, key, len, |bytes| {
         reply.array(operations.len());
         let mut changed = false;
         for operation in &operations {
@@ -162,8 +166,9 @@ fn bitfield(
         changed
     })?;
     if !grown && !result {
-        return Ok(Effect::None);
+        return Ok(unchanged(converted));
     }
+    context.db().tell_change(key);
     context.notify(Notify::STRING, "setbit", key.bytes);
     Ok(Effect::Verbatim)
 }

@@ -84,7 +84,10 @@ fn bitop(
         let mut buffers = vec![[0; INTEGER_TEXT_SIZE_MAX]; sources];
         let mut strings: Vec<&[u8]> = Vec::with_capacity(sources);
         for (index, buffer) in (3..args.len()).zip(&mut buffers) {
-            strings.push(match db.get(context.key(args, index)) {
+            let key = context.key(args, index);
+            let entry = db.get(key);
+            context.count_lookup(key, entry.is_some());
+            strings.push(match entry {
                 Some(entry) => string_of(entry.value())?.to_bytes(buffer),
                 None => b"",
             });

@@ -39,25 +39,43 @@ fn bit_offset(engine: &crate::Engine, arg: &[u8], bits: Option<u64>) -> Result<u
 
 /// A string that bits of are changed.
 struct Grown<R> {
-    /// Whether it is new, longer or kept otherwise than before.
+    /// Whether it is new or longer than before.
     grown: bool,
+    /// Whether it is kept otherwise than before.
+    converted: bool,
     /// What the change returned.
     result: R,
 }
 
-/// Changes the string of a key, made `len` bytes long first where it is missing or shorter.
+/// The effect of a change that has left the string as it was: what it is kept as may still be another.
+fn unchanged(converted: bool) -> Effect {
+    if converted {
+        Effect::Verbatim
+    } else {
+        Effect::None
+    }
+}
+
+/// Changes the string of a key, of which nobody is told. It is made `len` bytes long first where it is missing or shorter.
 fn change_bits<R>(
     context: &mut WriteContext<'_, '_>,
     key: Key<'_>,
     len: usize,
     change: impl FnOnce(&mut [u8]) -> R,
 ) -> Result<Grown<R>, CommandError> {
-    if let Some(mut entry) = context.db().get_mut(key) {
-        let before = string_of(entry.entry().value())?.len();
-        let encoding = entry.entry().encoding();
-        let result = entry.overwrite(len, change);
-        let grown = before < len || encoding != entry.entry().encoding();
-        return Ok(Grown { grown, result });
+    let mut db = context.db();
+    if db.contains(key) {
+        return db.quietly(key, |db| {
+            let mut entry = db.get_mut(key).ok_or(CommandError::WrongType)?;
+            let before = string_of(entry.entry().value())?.len();
+            let encoding = entry.entry().encoding();
+            let result = entry.overwrite(len, change);
+            Ok(Grown {
+                grown: before < len,
+                converted: encoding != entry.entry().encoding(),
+                result,
+            })
+        });
     }
     let mut bytes = vec![0; len];
     let result = change(&mut bytes);
@@ -65,6 +83,7 @@ fn change_bits<R>(
     context.set_value(key, value, Expire::Clear);
     Ok(Grown {
         grown: true,
+        converted: false,
         result,
     })
 }

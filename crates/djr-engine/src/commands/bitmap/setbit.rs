@@ -1,9 +1,7 @@
 //! SETBIT key offset value
 
-use djr_storage::value::Encoding;
-
 use super::super::prelude::*;
-use super::{Grown, bit_offset, change_bits};
+use super::{Grown, bit_offset, change_bits, unchanged};
 
 pub(super) static SPEC: CommandSpec = CommandSpec {
     name: "setbit",
@@ -37,25 +35,20 @@ fn setbit(
     };
     let key = context.key(args, 1);
     let (byte, shift) = ((offset / 8) as usize, 7 - offset % 8);
-    // Who watches the key must not be told of a bit that is set already.
-    if let Some(entry) = context.db_read().get(key)
-        && entry.encoding() == Encoding::Raw
-        && let Some(StringRef::Bytes(bytes)) = entry.value().as_string()
-        && let Some(old) = bytes.get(byte).map(|old| old >> shift & 1)
-        && old == bit
-    {
-        reply.integer(i64::from(old));
-        return Ok(Effect::None);
-    }
-    let Grown { grown, result: old } = change_bits(context, key, byte + 1, |bytes| {
+    let Grown {
+        grown,
+        converted,
+        result: old,
+    } = change_bits(context, key, byte + 1, |bytes| {
         let old = bytes[byte] >> shift & 1;
         bytes[byte] = bytes[byte] & !(1 << shift) | bit << shift;
         old
     })?;
     reply.integer(i64::from(old));
     if !grown && old == bit {
-        return Ok(Effect::None);
+        return Ok(unchanged(converted));
     }
+    context.db().tell_change(key);
     context.notify(Notify::STRING, "setbit", key.bytes);
     Ok(Effect::Verbatim)
 }

@@ -37,9 +37,8 @@ static FREQ: CommandSpec = CommandSpec {
     since: "4.0.0",
     summary: "Returns how often a key is used, on a logarithmic scale.",
     run: Run::Read(|context, args, reply| {
-        let lfu = context.engine.keyspace.clock().is_lfu();
         answer(context, args, reply, |entry, reply| {
-            if !lfu {
+            if !entry.is_lfu() {
                 return Err(CommandError::text(
                     "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between \
                      policies at runtime LRU and LFU data will take some time to adjust.",
@@ -56,9 +55,8 @@ static IDLETIME: CommandSpec = CommandSpec {
     name: "idletime",
     summary: "Returns how many seconds ago a key was used.",
     run: Run::Read(|context, args, reply| {
-        let lfu = context.engine.keyspace.clock().is_lfu();
         answer(context, args, reply, |entry, reply| {
-            if lfu {
+            if entry.is_lfu() {
                 return Err(CommandError::text(
                     "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between policies at \
                      runtime LRU and LFU data will take some time to adjust.",

@@ -177,6 +177,15 @@ impl<'a> Options<'a> {
     }
 }
 
+/// Where patterns lead.
+#[derive(Clone, Copy)]
+struct Source<'k, 'c> {
+    db: Db<'k>,
+    now: UnixMillis,
+    /// Counts a look-up of a key as a hit or a miss.
+    count: &'c dyn Fn(Key<'_>, bool),
+}
+
 /// `prefix*suffix` or `prefix*suffix->field`: a key, or a field of a hash, with an element in it.
 struct Pattern<'a> {
     prefix: &'a [u8],
@@ -213,17 +222,15 @@ impl<'a> Pattern<'a> {
     }
 
     /// What is stored where the pattern leads with this element.
-    fn look_up<'k>(
-        &self,
-        db: Db<'k>,
-        now: UnixMillis,
-        element: Element<'_>,
-    ) -> Option<Element<'k>> {
+    fn look_up<'k>(&self, source: Source<'k, '_>, element: Element<'_>) -> Option<Element<'k>> {
         let element = element.to_bytes(&mut [0; INTEGER_TEXT_SIZE_MAX]).to_vec();
         let key = [self.prefix, &element, self.suffix].concat();
-        let entry = db.get(db.key(&key))?;
+        let key = source.db.key(&key);
+        let entry = source.db.get(key);
+        (source.count)(key, entry.is_some());
+        let entry = entry?;
         match self.field {
-            Some(field) => Some(entry.object::<Hash>()?.get(field, now)?.value),
+            Some(field) => Some(entry.object::<Hash>()?.get(field, source.now)?.value),
             None => Some(match entry.value().as_string()? {
                 StringRef::Int(integer) => Element::Int(integer),
                 StringRef::Bytes(bytes) => Element::Bytes(bytes),
@@ -254,8 +261,13 @@ fn sort_ro(
 ) -> Result<(), CommandError> {
     let options = Options::parse(args, false)?;
     let value = context.get(context.key(args, 1)).map(|entry| entry.value());
-    let elements = sorted(context.db, context.now, value, &options)?;
-    answer(context.db, context.now, &elements, &options, reply);
+    let source = Source {
+        db: context.db,
+        now: context.now,
+        count: &|key, hit| context.count_lookup(key, hit),
+    };
+    let elements = sorted(source, value, &options)?;
+    answer(source, &elements, &options, reply);
     Ok(())
 }
 
@@ -266,17 +278,21 @@ fn sort(
 ) -> Result<Effect, CommandError> {
     let options = Options::parse(args, true)?;
     let key = context.key(args, 1);
-    let (db, now) = (context.db_read(), context.now);
-    let value = db.get(key).map(|entry| entry.value());
+    let source = Source {
+        db: context.db_read(),
+        now: context.now,
+        count: &|key, hit| context.count_lookup(key, hit),
+    };
+    let value = source.db.get(key).map(|entry| entry.value());
     context.count_lookup(key, value.is_some());
-    let elements = sorted(db, now, value, &options)?;
+    let elements = sorted(source, value, &options)?;
     let Some(store) = options.store else {
-        answer(db, now, &elements, &options, reply);
+        answer(source, &elements, &options, reply);
         return Ok(Effect::None);
     };
     let limits = context.engine.settings.list_limits();
     let mut result = List::new();
-    each_word(db, now, &elements, &options, |word| {
+    each_word(source, &elements, &options, |word| {
         // What is not there is stored as nothing.
         result.push_element(End::Back, word.unwrap_or(Element::Bytes(b"")), limits);
     });
@@ -295,14 +311,13 @@ fn sort(
 }
 
 fn answer(
-    db: Db<'_>,
-    now: UnixMillis,
+    source: Source<'_, '_>,
     elements: &[Element<'_>],
     options: &Options<'_>,
     reply: &mut Reply<'_>,
 ) {
     reply.array(elements.len() * options.get.len().max(1));
-    each_word(db, now, elements, options, |word| match word {
+    each_word(source, elements, options, |word| match word {
         Some(Element::Bytes(bytes)) => reply.bulk(bytes),
         Some(Element::Int(integer)) => reply.bulk_integer(integer),
         None => reply.null(),
@@ -311,8 +326,7 @@ fn answer(
 
 /// The elements themselves, or what GET asks for with each of them.
 fn each_word(
-    db: Db<'_>,
-    now: UnixMillis,
+    source: Source<'_, '_>,
     elements: &[Element<'_>],
     options: &Options<'_>,
     mut found: impl FnMut(Option<Element<'_>>),
@@ -329,7 +343,7 @@ fn each_word(
         for (is_element, pattern) in &patterns {
             found(match pattern {
                 _ if *is_element => Some(*element),
-                Some(pattern) => pattern.look_up(db, now, *element),
+                Some(pattern) => pattern.look_up(source, *element),
                 None => None,
             });
         }
@@ -345,8 +359,7 @@ enum Weight<'a> {
 
 /// The elements to answer, in order.
 fn sorted<'a>(
-    db: Db<'a>,
-    now: UnixMillis,
+    source: Source<'a, '_>,
     value: Option<ValueRef<'a>>,
     options: &Options<'_>,
 ) -> Result<Vec<Element<'a>>, CommandError> {
@@ -382,7 +395,7 @@ fn sorted<'a>(
     let mut weighed = Vec::with_capacity(elements.len());
     for element in elements {
         let word = match &by {
-            Some(pattern) => pattern.look_up(db, now, element),
+            Some(pattern) => pattern.look_up(source, element),
             None => Some(element),
         };
         let weight = match word {

@@ -137,7 +137,7 @@ fn write(
     reply: &mut Reply<'_>,
     form: Form,
 ) -> Result<Effect, CommandError> {
-    let set = context.object::<SortedSet>(context.key(args, 1))?;
+    let set = context.counted_object::<SortedSet>(context.key(args, 1))?;
     let query = Query::parse(args, form, true, set)?;
     let found = set.map_or_else(Vec::new, |set| query.run(set));
     let Some(destination) = query.destination else {

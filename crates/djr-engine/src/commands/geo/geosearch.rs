@@ -121,7 +121,7 @@ fn geosearchstore(
     args: &Args<'_>,
     reply: &mut Reply<'_>,
 ) -> Result<Effect, CommandError> {
-    let set = context.object::<SortedSet>(context.key(args, 2))?;
+    let set = context.counted_object::<SortedSet>(context.key(args, 2))?;
     let query = Query::parse(args, Form::SearchStore, true, set)?;
     let found = set.map_or_else(Vec::new, |set| query.run(set));
     let key = context.key(args, 1);

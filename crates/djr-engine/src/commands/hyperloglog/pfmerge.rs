@@ -48,9 +48,11 @@ fn pfmerge(
 ) -> Result<Effect, CommandError> {
     let mut registers = [0; REGISTERS];
     let mut any_dense = false;
-    let db = context.db_read();
     for index in 1..args.len() {
-        if let Some(entry) = db.get(context.key(args, index)) {
+        let key = context.key(args, index);
+        let entry = context.db_read().get(key);
+        context.count_lookup(key, entry.is_some());
+        if let Some(entry) = entry {
             let bytes = super::hll_of(entry.value())?;
             any_dense |= super::is_dense(bytes);
             super::merge(bytes, &mut registers)?;

@@ -45,7 +45,7 @@ pub(super) static SINTERSTORE: CommandSpec = CommandSpec {
     run: Run::Write(|context, args, reply| {
         let limits = context.engine.settings.set_limits();
         let sets = all(2..args.len(), |index| {
-            context.object(context.key(args, index))
+            context.counted_object(context.key(args, index))
         })?;
         let result = sets.map(|sets| intersection(sets, limits));
         let destination = context.key(args, 1);

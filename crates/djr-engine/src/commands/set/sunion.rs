@@ -35,7 +35,9 @@ pub(super) static SUNIONSTORE: CommandSpec = CommandSpec {
     tips: &[],
     run: Run::Write(|context, args, reply| {
         let limits = context.engine.settings.set_limits();
-        let sets = all(2, args, |index| context.object(context.key(args, index)))?;
+        let sets = all(2, args, |index| {
+            context.counted_object(context.key(args, index))
+        })?;
         let result = union(&sets, Set::new(), limits);
         let destination = context.key(args, 1);
         Ok(store(context, destination, result, "sunionstore", reply))
@@ -63,7 +65,9 @@ pub(super) static SDIFFSTORE: CommandSpec = CommandSpec {
     summary: "Stores the members of the first set that are in no other.",
     run: Run::Write(|context, args, reply| {
         let limits = context.engine.settings.set_limits();
-        let sets = all(2, args, |index| context.object(context.key(args, index)))?;
+        let sets = all(2, args, |index| {
+            context.counted_object(context.key(args, index))
+        })?;
         let result = difference(&sets, Set::new(), limits);
         let destination = context.key(args, 1);
         Ok(store(context, destination, result, "sdiffstore", reply))

@@ -41,7 +41,7 @@ fn zrangestore(
     reply: &mut Reply<'_>,
 ) -> Result<Effect, CommandError> {
     let query = Query::parse(args, 3, Form::default(), true)?;
-    let source = context.object::<SortedSet>(context.key(args, 2))?;
+    let source = context.counted_object::<SortedSet>(context.key(args, 2))?;
     let items = source.map_or_else(Vec::new, |set| {
         let items = set.range(query.ranks(set));
         items

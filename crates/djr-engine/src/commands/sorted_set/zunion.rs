@@ -269,8 +269,13 @@ fn write(
         Operation::Difference => "zdiffstore",
     };
     let items = {
-        let db = context.db_read();
-        let get = |index| db.get(context.key(args, index));
+        let context = &*context;
+        let get = |index| {
+            let key = context.key(args, index);
+            let entry = context.db_read().get(key);
+            context.count_lookup(key, entry.is_some());
+            entry
+        };
         Request::parse(args, name, 2, known, get)?.run(operation)
     };
     Ok(store(context, context.key(args, 1), items, name, reply))

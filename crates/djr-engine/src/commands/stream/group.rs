@@ -14,6 +14,7 @@ pub(super) fn update_group<R>(
     name: &[u8],
     change: impl FnOnce(&Entries, &mut Group) -> R,
 ) -> Result<Option<R>, CommandError> {
+    context.change_quietly();
     let result = context.update(key, |stream: &mut Stream| stream.update_group(name, change))?;
     Ok(result.flatten())
 }

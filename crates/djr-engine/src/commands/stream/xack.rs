@@ -29,7 +29,7 @@ fn xack(
     reply: &mut Reply<'_>,
 ) -> Result<Effect, CommandError> {
     let (key, name) = (context.key(args, 1), args.get(2));
-    let stream = context.object::<Stream>(key)?;
+    let stream = context.counted_object::<Stream>(key)?;
     let Some(group) = stream.and_then(|stream| stream.group(name)) else {
         reply.integer(0);
         return Ok(Effect::None);

@@ -89,8 +89,11 @@ fn xautoclaim(
     args: &Args<'_>,
     reply: &mut Reply<'_>,
 ) -> Result<Effect, CommandError> {
-    let options = Options::parse(args)?;
     let (key, name, consumer) = (context.key(args, 1), args.get(2), args.get(3));
+    // A miss is told even if the options are wrong.
+    let is_there = context.db_read().contains(key);
+    context.count_lookup(key, is_there);
+    let options = Options::parse(args)?;
     let stream = context.object::<Stream>(key)?;
     if stream.is_none_or(|stream| stream.group(name).is_none()) {
         return Err(no_key_or_group(key.bytes, name));

@@ -135,7 +135,7 @@ fn xclaim(
     reply: &mut Reply<'_>,
 ) -> Result<Effect, CommandError> {
     let (key, name, consumer) = (context.key(args, 1), args.get(2), args.get(3));
-    let stream = context.object::<Stream>(key)?;
+    let stream = context.counted_object::<Stream>(key)?;
     if stream.is_none_or(|stream| stream.group(name).is_none()) {
         return Err(no_key_or_group(key.bytes, name));
     }

@@ -189,6 +189,7 @@ fn create(
             "BUSYGROUP Consumer Group name already exists",
         ));
     }
+    context.change_quietly();
     context.update_or_insert(key, |stream: &mut Stream| {
         stream.add_group(name, ConsumerGroup::new(last_id, options.entries_read))
     })?;
@@ -258,6 +259,7 @@ fn destroy(
         reply.integer(0);
         return Ok(Effect::None);
     }
+    context.change_for_waiters();
     context.update(key, |stream: &mut Stream| stream.remove_group(name))?;
     context.notify(Notify::STREAM, "xgroup-destroy", key.bytes);
     reply.integer(1);

@@ -60,6 +60,7 @@ fn xsetid(
         .object::<Stream>(key)?
         .ok_or(CommandError::NoSuchKey)?;
     check(stream, last_id, added)?;
+    context.change_quietly();
     context.update(key, |stream: &mut Stream| {
         let max_deleted_id = Some(max_deleted_id).filter(|id| !id.is_zero());
         stream.set_id(last_id, added, max_deleted_id);

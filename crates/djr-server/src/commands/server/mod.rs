@@ -9,6 +9,7 @@ mod debug;
 mod info;
 mod lastsave;
 mod lolwut;
+mod memory;
 mod save;
 mod shutdown;
 mod time;
@@ -27,6 +28,7 @@ pub(super) static COMMANDS: &[&CommandSpec] = &[
     &info::SPEC,
     &lastsave::SPEC,
     &lolwut::SPEC,
+    &memory::SPEC,
     &save::SPEC,
     &shutdown::SPEC,
     &time::SPEC,
@@ -36,6 +38,7 @@ pub(super) static RUNS: &[&[Entry]] = &[
     acl::RUNS,
     command::RUNS,
     config::RUNS,
+    memory::RUNS,
     &[
         (&bgrewriteaof::SPEC, ServerRun::Plain(bgrewriteaof::run)),
         (&bgsave::SPEC, ServerRun::Plain(bgsave::run)),

@@ -1,9 +1,8 @@
 //! Memory, expiry, scripts, the encodings of values.
 
 use super::kinds::*;
-use super::{Section, live, rows};
+use super::{Section, live, rows, special as specials};
 
-const EVICTION: &str = "eviction";
 const LAZY: &str = "removed values are freed where that holds nobody up";
 const DEFRAG: &str = "the table moves entries by itself";
 
@@ -11,18 +10,25 @@ pub(super) const MEMORY: Section = Section {
     title: "Memory and expiry",
     parameters: rows! {
         "maxmemory" = "0", ANY_MEMORY, Live,
-            "The memory that the data may take; 0 for any.", .later(EVICTION);
+            "The memory that the data may take; 0 for any.", .apply(live::memory);
         "maxmemory-policy" = "noeviction",
             Choice(&[
                 "volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl",
                 "allkeys-lru", "allkeys-lfu", "allkeys-random", "noeviction",
             ]), Live,
-            "The eviction policy. Nothing is evicted yet, but the LFU policies make the keys' clocks count accesses (OBJECT FREQ).",
-            .apply(live::access_clock);
+            "What is removed when the memory is too little. Keys in a memory class have the policy of that.",
+            .apply(live::memory);
         "maxmemory-samples" = "5", integer(1, 64), Live,
-            "Keys looked at to find one to evict.", .later(EVICTION);
+            "Keys looked at to find one to evict, at least.", .apply(live::access_clock);
         "maxmemory-eviction-tenacity" = "10", integer(0, 100), Live,
-            "How much time eviction may take.", .later(EVICTION);
+            "How long a command may wait for evictions: up to 10 by 50 microseconds each, then by 15 percent each, at 100 for ever.";
+        "memory-class" = "", special(&specials::MEMORY_CLASSES), Live,
+            "Keys of some dbs or prefixes with a limit and a policy of their own. One line each; 'name none' takes one away.",
+            .apply(live::memory);
+        "maxmemory-reserve" = "5", integer(0, 100), Live,
+            "Percents of a limit above it that commands and transactions on the reserve's keys may still take: a broker's acknowledgements.";
+        "maxmemory-reserve-keys" = "*unacked* *_kombu.binding.*", special(&specials::ANY_WORDS), Live,
+            "Patterns of the keys that the reserve is for.";
         "lfu-log-factor" = "10", integer(0, INT), Live,
             "How slowly the counter of accesses saturates.", .apply(live::access_clock);
         "lfu-decay-time" = "1", integer(0, INT), Live,

@@ -88,7 +88,7 @@ impl EntryFacts {
 ///
 /// ```
 /// use djr_storage::rdb::{EntryFacts, FileHeader, FileReader, FileWriter, Item, ValueLimits};
-/// use djr_storage::value::{StringRef, ValueRef};
+/// use djr_storage::value::{StringRef, StringValue, Value, ValueRef};
 ///
 /// let mut file = FileWriter::new(Vec::new(), &FileHeader::default())?;
 /// file.select_db(0, 1, 0)?;
@@ -105,7 +105,8 @@ impl EntryFacts {
 ///     }
 /// };
 /// assert_eq!(&*entry.key, b"greeting");
-/// assert_eq!(format!("{:?}", entry.value(&ValueLimits::default())?), r#"String("hello")"#);
+/// let value = entry.value(&ValueLimits::default())?;
+/// assert!(matches!(value, Value::String(StringValue::Bytes { bytes, .. }) if bytes == b"hello"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]

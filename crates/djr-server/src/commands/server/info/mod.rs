@@ -1,5 +1,6 @@
 //! INFO [section ...]
 
+mod memory;
 mod sections;
 
 use djr_engine::spec::{Arg, CommandSpec, Flags, Group, Run};
@@ -30,7 +31,8 @@ type Section = (&'static str, bool, fn(&mut sections::Report<'_>));
 static SECTIONS: &[Section] = &[
     ("server", true, sections::server),
     ("clients", true, sections::clients),
-    ("memory", true, sections::memory),
+    ("memory", true, memory::memory),
+    ("memoryclasses", true, memory::classes),
     ("persistence", true, sections::persistence),
     ("stats", true, sections::stats),
     ("replication", true, sections::replication),

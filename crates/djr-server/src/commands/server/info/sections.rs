@@ -18,7 +18,7 @@ use crate::stats::WorkerStats;
 /// The text being written.
 pub(super) struct Report<'a> {
     text: String,
-    shared: &'a Shared,
+    pub(super) shared: &'a Shared,
 }
 
 impl<'a> Report<'a> {
@@ -44,16 +44,16 @@ impl<'a> Report<'a> {
         self.text
     }
 
-    fn line(&mut self, line: impl Display) {
+    pub(super) fn line(&mut self, line: impl Display) {
         let result = write!(self.text, "{line}\r\n");
         debug_assert!(result.is_ok(), "writing to a string does not fail");
     }
 
-    fn field(&mut self, name: &str, value: impl Display) {
+    pub(super) fn field(&mut self, name: &str, value: impl Display) {
         self.line(format_args!("{name}:{value}"));
     }
 
-    fn sum(&self, counter: impl Fn(&WorkerStats) -> &Counter) -> u64 {
+    pub(super) fn sum(&self, counter: impl Fn(&WorkerStats) -> &Counter) -> u64 {
         self.shared
             .workers
             .iter()
@@ -135,43 +135,6 @@ pub(super) fn clients(report: &mut Report<'_>) {
     report.field("clients_in_timeout_table", with_timeout.count());
     report.field("total_blocking_keys", waits.keys());
     report.field("total_blocking_keys_on_nokey", waits.keys_on_removal());
-}
-
-pub(super) fn memory(report: &mut Report<'_>) {
-    let shared = report.shared;
-    let used = shared.engine.keyspace.used_bytes() as u64;
-    let peak = shared.peak_memory.fetch_max(used, Relaxed).max(used);
-    let rss = process::resident_bytes();
-    report.field("used_memory", used);
-    report.field("used_memory_human", human(used));
-    if let Some(rss) = rss {
-        report.field("used_memory_rss", rss);
-        report.field("used_memory_rss_human", human(rss));
-    }
-    report.field("used_memory_peak", peak);
-    report.field("used_memory_peak_human", human(peak));
-    report.field("used_memory_dataset", used);
-    if let Some(total) = process::total_memory_bytes() {
-        report.field("total_system_memory", total);
-        report.field("total_system_memory_human", human(total));
-    }
-    let (libraries, functions) = shared.engine.functions.counts();
-    report.field("used_memory_scripts_eval", shared.engine.scripts.bytes());
-    report.field("number_of_cached_scripts", shared.engine.scripts.len());
-    report.field("number_of_functions", functions);
-    report.field("number_of_libraries", libraries);
-    report.field("used_memory_functions", shared.engine.functions.bytes());
-    report.field("maxmemory", shared.config.maxmemory());
-    report.field("maxmemory_human", human(shared.config.maxmemory()));
-    report.field("maxmemory_policy", shared.config.maxmemory_policy());
-    if let Some(rss) = rss {
-        report.field(
-            "mem_fragmentation_ratio",
-            format_args!("{:.2}", rss as f64 / used.max(1) as f64),
-        );
-        report.field("mem_fragmentation_bytes", rss as i64 - used as i64);
-    }
-    report.field("mem_allocator", "djr-arena");
 }
 
 pub(super) fn persistence(report: &mut Report<'_>) {
@@ -295,7 +258,14 @@ pub(super) fn stats(report: &mut Report<'_>) {
     );
     report.field("expired_keys", expired);
     report.field("expired_subkeys", expired_fields);
-    report.field("evicted_keys", 0);
+    report.field("evicted_keys", report.sum(|stats| &stats.lookups.evicted));
+    report.field(
+        "evicted_clients",
+        report.sum(|stats| &stats.evicted_clients),
+    );
+    let (current, total) = report.shared.eviction_exceeded_ms(clock::unix_millis());
+    report.field("total_eviction_exceeded_time", total);
+    report.field("current_eviction_exceeded_time", current);
     report.field("keyspace_hits", report.sum(|stats| &stats.lookups.hits));
     report.field("keyspace_misses", report.sum(|stats| &stats.lookups.misses));
     let pubsub = &report.shared.pubsub;
@@ -411,7 +381,7 @@ pub(super) fn keyspace(report: &mut Report<'_>) {
 }
 
 /// Bytes as people read them: `1.50M`.
-fn human(bytes: u64) -> String {
+pub(super) fn human(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["K", "M", "G", "T", "P"];
     if bytes < 1024 {
         return format!("{bytes}B");
