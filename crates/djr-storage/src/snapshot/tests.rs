@@ -79,6 +79,8 @@ fn read(disk: &SimDisk) -> Option<Vec<u8>> {
 fn prepared() -> (SimDisk, Keyspace) {
     let (disk, keyspace) = (SimDisk::new(), keyspace());
     disk.create_dir(Path::new("data")).unwrap();
+    // It is there for good before a server starts in it.
+    disk.sync_dir(Path::new("")).unwrap();
     fill(&keyspace, b"first value, long enough to be compressed");
     take(&disk, &keyspace).unwrap();
     fill(&keyspace, b"second");
