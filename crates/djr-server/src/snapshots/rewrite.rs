@@ -11,9 +11,6 @@ use super::{Busy, Job, NotBegun, Snapshots};
 use crate::clock;
 use crate::shared::Shared;
 
-/// Until bases in RDB format are loaded they are not written.
-const RDB_BASES_ARE_LOADED: bool = false;
-
 impl Snapshots {
     /// Begins to rewrite the log in the background.
     pub(crate) fn begin_rewrite(&self, shared: &Arc<Shared>) -> Result<(), NotBegun> {
@@ -108,7 +105,7 @@ fn write_base(shared: &Shared, log: &Log, progress: &Progress) -> Result<(), Sav
     };
     let config = &shared.config;
     let sync_every = config.aof_incremental_fsync().then_some(SYNC_EVERY);
-    if RDB_BASES_ARE_LOADED && config.aof_rdb_preamble() {
+    if config.aof_rdb_preamble() {
         let sink = writer.rdb(sync_every);
         write(sink, content, progress, |error| {
             SaveError::Log(error.to_string())
