@@ -90,7 +90,6 @@ pub const ABSENT: &[(&str, &str)] = &[
     ("commandlog", "slow commands are not recorded yet"),
     ("slowlog", "slow commands are not recorded yet"),
     ("latency", "latencies are not recorded yet"),
-    ("memory", "memory is accounted for in INFO only, yet"),
     ("monitor", "commands are not shown to others yet"),
 ];
 

@@ -174,7 +174,7 @@ fn it_starts_from_a_file_says_so_keeps_data_and_ends_on_shutdown() {
     let dir = tempfile::tempdir().expect("a directory");
     std::fs::write(
         dir.path().join("my.conf"),
-        "# mine\ntimeout 77\nmaxmemory 5mb\n",
+        "# mine\ntimeout 77\nreplica-read-only no\n",
     )
     .expect("a file");
     let server = Server::start(dir.path(), &["my.conf", "--appendfsync", "always"]);
@@ -201,7 +201,7 @@ fn it_starts_from_a_file_says_so_keeps_data_and_ends_on_shutdown() {
         "threads 2",
         "appendonly yes, fsync before each reply",
         "my.conf",
-        "warning 'maxmemory' does nothing yet",
+        "warning 'replica-read-only' does nothing yet",
         "Ready to accept connections on ",
         "User requested shutdown...",
         "the append-only log is complete and durable",
@@ -382,9 +382,6 @@ fn ctrl_c_ends_it_with_all_clients_and_what_they_wrote() {
 #[test]
 fn a_shutdown_that_could_not_save_is_refused() {
     let dir = tempfile::tempdir().expect("a directory");
-    // Nothing can be renamed to the name of a directory.
-    std::fs::create_dir(dir.path().join("dump.rdb")).expect("a directory");
-    std::fs::write(dir.path().join("dump.rdb/file"), "").expect("a file");
     let server = Server::start(
         dir.path(),
         &[
@@ -396,6 +393,9 @@ fn a_shutdown_that_could_not_save_is_refused() {
             "",
         ],
     );
+    // Nothing can be renamed to the name of a directory.
+    std::fs::create_dir(dir.path().join("dump.rdb")).expect("a directory");
+    std::fs::write(dir.path().join("dump.rdb/file"), "").expect("a file");
     let mut client = server.connect();
     assert_eq!(
         client.call("SHUTDOWN SAVE"),

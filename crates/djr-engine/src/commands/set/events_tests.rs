@@ -22,6 +22,6 @@ fn changes() {
 fn stored_results() {
     check_events(
         "SADD s a | SINTERSTORE d s | SUNIONSTORE d s s | SDIFFSTORE d s | SDIFFSTORE d s s | SDIFFSTORE d s s | SINTERSTORE s none",
-        "new s, sadd s, new d, sinterstore d, sunionstore d, sdiffstore d, del d, del s",
+        "new s, sadd s, new d, sinterstore d, sunionstore d, sdiffstore d, del d, keymiss none, del s",
     );
 }
