@@ -108,7 +108,7 @@ fn users_in_a_file_of_their_own() {
     assert_eq!(text(&mut admin, "ACL SETUSER default -get"), "OK");
     std::fs::write(&file, "user carol on >pw\n").expect("a file");
     assert_eq!(text(&mut admin, "ACL LOAD"), "OK");
-    assert_eq!(text(&mut admin, "GET x"), "");
+    assert_eq!(text(&mut admin, "GET x"), "-1");
     assert_eq!(users(&mut admin).len(), 2);
     assert_eq!(alice.run("PING"), djr_tests::reply::Reply::Closed);
 }
@@ -149,7 +149,7 @@ fn a_change_is_seen_by_every_worker_at_once() {
                 "-get",
                 "NOPERM User u has no permissions to run the 'get' command",
             ),
-            _ => ("+get", ""),
+            _ => ("+get", "-1"),
         };
         admin.run(&format!("ACL SETUSER u {rule}"));
         for client in &mut clients {
@@ -159,7 +159,7 @@ fn a_change_is_seen_by_every_worker_at_once() {
     // Within a pipeline a client's own change counts for what is behind it.
     let client = &mut clients[0];
     client.send_bytes(b"GET k\r\nACL SETUSER u -get\r\nGET k\r\n");
-    assert_eq!(client.read().text(), b"");
+    assert_eq!(client.read().text(), b"-1");
     assert_eq!(client.read().text(), b"OK");
     assert!(client.read().is_error());
     let info = text(&mut admin, "INFO stats");

@@ -118,7 +118,9 @@ impl Comparison {
             };
             // Those that hold data; the lists of the others.
             let is_data = DATA.contains(&command.spec.group);
-            is_data && name != "migrate"
+            // For Valkey an LTRIM that leaves all where it is changes nothing, and watchers are not told; Redis does tell them, and so do we.
+            let tells_more = reference.is_valkey() && name == "ltrim";
+            is_data && name != "migrate" && !tells_more
                 || name.starts_with("flush")
                 || name == "dbsize"
                 || name == "swapdb"
