@@ -70,6 +70,13 @@ pub(crate) struct WorkerHandle {
 #[derive(Default)]
 pub(crate) struct Gate(AtomicU32);
 
+// No two reasons share a bit.
+const _: () = assert!(
+    (Gate::LOADING + Gate::MISCONF + Gate::PAUSED + Gate::BUSY + Gate::MEMORY + Gate::SAVE_FAILED)
+        .count_ones()
+        == 6
+);
+
 impl Gate {
     /// The data set is being loaded.
     pub(crate) const LOADING: u32 = 1;
@@ -81,9 +88,8 @@ impl Gate {
     pub(crate) const BUSY: u32 = 8;
     /// There is a limit of memory. A worker's own copy has it only in turns in which a limit is near.
     pub(crate) const MEMORY: u32 = 16;
-
     /// Snapshots fail: writes are refused.
-    pub(crate) const SAVE_FAILED: u32 = 16;
+    pub(crate) const SAVE_FAILED: u32 = 32;
 
     /// The bits that are set.
     #[inline]
