@@ -125,7 +125,7 @@ fn node() -> Result<Option<Runner>> {
 }
 
 fn has_node() -> bool {
-    let newer = "process.exit(process.versions.node.split('.')[0] < 20)";
+    let newer = "process.exit(process.versions.node.split('.')[0] < 20 ? 1 : 0)";
     run::is_there(run::program("node").args(["-e", newer]))
         && run::is_there(run::program("npm").arg("--version"))
 }
