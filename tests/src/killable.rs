@@ -23,14 +23,27 @@ impl Killable {
         Self::try_start(dir, words).unwrap_or_else(|text| panic!("the server has ended: {text}"))
     }
 
+    /// As [`start`](Self::start), but no file may become longer than so many blocks (of 512 or 1024 bytes): as on a disk that is full.
+    pub fn start_on_small_disk(dir: &Path, words: &[&str], blocks: u32) -> Self {
+        let mut shell = Command::new("sh");
+        let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$@\"");
+        shell.args(["-c", &script, "sh"]).arg(program());
+        Self::try_start_by(shell, dir, words)
+            .unwrap_or_else(|text| panic!("the server has ended: {text}"))
+    }
+
     /// The same; `Err` with what it said if it ended instead of getting ready.
     pub fn try_start(dir: &Path, words: &[&str]) -> Result<Self, String> {
+        Self::try_start_by(Command::new(program()), dir, words)
+    }
+
+    fn try_start_by(mut command: Command, dir: &Path, words: &[&str]) -> Result<Self, String> {
         // Free now; the kernel does not give it to another soon.
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("an address");
         drop(listener);
         let log = dir.with_extension("log");
-        let process = Command::new(program())
+        let process = command
             .args(["--port", &address.port().to_string(), "--logfile"])
             .arg(&log)
             .arg("--dir")

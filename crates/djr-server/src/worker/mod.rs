@@ -596,19 +596,27 @@ impl Core {
         };
         connection.queued = false;
         if let Some(log) = &self.log.log
-            && log.policy() == FsyncPolicy::Always
-            && connection.wait_for > log.durable()
             // Else it was switched off meanwhile.
             && !log.is_closed()
         {
-            if log.poisoned().is_some() {
-                // What was not made durable must not be acknowledged.
-                self.close(id);
-                return true;
+            let is_always = log.policy() == FsyncPolicy::Always;
+            let reached = if is_always {
+                log.durable()
+            } else {
+                log.written()
+            };
+            if connection.wait_for > reached {
+                if log.poisoned().is_some() {
+                    // What the log has not got must not be acknowledged.
+                    self.close(id);
+                    return true;
+                }
+                if is_always {
+                    connection.queued = true;
+                    self.waiting.push_back(id);
+                    return false;
+                }
             }
-            connection.queued = true;
-            self.waiting.push_back(id);
-            return false;
         }
         if Self::has_lost_peer(connection) {
             self.close(id);
