@@ -61,7 +61,6 @@ pub(super) fn memory(report: &mut Report<'_>) {
         report.field("mem_fragmentation_bytes", rss as i64 - usage.used as i64);
     }
     report.field("mem_not_counted_for_evict", 0);
-    report.field("mem_clients_normal", usage.clients);
     let pending = shared.log().map_or(0, |log| log.pending_bytes());
     report.field("mem_aof_buffer", pending);
     report.field("mem_allocator", "djr-arena");
