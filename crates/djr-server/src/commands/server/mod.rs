@@ -14,6 +14,7 @@ mod save;
 mod shutdown;
 mod time;
 
+pub use debug::start_again;
 use djr_engine::spec::CommandSpec;
 
 use super::{Entry, ServerRun};
