@@ -75,7 +75,7 @@ fn refused_base(path: &Path, error: &LoadError) -> RecoveryError {
     }
 }
 
-fn end_of_rdb(bytes: &[u8]) -> Result<u64, LoadError> {
+pub(super) fn end_of_rdb(bytes: &[u8]) -> Result<u64, LoadError> {
     let mut reader = crate::rdb::FileReader::new(bytes)?;
     while reader.next_item()?.is_some() {}
     Ok(reader.position())
@@ -191,7 +191,7 @@ fn no_commands_without_manifest(disk: &dyn Disk, config: &AofConfig) -> Result<(
     Ok(())
 }
 
-fn open(disk: &dyn Disk, path: &Path) -> Result<Arc<dyn DiskFile>, RecoveryError> {
+pub(super) fn open(disk: &dyn Disk, path: &Path) -> Result<Arc<dyn DiskFile>, RecoveryError> {
     disk.open(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => RecoveryError::MissingFile {
             path: path.to_owned(),

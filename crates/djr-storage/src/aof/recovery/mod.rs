@@ -3,6 +3,7 @@
 //! Two passes: the [survey](super::survey) decides what of the files is good, torn or damaged, before anything is applied
 //! or changed; then the good parts are replayed. Only then is a torn tail cut off, so a failed replay leaves all as it was.
 
+mod check;
 mod files;
 mod repair;
 mod report;
@@ -14,6 +15,7 @@ use super::survey::{FileSurvey, Role, Survey, survey};
 use super::{AofConfig, LogError};
 use crate::disk::Disk;
 use crate::rdb::LoadError;
+pub use check::{CheckedFile, FilePart, Seen, cut_file};
 use files::{DataFile, RdbBase, adopt_single_file, cut_tails, open_all, read_manifest};
 pub use report::{BaseFile, DamagedRange, RecoveryError, RecoveryReport, TornTail};
 use smallvec::SmallVec;
