@@ -3,7 +3,10 @@
 //! A file a group of subcommands; each tells its own in a table of [`Sub`]s.
 
 mod crash;
+mod digest;
 mod inside;
+mod populate;
+mod reload;
 mod replies;
 mod switches;
 mod timing;
@@ -47,7 +50,10 @@ struct Sub {
 /// All subcommands, by file.
 static SUBS: &[&[Sub]] = &[
     crash::SUBS,
+    digest::SUBS,
     inside::SUBS,
+    populate::SUBS,
+    reload::SUBS,
     replies::SUBS,
     switches::SUBS,
     timing::SUBS,
