@@ -26,10 +26,17 @@ pub(crate) struct WorkerStats {
     pub(crate) limit_disconnections: Counter,
     /// Clients closed because all of them took more than `maxmemory-clients`.
     pub(crate) evicted_clients: Counter,
+    /// Entries that the defragmentation has moved, and those that it has left where they were.
+    pub(crate) defrag_hits: Counter,
+    pub(crate) defrag_misses: Counter,
+    /// How long it was under way.
+    pub(crate) defrag_millis: Counter,
     /// Keys evicted, by memory class.
     pub(crate) class_evicted: [Counter; CLASSES_MAX],
     /// Bytes of memory that the worker's clients take.
     pub(crate) client_bytes: AtomicUsize,
+    /// Those of the largest one that may be closed.
+    pub(crate) largest_client: AtomicUsize,
     /// Elements given back that had been taken for clients which were gone before they could be told.
     pub(crate) returned_pops: Counter,
     pub(crate) lookups: std::sync::Arc<djr_engine::stats::Lookups>,
@@ -70,8 +77,12 @@ impl WorkerStats {
             turns: Counter::default(),
             limit_disconnections: Counter::default(),
             evicted_clients: Counter::default(),
+            defrag_hits: Counter::default(),
+            defrag_misses: Counter::default(),
+            defrag_millis: Counter::default(),
             class_evicted: Default::default(),
             client_bytes: AtomicUsize::new(0),
+            largest_client: AtomicUsize::new(0),
             returned_pops: Counter::default(),
             lookups: Default::default(),
             error_codes: Default::default(),
@@ -108,6 +119,9 @@ impl WorkerStats {
             &self.lookups.expired_fields,
             &self.lookups.evicted,
             &self.evicted_clients,
+            &self.defrag_hits,
+            &self.defrag_misses,
+            &self.defrag_millis,
         ];
         counters.into_iter().for_each(Counter::reset);
         self.class_evicted.iter().for_each(Counter::reset);

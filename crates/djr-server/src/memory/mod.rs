@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `room` | makes room before a command that needs some: evicts keys, or says `OOM` |
 //! | `classes` | the directive `memory-class` |
+//! | `defrag` | moves entries together |
 //! | `usage` | what memory is used for |
 //! | `doctor` | says what is wrong with that |
 //! | `broker` | warns where an eviction policy could reach the keys of a broker |
@@ -14,6 +15,7 @@
 
 mod broker;
 pub(crate) mod classes;
+mod defrag;
 mod doctor;
 mod room;
 mod usage;
@@ -22,6 +24,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use djr_storage::keyspace::{Classes, EvictionPolicy};
 
+pub(crate) use defrag::Defragmenter;
 pub(crate) use doctor::diagnose;
 pub(crate) use room::Room;
 pub(crate) use usage::Usage;
@@ -44,6 +47,8 @@ pub(crate) struct Memory {
     /// Since when (milliseconds since 1970) more is used than `maxmemory`, and how long that was the case before; 0: it is not.
     over_since_ms: AtomicU64,
     over_total_ms: AtomicU64,
+    /// Workers that are moving entries together.
+    pub(crate) defrag_running: AtomicUsize,
     /// Counts the looks of the control thread.
     looks: AtomicU64,
     /// Bits of the dbs (those above 62 share the last one) that a warning was given for.

@@ -17,6 +17,7 @@ mod mailbox;
 mod push;
 mod upkeep;
 mod waits;
+mod weigh;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -38,7 +39,7 @@ pub(crate) use waits::{Ended, Wait, Waits, give_back_undelivered};
 use gather::Gathered;
 
 use crate::clock;
-use crate::memory::Room;
+use crate::memory::{Defragmenter, Room};
 use crate::pubsub::Hub;
 use crate::session::{Ahead, Requests, Session, Watch};
 use crate::shared::{Gate, Shared};
@@ -78,7 +79,7 @@ pub(crate) struct Core {
     /// The time of day at the beginning of this turn.
     pub(crate) now: UnixMillis,
     /// The same moment by the clock that never goes back.
-    clock: Instant,
+    pub(crate) clock: Instant,
     /// The reasons for looking twice ([`Gate`]) at the beginning of this turn.
     pub(crate) gate: u32,
     /// As long may the buffer of replies get whose connection's requests are executed.
@@ -115,6 +116,8 @@ pub(crate) struct Core {
     events: Events,
     /// What is known of the limits of memory.
     pub(crate) room: Room,
+    weigher: weigh::Weigher,
+    pub(crate) defrag: Defragmenter,
 }
 
 /// The worker's way to the log.
@@ -188,6 +191,8 @@ impl Worker {
                 waits: Waits::default(),
                 events: Events::default(),
                 room: Room::default(),
+                weigher: weigh::Weigher::default(),
+                defrag: Defragmenter::default(),
             },
             executor,
             requests: Requests::default(),
@@ -214,7 +219,9 @@ impl Worker {
             let core = &self.core;
             let tick = core.next_tick.saturating_duration_since(core.clock);
             let wait = self.core.waits.next_timeout();
-            wait.map_or(tick, |wait| wait.min(tick))
+            let wait = wait.map_or(tick, |wait| wait.min(tick));
+            let defrag = self.core.time_to_defrag();
+            defrag.map_or(wait, |defrag| defrag.min(wait))
         } else {
             Duration::ZERO
         };
@@ -235,6 +242,7 @@ impl Worker {
         if self.core.clock >= self.core.next_tick {
             self.tick(&turn);
         }
+        self.core.defrag_slice();
         self.settle_waits(&turn);
         drop(turn);
         self.core.end_turn();
@@ -430,11 +438,13 @@ impl Worker {
         core.next_tick = core.clock + TICK;
         core.expire();
         core.evict_in_tick(&mut self.executor);
+        core.begin_defrag();
         self.serve_waiters();
         let core = &mut self.core;
         core.close_idle();
         core.end_pause_if_due();
         core.close_all_overfull();
+        core.weigh_clients();
         core.unwatch();
         core.tell_expired();
         core.limit_tracking();

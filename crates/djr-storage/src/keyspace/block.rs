@@ -35,7 +35,7 @@ use crate::arena::block_size;
 use crate::value::{EMBSTR_SIZE_MAX, Encoding, Kind, StringRef, StringValue, Value, ValueRef};
 
 pub(super) use change::{
-    create, free, modify_bytes, modify_heap, overwrite, rewrite, set_expire_at, take,
+    create, free, modify_bytes, modify_heap, overwrite, relocate, rewrite, set_expire_at, take,
 };
 pub(super) use object::{NewObject, expire_parts, object_mut};
 

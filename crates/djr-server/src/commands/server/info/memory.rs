@@ -1,6 +1,7 @@
 //! INFO memory and INFO memoryclasses.
 
 use std::fmt::Write;
+use std::sync::atomic::Ordering::Relaxed;
 
 use djr_storage::keyspace::MemoryClass;
 
@@ -65,6 +66,8 @@ pub(super) fn memory(report: &mut Report<'_>) {
     let pending = shared.log().map_or(0, |log| log.pending_bytes());
     report.field("mem_aof_buffer", pending);
     report.field("mem_allocator", "djr-arena");
+    let running = shared.memory.defrag_running.load(Relaxed) > 0;
+    report.field("active_defrag_running", u8::from(running));
     report.field("lazyfree_pending_objects", 0);
     let at_risk: Vec<_> = shared
         .broker_dbs_at_risk()
