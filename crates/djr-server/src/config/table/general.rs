@@ -87,7 +87,7 @@ pub(super) const LIMITS: Section = Section {
             special(&specials::OUTPUT_LIMITS), Live,
             "How many bytes of replies may wait for a client that does not read them.";
         "maxmemory-clients" = "0", special(&specials::MEMORY_OR_PERCENT), Live,
-            "Memory that all clients together may take; 0 for any.", .later("the eviction of clients");
+            "Memory that all clients together may take, in bytes or percent of maxmemory: above it the largest are closed; 0 for any.";
         "tracking-table-max-keys" = "1000000", integer(0, LONG), Live,
             "Keys remembered for client-side caching; 0 for any number.";
     },
