@@ -302,7 +302,7 @@ pub(in crate::keyspace) unsafe fn relocate_value(
         let shape = Block::new(block).shape();
         match shape.meta & FORM_MASK {
             FORM_HEAP => {
-                super::modify_heap(block, |bytes| relocate_vec(bytes));
+                super::modify_heap(block, relocate_vec);
                 0
             }
             FORM_OBJECT => {
