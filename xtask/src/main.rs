@@ -11,6 +11,7 @@ mod new_command;
 mod paths;
 mod peers;
 mod run;
+mod soak;
 mod test;
 mod tidy;
 
@@ -36,6 +37,7 @@ enum Verb {
     Smoke(fuzz::SmokeArgs),
     Bench(bench::Args),
     Config(config::Args),
+    Soak(soak::Args),
     #[command(hide = true)]
     NullServer(bench::null::Args),
     Peers(peers::Args),
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         Verb::Smoke(args) => fuzz::smoke(&args),
         Verb::Bench(args) => bench::run(&args),
         Verb::Config(args) => config::run(&args),
+        Verb::Soak(args) => soak::run(&args),
         Verb::NullServer(args) => bench::null::run(&args),
         Verb::Peers(args) => peers::run(&args),
     };

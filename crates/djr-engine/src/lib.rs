@@ -15,6 +15,7 @@
 pub mod blocking;
 pub mod command;
 pub mod commands;
+pub mod digest;
 pub mod engine;
 pub mod eviction;
 pub mod glob;

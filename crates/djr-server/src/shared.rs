@@ -111,6 +111,11 @@ impl Gate {
         self.0.fetch_or(bit, Ordering::SeqCst);
     }
 
+    /// As [`set`](Self::set). `false`: it was set already.
+    pub(crate) fn claim(&self, bit: u32) -> bool {
+        self.0.fetch_or(bit, Ordering::SeqCst) & bit == 0
+    }
+
     pub(crate) fn clear(&self, bit: u32) {
         self.0.fetch_and(!bit, Ordering::SeqCst);
     }

@@ -24,6 +24,8 @@ const ENTRIES_AHEAD: usize = 8;
 const STRAYS_AHEAD: usize = 4;
 /// The same for what hangs from an entry: a list, a hash, …
 const STRUCTURES_AHEAD: usize = 2;
+/// The same for what is looked up in it, if it is large.
+const MEMBERS_AHEAD: usize = 1;
 
 /// The requests of one read. Used again from turn to turn.
 #[derive(Default)]
@@ -36,6 +38,8 @@ pub(crate) struct Requests {
 pub(crate) struct Ahead<'t> {
     /// By the request's index in the batch, modulo its size.
     ring: [(Prepared, Option<Home<'t>>); BUCKETS_AHEAD],
+    /// The hash of the member that the next request looks for in a dictionary.
+    member: Option<u64>,
     turn: &'t Turn,
     db: u32,
 }
@@ -51,6 +55,7 @@ impl<'t> Ahead<'t> {
     ) -> Self {
         let mut ahead = Self {
             ring: [(Prepared::default(), None); BUCKETS_AHEAD],
+            member: None,
             turn,
             db,
         };
@@ -67,8 +72,10 @@ impl<'t> Ahead<'t> {
     }
 
     /// Has what hangs from the entries of the first requests loaded. Some time after [`prefetch_entries`](Self::prefetch_entries).
-    pub(crate) fn prefetch_structures(&mut self, engine: &Engine) {
-        (0..STRUCTURES_AHEAD).for_each(|index| self.prefetch_structure(index, engine));
+    fn prefetch_structures(&mut self, batch: &Batch, input: &[u8], engine: &Engine) {
+        for index in 0..STRUCTURES_AHEAD.min(batch.len()) {
+            self.prefetch_structure(index, batch, input, engine);
+        }
     }
 
     /// What is known of request `index`, which runs now; goes on with those behind it.
@@ -83,7 +90,7 @@ impl<'t> Ahead<'t> {
         let (prepared, _) = self.ring[index % BUCKETS_AHEAD];
         self.prefetch_entry(index + STRAYS_AHEAD);
         self.prefetch_entry(index + ENTRIES_AHEAD);
-        self.prefetch_structure(index + STRUCTURES_AHEAD, engine);
+        self.prefetch_structure(index + STRUCTURES_AHEAD, batch, input, engine);
         self.prepare(index + BUCKETS_AHEAD, batch, input, engine);
         prepared
     }
@@ -104,12 +111,21 @@ impl<'t> Ahead<'t> {
     }
 
     #[inline(always)]
-    fn prefetch_structure(&mut self, index: usize, engine: &Engine) {
-        let (prepared, _) = &self.ring[index % BUCKETS_AHEAD];
-        if prepared.wants_structure()
-            && let Some(hash) = prepared.key()
+    fn prefetch_structure(&mut self, index: usize, batch: &Batch, input: &[u8], engine: &Engine) {
+        if let Some(hash) = self.member.take()
+            && let Some(before) = index.checked_sub(STRUCTURES_AHEAD - MEMBERS_AHEAD)
+            && let Some(key) = self.ring[before % BUCKETS_AHEAD].0.key()
         {
-            engine.keyspace.prefetch_structure(self.db, hash);
+            engine.keyspace.prefetch_member(self.db, key, hash);
+        }
+        let (prepared, _) = &self.ring[index % BUCKETS_AHEAD];
+        if let Some(wanted) = prepared.wanted_structure() {
+            let member = wanted
+                .member_at
+                .and_then(|at| batch.request(index, input).get(at));
+            self.member = engine
+                .keyspace
+                .prefetch_structure(self.db, wanted.key, member);
         }
     }
 
@@ -143,6 +159,9 @@ impl Requests {
         let source = Source { batch, input };
         let mut stopwatch = Stopwatch::new(core, input.len());
         let mut mark = Stopwatch::mark(core, out.len());
+        if count > 1 {
+            ahead.prefetch_structures(batch, input, engine);
+        }
         session.identity.refresh(&core.shared.acl);
         let mut direct = core.gate == 0 && session.is_plain();
         let mut executed = count;

@@ -390,7 +390,6 @@ impl Worker {
             let mut ahead = Ahead::new(&self.requests, rest, engine, turn, session.db);
             if count > 1 {
                 ahead.prefetch_entries();
-                ahead.prefetch_structures(engine);
             }
             let done = self.requests.execute(
                 rest,
