@@ -38,6 +38,7 @@ pub(crate) use waits::{Ended, Wait, Waits, give_back_undelivered};
 use gather::Gathered;
 
 use crate::clock;
+use crate::introspection::{Event, Thresholds, forget_monitor};
 use crate::memory::Room;
 use crate::pubsub::Hub;
 use crate::session::{Ahead, Requests, Session, Watch};
@@ -115,6 +116,8 @@ pub(crate) struct Core {
     events: Events,
     /// What is known of the limits of memory.
     pub(crate) room: Room,
+    /// What is worth a note, since the beginning of this turn.
+    pub(crate) thresholds: Thresholds,
 }
 
 /// The worker's way to the log.
@@ -191,6 +194,7 @@ impl Worker {
                 waits: Waits::default(),
                 events: Events::default(),
                 room: Room::default(),
+                thresholds: Thresholds::default(),
             },
             executor,
             requests: Requests::default(),
@@ -386,7 +390,6 @@ impl Worker {
             let mut ahead = Ahead::new(&self.requests, rest, engine, turn, session.db);
             if count > 1 {
                 ahead.prefetch_entries();
-                ahead.prefetch_structures(engine);
             }
             let done = self.requests.execute(
                 rest,
@@ -431,8 +434,12 @@ impl Worker {
     fn tick(&mut self, turn: &Turn) {
         let core = &mut self.core;
         core.next_tick = core.clock + TICK;
+        let since = core.event_begins();
         core.expire();
+        core.event_ends(Event::ExpireCycle, since);
+        let since = core.event_begins();
         core.evict_in_tick(&mut self.executor);
+        core.event_ends(Event::EvictionCycle, since);
         self.serve_waiters();
         let core = &mut self.core;
         core.close_idle();
@@ -525,6 +532,7 @@ impl Core {
             self.take_log();
         }
         self.look_at_limits();
+        self.thresholds.refresh(&self.shared.config, self.now);
         self.stats.turns.add(1);
         self.free.append(&mut self.freed);
     }
@@ -534,7 +542,10 @@ impl Core {
         let wrote = std::mem::take(&mut self.log.dirty);
         if wrote && let Some(log) = &self.log.log {
             log.note_time(self.now as u64 / 1000);
-            if log.flush().is_err() {
+            let since = self.event_begins();
+            let flushed = log.flush();
+            self.event_ends(Event::AofWrite, since);
+            if flushed.is_err() {
                 self.log_failed();
             }
         }
@@ -812,6 +823,9 @@ impl Core {
         };
         self.unsubscribe_all(&mut connection.session);
         self.untrack(&mut connection.session);
+        if connection.session.is_monitor {
+            forget_monitor(&self.shared, connection.session.info.id);
+        }
         self.count_connection_out();
         self.shared.clients.remove(connection.session.info.id);
         self.abandon(&mut connection);

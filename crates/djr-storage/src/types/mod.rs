@@ -57,8 +57,14 @@ pub trait Object: sealed::Structure + Clone + Send + 'static {
         None
     }
 
-    /// Has what is looked at first behind it loaded into the cache.
-    fn prefetch(&self) {}
+    /// Has what is looked at first behind it loaded into the cache. Where that is the bucket of `member` (or field) in a dictionary, returns
+    /// its [hash](dictionary::member_hash), for [`prefetch_member`](Self::prefetch_member).
+    fn prefetch(&self, _member: Option<&[u8]>) -> Option<u64> {
+        None
+    }
+
+    /// The next step: has the member itself loaded, when its bucket has had time to come.
+    fn prefetch_member(&self, _hash: u64) {}
 
     /// Removes parts (fields of a hash) whose deadline is before `now`, `limit` at most, and tells each, so that `HDEL key field`
     /// is logged for it. Returns how many went. If fewer than `limit` are due, [`next_expire`](Self::next_expire) is not before

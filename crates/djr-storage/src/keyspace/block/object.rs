@@ -164,13 +164,26 @@ impl<'a> Block<'a> {
     }
 
     /// Starts loading what hangs from the structure, if the value is one.
-    pub(in crate::keyspace) fn prefetch_structure(self) {
+    pub(in crate::keyspace) fn prefetch_structure(self, member: Option<&[u8]>) -> Option<u64> {
+        let head = self.head();
+        if head.meta & FORM_MASK != FORM_OBJECT {
+            return None;
+        }
+        let at = (head.key_at + head.key_len).next_multiple_of(OBJECT_ALIGN);
+        with_type!(kind_of(head.meta), T => {
+            // SAFETY: as in `object`.
+            unsafe { self.base.add(at).cast::<T>().as_ref() }.prefetch(member)
+        })
+    }
+
+    /// The next step: starts loading a member of the structure, if the value is one.
+    pub(in crate::keyspace) fn prefetch_member(self, hash: u64) {
         let head = self.head();
         if head.meta & FORM_MASK == FORM_OBJECT {
             let at = (head.key_at + head.key_len).next_multiple_of(OBJECT_ALIGN);
             with_type!(kind_of(head.meta), T => {
                 // SAFETY: as in `object`.
-                unsafe { self.base.add(at).cast::<T>().as_ref() }.prefetch();
+                unsafe { self.base.add(at).cast::<T>().as_ref() }.prefetch_member(hash);
             });
         }
     }

@@ -24,7 +24,7 @@ mod timed;
 use super::dictionary::Dictionary;
 use super::limits::HashLimits;
 use super::listpack::{Element, Listpack};
-use super::{Object, REWRITE_PORTION, prefetch_value};
+use super::{Object, REWRITE_PORTION};
 use crate::keyspace::UnixMillis;
 use crate::value::{Encoding, INTEGER_TEXT_SIZE_MAX, Kind};
 
@@ -301,10 +301,19 @@ impl Hash {
 }
 
 impl Object for Hash {
-    fn prefetch(&self) {
+    fn prefetch(&self, member: Option<&[u8]>) -> Option<u64> {
         match &self.form {
-            Form::Packed(listpack) | Form::Timed(listpack) => listpack.prefetch(),
-            Form::Table(table) => prefetch_value(&**table),
+            Form::Packed(listpack) | Form::Timed(listpack) => {
+                listpack.prefetch();
+                None
+            }
+            Form::Table(table) => table.prefetch(member),
+        }
+    }
+
+    fn prefetch_member(&self, hash: u64) {
+        if let Form::Table(table) = &self.form {
+            table.prefetch_member(hash);
         }
     }
 

@@ -370,11 +370,12 @@ impl List {
 }
 
 impl Object for List {
-    fn prefetch(&self) {
+    fn prefetch(&self, _member: Option<&[u8]>) -> Option<u64> {
         match &self.form {
             Form::One(packed) => packed.prefetch(),
             Form::Many(quicklist) => prefetch_value(&**quicklist),
         }
+        None
     }
 
     const KIND: Kind = Kind::List;

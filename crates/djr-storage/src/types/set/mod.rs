@@ -17,7 +17,7 @@ mod tests;
 use super::dictionary::Dictionary;
 use super::limits::SetLimits;
 use super::listpack::{Element, Listpack};
-use super::{Object, REWRITE_PORTION, prefetch_value};
+use super::{Object, REWRITE_PORTION};
 use crate::value::{Encoding, INTEGER_TEXT_SIZE_MAX, Kind};
 
 pub use intset::Intset;
@@ -313,11 +313,23 @@ impl Set {
 }
 
 impl Object for Set {
-    fn prefetch(&self) {
+    fn prefetch(&self, member: Option<&[u8]>) -> Option<u64> {
         match &self.form {
-            Form::Integers(integers) => integers.prefetch(),
-            Form::Packed(listpack) => listpack.prefetch(),
-            Form::Table(table) => prefetch_value(&**table),
+            Form::Integers(integers) => {
+                integers.prefetch();
+                None
+            }
+            Form::Packed(listpack) => {
+                listpack.prefetch();
+                None
+            }
+            Form::Table(table) => table.prefetch(member),
+        }
+    }
+
+    fn prefetch_member(&self, hash: u64) {
+        if let Form::Table(table) = &self.form {
+            table.prefetch_member(hash);
         }
     }
 

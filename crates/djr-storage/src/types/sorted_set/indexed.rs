@@ -34,6 +34,15 @@ impl Members<Handle> for Names<'_> {
 }
 
 impl Indexed {
+    /// Has what leads to a member loaded into the cache.
+    pub(super) fn prefetch(&self, member: Option<&[u8]>) -> Option<u64> {
+        self.dictionary.prefetch(member)
+    }
+
+    pub(super) fn prefetch_member(&self, hash: u64) {
+        self.dictionary.prefetch_member(hash);
+    }
+
     pub(super) fn with_capacity(members: usize) -> Self {
         Self {
             dictionary: Dictionary::with_capacity(members),
