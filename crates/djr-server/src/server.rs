@@ -197,6 +197,7 @@ impl Server {
             trackers: Default::default(),
             migrations: Default::default(),
             gate: Gate::default(),
+            introspection: Default::default(),
             memory: Default::default(),
             workers: workers.collect(),
             started: clock::monotonic(),

@@ -1,9 +1,12 @@
 //! What workers count. Each writes its own; INFO adds them up.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicUsize};
 
 use djr_engine::stats::Counter;
 use djr_storage::keyspace::CLASSES_MAX;
+
+use crate::introspection::Histogram;
 
 /// The counters of one worker.
 pub(crate) struct WorkerStats {
@@ -49,7 +52,7 @@ pub(crate) struct WorkerStats {
 }
 
 /// What is counted of each command.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct CommandStats {
     pub(crate) calls: Counter,
     pub(crate) nanos: Counter,
@@ -57,6 +60,21 @@ pub(crate) struct CommandStats {
     pub(crate) rejected: Counter,
     /// Answered with an error.
     pub(crate) failed: Counter,
+    /// How long the calls took. Made when it is first needed: most commands are never called.
+    histogram: OnceLock<Histogram>,
+}
+
+impl CommandStats {
+    /// To be added to by the worker that these are of.
+    #[inline]
+    pub(crate) fn histogram(&self) -> &Histogram {
+        self.histogram.get_or_init(Histogram::default)
+    }
+
+    /// For all others: `None` if nothing has been counted.
+    pub(crate) fn counted(&self) -> Option<&Histogram> {
+        self.histogram.get()
+    }
 }
 
 impl WorkerStats {
@@ -106,6 +124,9 @@ impl WorkerStats {
                 &command.failed,
             ];
             counters.into_iter().for_each(Counter::reset);
+            if let Some(histogram) = command.counted() {
+                histogram.reset();
+            }
         }
         let counters = [
             &self.connections_received,

@@ -425,6 +425,7 @@ const QUERY_BUFFER_LIMIT: Number = Number::of("client-query-buffer-limit");
 const OUTPUT_LIMITS: Words = Words::of("client-output-buffer-limit");
 const DIR: Words = Words::of("dir");
 const APPEND_ONLY: Number = Number::of("appendonly");
+const LATENCY_PERCENTILES: Number = Number::of("latency-tracking-info-percentiles");
 const APPEND_FSYNC: Number = Number::of("appendfsync");
 const APPEND_DIR_NAME: Words = Words::of("appenddirname");
 const APPEND_FILE_NAME: Words = Words::of("appendfilename");
@@ -776,6 +777,14 @@ impl Config {
     /// The users that the configuration file defines: names and rules.
     pub(crate) fn users(&self) -> &[Vec<Vec<u8>>] {
         &self.users
+    }
+
+    /// The percentiles that `INFO latencystats` shows.
+    pub(crate) fn latency_percentiles(&self) -> Vec<f64> {
+        let text = self.print(LATENCY_PERCENTILES.0);
+        let words = String::from_utf8_lossy(&text).into_owned();
+        let numbers = words.split_whitespace().map(str::parse);
+        numbers.filter_map(Result::ok).collect()
     }
 
     pub(crate) fn maxclients(&self) -> usize {

@@ -44,6 +44,8 @@ pub(crate) struct Session {
     pub(crate) subscriptions: Option<Box<Subscriptions>>,
     /// `CLIENT TRACKING`; `None` if it is off.
     pub(crate) tracked: Option<Box<Tracked>>,
+    /// `MONITOR`.
+    pub(crate) is_monitor: bool,
     /// The connection ends once the replies so far are out.
     pub(crate) close: bool,
     /// It ends at once, without them.
@@ -99,6 +101,7 @@ impl Session {
             no_touch: false,
             subscriptions: None,
             tracked: None,
+            is_monitor: false,
             close: false,
             dropped: false,
             overfull: false,
@@ -134,6 +137,7 @@ impl Session {
             && !self.no_touch
             && self.subscriptions.is_none()
             && self.tracked.is_none()
+            && !self.is_monitor
     }
 
     /// Whether it may hold more than a client that sends requests and reads replies.

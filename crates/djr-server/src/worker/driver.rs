@@ -247,6 +247,14 @@ impl Peer {
         }
     }
 
+    /// The same as SLOWLOG shows it.
+    pub(crate) fn shown(&self) -> String {
+        match self {
+            Peer::Tcp { remote, .. } => remote.to_string(),
+            Peer::Unix { path } => format!("{path}:0"),
+        }
+    }
+
     /// Our address as `CLIENT LIST` shows it.
     pub(crate) fn local(&self) -> String {
         match self {

@@ -39,6 +39,7 @@ pub(crate) use waits::{Ended, Wait, Waits, give_back_undelivered};
 use gather::Gathered;
 
 use crate::clock;
+use crate::introspection::{Event, Thresholds, forget_monitor};
 use crate::memory::{Defragmenter, Room};
 use crate::pubsub::Hub;
 use crate::session::{Ahead, Requests, Session, Watch};
@@ -118,6 +119,8 @@ pub(crate) struct Core {
     pub(crate) room: Room,
     weigher: weigh::Weigher,
     pub(crate) defrag: Defragmenter,
+    /// What is worth a note, since the beginning of this turn.
+    pub(crate) thresholds: Thresholds,
 }
 
 /// The worker's way to the log.
@@ -196,6 +199,7 @@ impl Worker {
                 room: Room::default(),
                 weigher: weigh::Weigher::default(),
                 defrag: Defragmenter::default(),
+                thresholds: Thresholds::default(),
             },
             executor,
             requests: Requests::default(),
@@ -438,8 +442,12 @@ impl Worker {
     fn tick(&mut self, turn: &Turn) {
         let core = &mut self.core;
         core.next_tick = core.clock + TICK;
+        let since = core.event_begins();
         core.expire();
+        core.event_ends(Event::ExpireCycle, since);
+        let since = core.event_begins();
         core.evict_in_tick(&mut self.executor);
+        core.event_ends(Event::EvictionCycle, since);
         core.begin_defrag();
         self.serve_waiters();
         let core = &mut self.core;
@@ -538,6 +546,7 @@ impl Core {
             self.take_log();
         }
         self.look_at_limits();
+        self.thresholds.refresh(&self.shared.config, self.now);
         self.stats.turns.add(1);
         self.free.append(&mut self.freed);
     }
@@ -547,7 +556,10 @@ impl Core {
         let wrote = std::mem::take(&mut self.log.dirty);
         if wrote && let Some(log) = &self.log.log {
             log.note_time(self.now as u64 / 1000);
-            if log.flush().is_err() {
+            let since = self.event_begins();
+            let flushed = log.flush();
+            self.event_ends(Event::AofWrite, since);
+            if flushed.is_err() {
                 self.log_failed();
             }
         }
@@ -831,6 +843,9 @@ impl Core {
         };
         self.unsubscribe_all(&mut connection.session);
         self.untrack(&mut connection.session);
+        if connection.session.is_monitor {
+            forget_monitor(&self.shared, connection.session.info.id);
+        }
         self.count_connection_out();
         self.shared.clients.remove(connection.session.info.id);
         self.forget_weight(&connection.session.info);

@@ -367,6 +367,32 @@ pub(super) fn commandstats(report: &mut Report<'_>) {
     }
 }
 
+pub(super) fn latencystats(report: &mut Report<'_>) {
+    let shared = report.shared;
+    let percentiles = shared.config.latency_percentiles();
+    for id in 0..shared.engine.registry.id_count() {
+        let distribution = shared.distribution(id);
+        let Some(command) = shared.engine.registry.by_id(id) else {
+            continue;
+        };
+        if distribution.calls == 0 || percentiles.is_empty() {
+            continue;
+        }
+        let values: Vec<_> = percentiles
+            .iter()
+            .map(|percent| {
+                let micros = distribution.percentile(*percent) as f64 / 1000.0;
+                format!("p{percent}={micros:.3}")
+            })
+            .collect();
+        report.line(format_args!(
+            "latency_percentiles_usec_{}:{}",
+            command.full_name,
+            values.join(",")
+        ));
+    }
+}
+
 pub(super) fn errorstats(report: &mut Report<'_>) {
     let mut codes: BTreeMap<String, u64> = BTreeMap::new();
     for worker in &report.shared.workers {
