@@ -395,6 +395,20 @@ impl Object for List {
         }
     }
 
+    fn relocate(&mut self, from: u128, budget: usize) -> u128 {
+        match &mut self.form {
+            Form::One(packed) => {
+                packed.relocate();
+                0
+            }
+            Form::Many(quicklist) => {
+                let from = usize::try_from(from).unwrap_or(usize::MAX);
+                let next = quicklist.chunks.relocate(from, budget);
+                next.map_or(0, |next| next as u128)
+            }
+        }
+    }
+
     fn is_vacant(&self) -> bool {
         self.is_empty()
     }
