@@ -59,6 +59,134 @@ fn every_parameter_of_a_real_server_is_known() {
     }
 }
 
+/// Parameters whose default or values differ, and why.
+const DIFFERENT: &[(&str, &str)] = &[
+    ("aclfile", "as the tests start them"),
+    ("activedefrag", "theirs need a special allocator"),
+    ("appendonly", "on here, and as the tests start them"),
+    ("bind", "as the tests start them"),
+    (
+        "cluster-announce-human-nodename",
+        "not looked at before there is a cluster",
+    ),
+    (
+        "cluster-link-sendbuf-limit",
+        "a number that is too large has another text",
+    ),
+    ("dir", "as the tests start them"),
+    ("io-threads", "the number of workers, fixed at the start"),
+    (
+        "locale-collate",
+        "depends on the system, and has no effect here",
+    ),
+    ("maxclients", "depends on the system"),
+    (
+        "maxmemory-clients",
+        "a number that is too large has another text",
+    ),
+    (
+        "min-replicas-to-write",
+        "refused until there is replication",
+    ),
+    ("min-slaves-to-write", "refused until there is replication"),
+    ("port", "as the tests start them"),
+    ("rdma-bind", "RDMA: the text is ours"),
+    ("rdma-port", "RDMA: the text is ours"),
+    (
+        "repl-backlog-size",
+        "not rounded up before there is replication",
+    ),
+    (
+        "replica-full-sync-buffer-limit",
+        "a number that is too large has another text",
+    ),
+    ("requirepass", "would end the comparison"),
+    ("save", "as the tests start them"),
+    ("tls-cluster", "refused until there is a cluster"),
+    (
+        "tls-replication",
+        "accepted, though there is no replication yet",
+    ),
+    ("unixsocket", "as the tests start them"),
+];
+
+/// What most parameters can't be set to.
+const VALUES: &[&[u8]] = &[
+    b"",
+    b"abc",
+    b"-1",
+    b"-5",
+    b"0",
+    b"1",
+    b"yes",
+    b"NO",
+    b"maybe",
+    b"99999999999999999999",
+    b"1.5",
+    b"5kb",
+    b"10%",
+    b"200%",
+    b"a b",
+    b"1 2 3",
+    b"foo:1",
+    b"\xff",
+];
+
+/// For each parameter: its default, what it says to each value, and what it is then.
+fn answers(connection: &mut dyn FnMut(&[&[u8]]) -> Value, name: &str) -> Vec<Vec<String>> {
+    let name = name.as_bytes();
+    let before = texts(&connection(&[b"CONFIG", b"GET", name]));
+    let mut answers = vec![before.clone()];
+    for value in VALUES {
+        answers.push(texts(&connection(&[b"CONFIG", b"SET", name, value])));
+        answers.push(texts(&connection(&[b"CONFIG", b"GET", name])));
+    }
+    if let Some(value) = before.get(1) {
+        connection(&[b"CONFIG", b"SET", name, value.as_bytes()]);
+    }
+    answers
+}
+
+/// Servers differ among themselves: each answer must be that of one of them.
+#[test]
+fn defaults_and_refusals_are_those_of_a_real_server() {
+    let mut theirs: Vec<_> = binaries()
+        .iter()
+        .map(|binary| Reference::start(binary))
+        .collect();
+    if theirs.is_empty() {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    let (_server, mut ours) = ours(dir.path());
+    let mut names = BTreeSet::new();
+    for server in &mut theirs {
+        let reply = server.call(&[b"CONFIG", b"GET", b"*"]);
+        names.extend(texts(&reply).into_iter().step_by(2));
+    }
+    let mut differences = Vec::new();
+    for name in names {
+        if DIFFERENT.iter().any(|(known, _)| *known == name) {
+            continue;
+        }
+        let of_theirs: Vec<_> = theirs
+            .iter_mut()
+            .map(|server| answers(&mut |words| server.call(words), &name))
+            .collect();
+        let of_ours = answers(&mut |words| ours.call(words), &name);
+        for (index, answer) in of_ours.iter().enumerate() {
+            if of_theirs.iter().all(|theirs| theirs[index] != *answer) {
+                let value = VALUES.get(index.saturating_sub(1) / 2);
+                let value =
+                    value.map_or_else(String::new, |value| value.escape_ascii().to_string());
+                let last = of_theirs.last().map(|theirs| &theirs[index]);
+                differences.push(format!("{name} '{value}': {answer:?}, theirs {last:?}"));
+            }
+        }
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
 /// Requests after which both must say the same. Values that differ by design are not among them.
 const REQUESTS: &[&str] = &[
     "CONFIG SET timeout 5",

@@ -2,9 +2,11 @@
 //!
 //! - `rules`: calls that a crate must not make.
 //! - `crates`: which crate may use which; every dependency has its line in docs/dependencies.md.
+//! - `licences`: what dependencies may be used under.
 //! - `text`: file sizes, words, links.
 
 mod crates;
+mod licences;
 mod rules;
 mod source;
 mod text;
@@ -60,6 +62,7 @@ fn findings() -> Result<Vec<String>> {
         }
     }
     findings.extend(crates::check(&crates::packages()?, &crates::documented()));
+    findings.extend(licences::check(&licences::packages()?));
     Ok(findings)
 }
 

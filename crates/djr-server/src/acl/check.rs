@@ -189,14 +189,15 @@ impl Selector {
         }
         if !self.all_keys {
             let mut denied = None;
-            // Where its keys can't be found the command says so itself, and touches none.
-            let _ = each_key_access(command, args, |index, access| {
+            let found = each_key_access(command, args, |index, access| {
                 if denied.is_none() && !self.allows_key(args.get(index), KeyAccess::needed(access))
                 {
                     denied = Some(Denied::Key(index));
                 }
             });
-            if let Some(denied) = denied {
+            // Where not all of its keys can be found (numkeys that is no number, or too large) the command says so itself, and
+            // touches none: as in Redis it is not the user's rights that are wrong.
+            if let (Ok(()), Some(denied)) = (found, denied) {
                 return Err(denied);
             }
         }

@@ -760,8 +760,8 @@ impl Config {
     /// Which name in a client's certificate is that of its user.
     pub(crate) fn tls_user_from(&self) -> NameFrom {
         match self.number(TLS_AUTH_CLIENTS_USER) {
-            1 => NameFrom::CommonName,
-            2 => NameFrom::Uri,
+            0 => NameFrom::CommonName,
+            1 => NameFrom::Uri,
             _ => NameFrom::Nothing,
         }
     }

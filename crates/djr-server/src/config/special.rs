@@ -88,6 +88,13 @@ const WORDS: Special = Special {
     lines: one_line,
 };
 
+const WORD: Special = Special {
+    syntax: "a word",
+    many: false,
+    lines: one_word,
+    ..WORDS
+};
+
 const NUMBER: Special = Special {
     syntax: "a number",
     many: false,
@@ -396,6 +403,89 @@ pub(crate) static MEMORY_OR_PERCENT: Special = Special {
     lines: one_word,
     ..WORDS
 };
+
+/// Bytes with or without a unit, or -1 for any number of them.
+pub(crate) static MEMORY_OR_NONE: Special = Special {
+    syntax: "bytes, or with a unit; -1 for any",
+    parse: |words, _| match words[0].strip_prefix(b"-") {
+        Some(b"1") => Ok(Value::Number(-1)),
+        Some(digits) if memory(digits).is_some() => {
+            Err(format!("argument must be between -1 and {} inclusive", i64::MAX).into())
+        }
+        Some(_) => Err("argument must be a memory value".into()),
+        None => memory(words[0])
+            .and_then(|bytes| i64::try_from(bytes).ok())
+            .map(Value::Number)
+            .ok_or("argument must be a memory value".into()),
+    },
+    ..NUMBER
+};
+
+/// Nothing, or an address of IPv4.
+pub(crate) static IPV4: Special = Special {
+    syntax: "an IPv4 address, or nothing",
+    parse: |words, _| nothing_or::<std::net::Ipv4Addr>(words[0], "Invalid IPv4 address"),
+    ..WORD
+};
+
+/// Nothing, or an address of IPv6.
+pub(crate) static IPV6: Special = Special {
+    syntax: "an IPv6 address, or nothing",
+    parse: |words, _| nothing_or::<std::net::Ipv6Addr>(words[0], "Invalid IPv6 address"),
+    ..WORD
+};
+
+/// Nothing, or the name of a host.
+pub(crate) static HOST_NAME: Special = Special {
+    syntax: "the name of a host, or nothing",
+    parse: |words, _| {
+        let is_fine = |byte: &u8| byte.is_ascii_alphanumeric() || b"-.".contains(byte);
+        match words[0] {
+            name if name.len() >= 256 => Err("Hostnames must be less than 256 characters".into()),
+            name if name.iter().all(is_fine) => Ok(Value::text(name)),
+            _ => Err("Hostnames may only contain alphanumeric characters, hyphens or dots".into()),
+        }
+    },
+    ..WORD
+};
+
+/// The form of a process's title: text with these names in braces.
+pub(crate) static TITLE_TEMPLATE: Special = Special {
+    syntax: "text with {title}, {listen-addr}, {server-mode}, {port}, {tls-port}, {unixsocket}, {config-file}",
+    parse: |words, _| {
+        const KNOWN: [&str; 7] = [
+            "title",
+            "listen-addr",
+            "server-mode",
+            "port",
+            "tls-port",
+            "unixsocket",
+            "config-file",
+        ];
+        let text = String::from_utf8_lossy(words[0]);
+        let mut parts = text.split('{');
+        let starts_well = !parts.next().unwrap_or_default().contains('}');
+        let mut names = parts.map(|part| part.split_once('}'));
+        let is_known =
+            |part: Option<(&str, &str)>| part.is_some_and(|(name, _)| KNOWN.contains(&name));
+        match !text.is_empty() && starts_well && names.all(is_known) {
+            true => Ok(Value::text(words[0])),
+            false => Err("template format is invalid or contains unknown variables".into()),
+        }
+    },
+    ..WORD
+};
+
+fn nothing_or<T: std::str::FromStr>(
+    word: &[u8],
+    otherwise: &'static str,
+) -> Result<Value, Refusal> {
+    let parses = std::str::from_utf8(word).is_ok_and(|word| word.parse::<T>().is_ok());
+    match word.is_empty() || parses {
+        true => Ok(Value::text(word)),
+        false => Err(otherwise.into()),
+    }
+}
 
 /// `no one`, or host and port.
 pub(crate) static PRIMARY: Special = Special {

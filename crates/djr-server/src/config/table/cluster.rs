@@ -1,7 +1,7 @@
 //! Redis Cluster.
 
 use super::kinds::*;
-use super::{Section, rows};
+use super::{Section, rows, special as specials};
 
 const LATER: &str = "cluster mode";
 
@@ -17,11 +17,11 @@ pub(super) const SECTION: Section = Section {
         "cluster-announce-port" = "0", integer(0, 65535), Live, "The port told to others.", .later(LATER);
         "cluster-announce-tls-port" = "0", integer(0, 65535), Live, "The TLS port told to others.", .later(LATER);
         "cluster-announce-bus-port" = "0", integer(0, 65535), Live, "The bus's port told to others.", .later(LATER);
-        "cluster-announce-client-ipv4" = "", Text, Live, "The IPv4 address told to clients.", .later(LATER);
-        "cluster-announce-client-ipv6" = "", Text, Live, "The IPv6 address told to clients.", .later(LATER);
+        "cluster-announce-client-ipv4" = "", special(&specials::IPV4), Live, "The IPv4 address told to clients.", .later(LATER);
+        "cluster-announce-client-ipv6" = "", special(&specials::IPV6), Live, "The IPv6 address told to clients.", .later(LATER);
         "cluster-announce-client-port" = "0", integer(0, 65535), Live, "The port told to clients.", .later(LATER);
         "cluster-announce-client-tls-port" = "0", integer(0, 65535), Live, "The TLS port told to clients.", .later(LATER);
-        "cluster-announce-hostname" = "", Text, Live, "The name told to others.", .later(LATER);
+        "cluster-announce-hostname" = "", special(&specials::HOST_NAME), Live, "The name told to others.", .later(LATER);
         "cluster-announce-human-nodename" = "", Text, Live, "The name for logs.", .later(LATER);
         "cluster-preferred-endpoint-type" = "ip", Choice(&["ip", "hostname", "unknown-endpoint"]), Live,
             "What clients are told of a node.", .later(LATER);
@@ -37,13 +37,13 @@ pub(super) const SECTION: Section = Section {
         "cluster-allow-reads-when-down" = "no", YesNo, Live, "Serves reads although slots are missing.", .later(LATER);
         "cluster-allow-pubsubshard-when-down" = "yes", YesNo, Live, "Serves sharded pub/sub then.", .later(LATER);
         "cluster-link-sendbuf-limit" = "0", LONG_MEMORY, Live, "Bytes that may wait for a node.", .later(LATER);
-        "cluster-blacklist-ttl" = "60", integer(0, LONG), Live, "Seconds for which a forgotten node stays so.", .later(LATER);
+        "cluster-blacklist-ttl" = "60", integer(-LONG, LONG), Live, "Seconds for which a forgotten node stays so.", .later(LATER);
         "cluster-config-save-behavior" = "sync", Choice(&["sync", "best-effort"]), Live,
             "Whether what a node knows must be durable.", .later(LATER);
         "cluster-slot-stats-enabled" = "no", YesNo, Live, "Keeps statistics of slots.", .later(LATER);
         "cluster-slot-migration-log-max-len" = "1000", integer(0, LONG), Live,
             "How many migrations of slots are remembered.", .later(LATER);
-        "slot-migration-max-failover-repl-bytes" = "0", integer(-1, LONG), Live,
+        "slot-migration-max-failover-repl-bytes" = "0", special(&specials::MEMORY_OR_NONE), Live,
             "What may be left to send when a slot changes hands.", .later(LATER);
         "cluster-compatibility-sample-ratio" = "0", integer(0, 100), Live,
             "How many commands are checked for use in a cluster, in percent.", .later(LATER);

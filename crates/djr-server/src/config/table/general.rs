@@ -141,7 +141,7 @@ pub(super) const SYSTEM: Section = Section {
             "A thread that gives memory back.", .no_effect("jemalloc is not used");
         "set-proc-title" = "yes", YesNo, Start,
             "Changes the process's title.", .no_effect("the title stays");
-        "proc-title-template" = "{title} {listen-addr} {server-mode}", Text, Live,
+        "proc-title-template" = "{title} {listen-addr} {server-mode}", special(&specials::TITLE_TEMPLATE), Live,
             "The form of that title.", .no_effect("the title stays");
         "locale-collate" = "", Text, Live,
             "The locale that SORT ALPHA compares by.", .no_effect("strings are compared byte by byte");

@@ -21,7 +21,7 @@ pub(super) const SECTION: Section = Section {
         "tls-ca-cert-dir" = "", Text, Live, "A directory of such authorities.", .apply(live::tls);
         "tls-auth-clients" = "yes", Choice(&["no", "yes", "optional"]), Live,
             "Whether clients must have a certificate.", .apply(live::tls);
-        "tls-auth-clients-user" = "off", Choice(&["off", "cn", "uri"]), Live,
+        "tls-auth-clients-user" = "off", Choice(&["CN", "URI", "off"]), Live,
             "Whether a client's certificate names its user.";
         "tls-auto-reload-interval" = "0", integer(0, INT), Live,
             "Seconds between looks at the certificates' files, which are read again when they have changed; 0 for none.";
