@@ -107,6 +107,7 @@ const DIFFERENT: &[(&str, &str)] = &[
         "tls-replication",
         "accepted, though there is no replication yet",
     ),
+    ("tls-port", "fixed at the start"),
     ("unixsocket", "as the tests start them"),
 ];
 
