@@ -14,7 +14,7 @@ use super::{Replies, Session, SessionShell};
 use crate::acl::Origin;
 use crate::clock;
 use crate::commands::{Context, ServerRun};
-use crate::shared::Gate;
+use crate::shared::{Gate, Shared};
 use crate::worker::{Connection, Core};
 
 /// How far ahead of the running request others are prepared: their keys hashed, their buckets on the way to the cache.
@@ -564,15 +564,28 @@ pub(crate) fn check_state(core: &Core, command: &Command) -> Result<(), CommandE
 }
 
 fn check_log(core: &Core, command: &Command) -> Result<(), CommandError> {
-    if core.gate & Gate::MISCONF != 0 && command.flags.has(Flags::WRITE) {
-        return Err(core.shared.persistence.misconf());
+    let stops = Gate::MISCONF | Gate::SAVE_FAILED;
+    if core.gate & stops != 0 && command.flags.has(Flags::WRITE) {
+        return core.shared.check_writes();
     }
-    if core.gate & Gate::SAVE_FAILED != 0
-        && (command.flags.has(Flags::WRITE) || command.spec.name == "ping")
-    {
+    if core.gate & Gate::SAVE_FAILED != 0 && command.spec.name == "ping" {
         return Err(crate::snapshots::misconf());
     }
     Ok(())
+}
+
+impl Shared {
+    /// Whether data may be changed: not while what is written cannot be made to last.
+    pub(super) fn check_writes(&self) -> Result<(), CommandError> {
+        let gate = self.gate.bits();
+        if gate & Gate::MISCONF != 0 {
+            return Err(self.persistence.misconf());
+        }
+        if gate & Gate::SAVE_FAILED != 0 {
+            return Err(crate::snapshots::misconf());
+        }
+        Ok(())
+    }
 }
 
 fn check_activity(core: &Core, command: &Command) -> Result<(), CommandError> {
