@@ -355,7 +355,7 @@ impl Run<'_, '_> {
         if command.flags.has(CommandFlags::NO_SCRIPT) {
             return Err(NOT_ALLOWED);
         }
-        if self.read_only && command.may_write() {
+        if self.read_only && command.may_replicate() {
             return Err(READ_ONLY);
         }
         Ok(command)
