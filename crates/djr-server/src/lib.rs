@@ -18,6 +18,7 @@ mod clients;
 mod clock;
 mod commands;
 pub mod config;
+mod disposal;
 mod loading;
 pub mod logging;
 mod memory;

@@ -27,6 +27,7 @@ mod access;
 mod block;
 mod classes;
 mod db;
+pub mod disposal;
 mod entry;
 mod eviction;
 #[cfg(test)]

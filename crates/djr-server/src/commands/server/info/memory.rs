@@ -64,7 +64,9 @@ pub(super) fn memory(report: &mut Report<'_>) {
     let pending = shared.log().map_or(0, |log| log.pending_bytes());
     report.field("mem_aof_buffer", pending);
     report.field("mem_allocator", "djr-arena");
-    report.field("lazyfree_pending_objects", 0);
+    let (waiting, freed) = crate::disposal::counts();
+    report.field("lazyfree_pending_objects", waiting);
+    report.field("lazyfreed_objects", freed);
     let at_risk: Vec<_> = shared
         .broker_dbs_at_risk()
         .map(|db| db.to_string())
