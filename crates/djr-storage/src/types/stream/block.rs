@@ -10,9 +10,9 @@
 //! elements of the entry before it. A listpack has two more elements in front, the numbers of live and of deleted entries, which are kept beside
 //! the bytes here, so that a new entry is written at the end and nowhere else.
 
-use super::element::{self, Element, back, integer_len, push, push_integer, read, read_integer};
+use super::element::{self, back, integer_len, push, push_integer, read, read_integer};
 use super::{StreamId, StreamLimits};
-use crate::value::INTEGER_TEXT_SIZE_MAX;
+use crate::types::listpack::Element;
 
 /// Set in the flags of an entry that was deleted.
 const DELETED: u8 = 1;
@@ -109,7 +109,7 @@ impl Block {
         (0..pairs).all(|pair| {
             let (field, next) = read(&self.bytes, at);
             at = next;
-            field.is(word(2 * pair))
+            field.eq_bytes(word(2 * pair))
         })
     }
 
@@ -188,7 +188,7 @@ impl Block {
         let mut fields = Vec::new();
         for _ in 0..self.fields {
             let (field, next) = read(&self.bytes, at);
-            fields.push(field.to_bytes(&mut [0; INTEGER_TEXT_SIZE_MAX]).to_vec());
+            fields.push(field.to_vec());
             at = next;
         }
         let mut block = Self::of_fields(self.first, &fields);
@@ -198,7 +198,7 @@ impl Block {
             if !head.deleted {
                 let words: Vec<Vec<u8>> = Entry::new(self, head)
                     .words()
-                    .map(|word| word.to_bytes(&mut [0; INTEGER_TEXT_SIZE_MAX]).to_vec())
+                    .map(|word| word.to_vec())
                     .collect();
                 block.restore(head.id, &words, head.same, false);
             }

@@ -19,13 +19,13 @@ mod trim;
 use std::collections::BTreeMap;
 
 pub use block::{Entry, Words};
-pub use element::Element;
 pub use entries::{Entries, RestoredBlock};
 pub use group::{Consumer, ConsumerIndex, Group, Pending};
 pub use id::{ID_TEXT_SIZE_MAX, StreamId, parse_number};
 pub use range::{Range, RangeBack};
 pub use trim::{References, Trim, TrimTo, Trimmed};
 
+pub use super::listpack::Element;
 use super::{Object, StreamLimits};
 use crate::value::{Encoding, Kind};
 
