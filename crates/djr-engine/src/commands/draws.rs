@@ -92,7 +92,7 @@ mod tests {
         bench.engine.settings.string_len_max.set(1 << 20);
         let long = "x".repeat(1000);
         bench.line(&format!("SADD s {long}"));
-        bench.line(&format!("SADD i 1"));
+        bench.line("SADD i 1");
         bench.line(&format!("HSET h {long} 1"));
         bench.line(&format!("ZADD z 1 {long}"));
         let error = "ERR value is out of range";

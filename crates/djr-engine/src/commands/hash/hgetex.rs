@@ -58,7 +58,7 @@ fn hgetex(
     let mut changed = Vec::new();
     reply.array(args.len() - first);
     let there = context.update::<Hash, _>(key, |hash| {
-        if let Change::Set(_) | Change::Remove = change {
+        if !matches!(change, Change::None) {
             hash.expect_deadlines();
         }
         for field in args.from(first) {
