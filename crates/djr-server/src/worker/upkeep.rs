@@ -45,8 +45,7 @@ impl Core {
         }
         // Scripts may write, whatever keys they name.
         let may_write = |command: &Command| {
-            command.may_replicate()
-                || matches!(command.spec.name, "eval" | "evalsha" | "fcall")
+            command.may_replicate() || matches!(command.spec.name, "eval" | "evalsha" | "fcall")
         };
         !shared.pause_writes_only.load(Relaxed)
             || may_write(command)
