@@ -10,6 +10,7 @@ mod interrupt;
 mod loads;
 mod machine;
 pub(crate) mod null;
+mod persistence;
 mod reply;
 mod report;
 mod request;
@@ -32,7 +33,11 @@ use std::time::Duration;
 
 /// Measure DJR beside its peers: CPU time per request, throughput, latency, memory per key.
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
+    /// Another kind of measurement
+    #[command(subcommand)]
+    other: Option<Other>,
     /// Who takes part: djr, valkey, redis, null, or NAME=PATH of a server started as Redis is
     #[arg(long, value_delimiter = ',', default_value = "djr,valkey,redis,null")]
     servers: Vec<String>,
@@ -79,7 +84,16 @@ pub(crate) struct Args {
     markdown: bool,
 }
 
+#[derive(clap::Subcommand)]
+enum Other {
+    /// Snapshots, rewrites, loading and replay: pauses, memory, time
+    Persistence(persistence::Args),
+}
+
 pub(crate) fn run(args: &Args) -> Result<()> {
+    if let Some(Other::Persistence(args)) = &args.other {
+        return persistence::run(args);
+    }
     if args.list {
         data_sets()
             .flat_map(|set| set.measures)

@@ -27,6 +27,7 @@ mod tests;
 
 use std::marker::PhantomData;
 
+use super::kept;
 use crate::arena::region::Region;
 use crate::table::{Raw, Slot, Table};
 
@@ -49,7 +50,7 @@ pub struct Dictionary<P: Payload> {
     /// While blocks are being copied together: the table's cursor before which it is done.
     tidied: u64,
     /// For a snapshot under way.
-    keep: Option<Box<Keep<P>>>,
+    keep: kept::Slot<Keep<P>>,
     _payload: PhantomData<P>,
 }
 
@@ -97,7 +98,7 @@ impl<P: Payload> Dictionary<P> {
             table,
             region: Region::new(),
             tidied: 0,
-            keep: None,
+            keep: kept::Slot::EMPTY,
             _payload: PhantomData,
         }
     }
