@@ -390,7 +390,7 @@ fn a_snapshot_is_the_state_at_its_cut() {
             let (mut steps, mut pieces) = (0, 0);
             loop {
                 // Large values take several steps.
-                let more = snapshot.step_of(2000, &mut portion);
+                let more = snapshot.step_of(500, &mut portion);
                 for item in portion.items() {
                     let Some(entry) = whole.add(item) else {
                         pieces += 1;
@@ -403,7 +403,7 @@ fn a_snapshot_is_the_state_at_its_cut() {
                 portion.clear();
                 steps += 1;
                 // So that it lasts.
-                std::thread::sleep(std::time::Duration::from_micros(200));
+                std::thread::sleep(std::time::Duration::from_micros(100));
                 if !more {
                     break;
                 }

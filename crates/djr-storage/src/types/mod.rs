@@ -43,7 +43,7 @@ pub const REWRITE_PORTION: usize = 64;
 /// bytes, aligned to at most 8; both are checked when compiling): what is large is behind a pointer. Dropping it frees all of it.
 ///
 /// Only the structures of this module implement it: there is one for each [`Kind`] but strings.
-pub trait Object: sealed::Structure + Clone + Send + 'static {
+pub trait Object: sealed::Structure + Clone + Default + Send + 'static {
     /// The kind of value that this is.
     const KIND: Kind;
 

@@ -332,6 +332,21 @@ pub(in crate::keyspace) unsafe fn kept<'a>(block: NonNull<u8>) -> Option<&'a mut
     }
 }
 
+/// Drops the structure in a block and leaves an empty one.
+///
+/// # Safety
+/// As [`object_mut`].
+pub(in crate::keyspace) unsafe fn drop_content(block: NonNull<u8>) {
+    // SAFETY: as promised by the caller; the form and kind say that such a structure is there.
+    unsafe {
+        let shape = Block::new(block).shape();
+        if shape.meta & FORM_MASK == FORM_OBJECT {
+            let at = block.add(shape.value_at);
+            with_type!(kind_of(shape.meta), T => drop(std::mem::take(at.cast::<T>().as_mut())));
+        }
+    }
+}
+
 /// Moves the structure out of a block of this shape.
 ///
 /// # Safety

@@ -156,12 +156,12 @@ impl ShardCut {
             .position(place)
             .and_then(|position| self.dbs.dbs.get(position))
         {
-            let Self {
-                aside, kept, shard, ..
-            } = self;
+            let mut kept = Vec::new();
+            let Self { aside, shard, .. } = self;
             let before = aside.portion.bytes();
             // SAFETY: as promised by the caller.
-            unsafe { gather(raw, (*db, place, *shard), hash, aside, kept) };
+            unsafe { gather(raw, (*db, place, *shard), hash, aside, &mut kept) };
+            self.kept.extend(kept.into_iter().map(|(_, kept)| kept));
             let AsideBytes(total) = &keyspace.aside;
             total.fetch_add(aside.portion.bytes() - before, Relaxed);
         }
@@ -332,6 +332,13 @@ impl ShardState {
                     .get(place)
                     .map_or(0, |db| db.table.scan(before, &rehash, &mut visit)),
             };
+            if handed.is_some() {
+                // Nobody else will come across these values any more.
+                for (raw, _) in kept.drain(..) {
+                    // SAFETY: as above. What is left of it goes to the snapshot.
+                    unsafe { block::drop_content(base_of(raw)) };
+                }
+            }
             if next == 0 {
                 (cut.at, cut.cursor) = (position + 1, 0);
                 if let Some(index) = handed {
@@ -344,7 +351,7 @@ impl ShardState {
                 break;
             }
         }
-        cut.kept.append(&mut kept);
+        cut.kept.extend(kept.into_iter().map(|(_, kept)| kept));
         !cut.is_at_end_of(position)
     }
 
@@ -427,7 +434,7 @@ unsafe fn gather(
     (db, place, shard): (u32, usize, u32),
     hash: KeyHash,
     out: &mut Gathered,
-    kept: &mut Vec<KeptAt>,
+    kept: &mut Vec<(Raw, KeptAt)>,
 ) -> usize {
     // SAFETY: as promised by the caller.
     let block = unsafe { block_of(raw) };
@@ -444,11 +451,12 @@ unsafe fn gather(
                 head,
                 ticket: Arc::clone(&ticket),
             });
-            kept.push(KeptAt {
+            let at = KeptAt {
                 ticket,
                 place,
                 hash,
-            });
+            };
+            kept.push((raw, at));
             return KEEP_COST;
         }
     }
