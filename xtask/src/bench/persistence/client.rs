@@ -115,8 +115,9 @@ impl Pipe {
             let len = self.stream.read(&mut buffer)?;
             ensure!(len > 0, "the connection was closed");
             let unanswered = &mut self.unanswered;
-            self.replies
-                .take(&buffer[..len], || *unanswered = unanswered.saturating_sub(1))?;
+            self.replies.take(&buffer[..len], || {
+                *unanswered = unanswered.saturating_sub(1)
+            })?;
         }
         Ok(())
     }
@@ -177,7 +178,10 @@ struct Connection {
 
 impl Load<'_> {
     /// Keeps it up for as long as `goes_on` says, which is asked now and then and told how long it has been.
-    pub(super) fn run(&self, mut goes_on: impl FnMut(Duration) -> Result<bool>) -> Result<Measured> {
+    pub(super) fn run(
+        &self,
+        mut goes_on: impl FnMut(Duration) -> Result<bool>,
+    ) -> Result<Measured> {
         const ASK_EVERY: Duration = Duration::from_millis(20);
         const LATE_MAX: Duration = Duration::from_secs(30);
         let mut poll = Poll::new()?;
@@ -205,7 +209,9 @@ impl Load<'_> {
         let mut random = self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         let began = Instant::now();
         let mut asked = began;
-        let interval = self.rate.map(|rate| Duration::from_nanos(1_000_000_000 / rate));
+        let interval = self
+            .rate
+            .map(|rate| Duration::from_nanos(1_000_000_000 / rate));
         let mut next = began;
         let mut turn = 0;
         let mut is_ending = false;
@@ -216,7 +222,11 @@ impl Load<'_> {
                 self.interrupt.check()?;
                 is_ending |= !goes_on(now - began)?;
             }
-            if is_ending && connections.iter().all(|connection| connection.due.is_empty()) {
+            if is_ending
+                && connections
+                    .iter()
+                    .all(|connection| connection.due.is_empty())
+            {
                 break;
             }
             let mut make = |connection: &mut Connection, due: Instant| {
@@ -255,7 +265,9 @@ impl Load<'_> {
             for event in &events {
                 connections[event.token().0].read(&mut measured)?;
             }
-            let oldest = connections.iter().filter_map(|connection| connection.due.front());
+            let oldest = connections
+                .iter()
+                .filter_map(|connection| connection.due.front());
             ensure!(
                 oldest.min().is_none_or(|due| due.elapsed() < LATE_MAX),
                 "no reply for {LATE_MAX:?}"
@@ -294,7 +306,9 @@ impl Connection {
             self.replies.take(&buffer[..len], || {
                 if let Some(due) = due.pop_front() {
                     measured.requests += 1;
-                    measured.latency_ns.saturating_record((now - due).as_nanos() as u64);
+                    measured
+                        .latency_ns
+                        .saturating_record((now - due).as_nanos() as u64);
                 }
             })?;
         }

@@ -200,7 +200,10 @@ impl Large {
             (Self::Hash, _) => encode(out, &["HDEL", LARGE_KEY, &text]),
             (Self::SortedSet, 0) => encode(out, &["ZINCRBY", LARGE_KEY, "3", &text]),
             (Self::SortedSet, _) => encode(out, &["ZREM", LARGE_KEY, &text]),
-            (Self::Stream, 0) => encode(out, &["XTRIM", LARGE_KEY, "MAXLEN", "~", &elements.to_string()]),
+            (Self::Stream, 0) => encode(
+                out,
+                &["XTRIM", LARGE_KEY, "MAXLEN", "~", &elements.to_string()],
+            ),
             (Self::Set | Self::Stream, _) => self.add(out, random),
         }
     }

@@ -70,11 +70,7 @@ impl Program {
                 let last = lines[lines.len().saturating_sub(12)..].join("\n");
                 bail!("{} ended ({status}); it said:\n{last}", self.name);
             }
-            ensure!(
-                began.elapsed() < START_MAX,
-                "{} does not answer",
-                self.name
-            );
+            ensure!(began.elapsed() < START_MAX, "{} does not answer", self.name);
             std::thread::sleep(Duration::from_millis(2));
         }
         process.ready_after = began.elapsed();

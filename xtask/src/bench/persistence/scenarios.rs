@@ -187,8 +187,16 @@ impl One<'_> {
         let process = self.filled(dir.path(), true)?;
         let rate = Some(self.bench.args.rate);
         let mut tell = |what: &str, measured: &Measured| {
-            self.note(table, &format!("{what}: p50, ms"), measured.milliseconds(50.0));
-            self.note(table, &format!("{what}: p99.99, ms"), measured.milliseconds(99.99));
+            self.note(
+                table,
+                &format!("{what}: p50, ms"),
+                measured.milliseconds(50.0),
+            );
+            self.note(
+                table,
+                &format!("{what}: p99.99, ms"),
+                measured.milliseconds(99.99),
+            );
             self.note(table, &format!("{what}: maximum, ms"), measured.max_ms());
         };
         tell("without", &self.alone(&process, rate)?);
@@ -254,10 +262,7 @@ impl One<'_> {
 
     /// The file is made once, by the first server.
     fn load(&self, table: &mut Table) -> Result<()> {
-        let made = self
-            .bench
-            .scratch
-            .join(format!("{}.rdb", self.data.name()));
+        let made = self.bench.scratch.join(format!("{}.rdb", self.data.name()));
         if !made.exists() {
             let dir = self.dir()?;
             let first = One {
