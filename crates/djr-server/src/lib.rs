@@ -18,6 +18,7 @@ mod clients;
 mod clock;
 mod commands;
 pub mod config;
+mod introspection;
 mod loading;
 pub mod logging;
 mod memory;

@@ -197,6 +197,7 @@ impl Server {
             trackers: Default::default(),
             migrations: Default::default(),
             gate: Gate::default(),
+            introspection: Default::default(),
             memory: Default::default(),
             workers: workers.collect(),
             started: clock::monotonic(),
@@ -217,6 +218,9 @@ impl Server {
         config::apply_all(&shared);
         let used = shared.used_memory();
         shared.memory.startup_bytes.store(used, Relaxed);
+        let resident = crate::process::resident_bytes().unwrap_or_default() as usize;
+        let resident = resident.saturating_sub(used);
+        shared.memory.startup_resident.store(resident, Relaxed);
         load_users(&shared)?;
         if shared.config.tls_port().is_some() {
             let started = shared.tls.start(&shared.config.tls());

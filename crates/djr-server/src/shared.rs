@@ -13,6 +13,7 @@ use crate::acl::Acl;
 use crate::clients::Clients;
 use crate::commands::{Migrations, ServerRun};
 use crate::config::Config;
+use crate::introspection::{Distribution, Introspection};
 use crate::loading::LoadState;
 use crate::memory::Memory;
 use crate::persistence::Persistence;
@@ -39,6 +40,7 @@ pub(crate) struct Shared {
     pub(crate) trackers: Trackers,
     pub(crate) migrations: Migrations,
     pub(crate) gate: Gate,
+    pub(crate) introspection: Introspection,
     pub(crate) memory: Memory,
     pub(crate) workers: Vec<WorkerHandle>,
     pub(crate) started: Instant,
@@ -72,9 +74,15 @@ pub(crate) struct Gate(AtomicU32);
 
 // No two reasons share a bit.
 const _: () = assert!(
-    (Gate::LOADING + Gate::MISCONF + Gate::PAUSED + Gate::BUSY + Gate::MEMORY + Gate::SAVE_FAILED)
+    (Gate::LOADING
+        + Gate::MISCONF
+        + Gate::PAUSED
+        + Gate::BUSY
+        + Gate::MEMORY
+        + Gate::SAVE_FAILED
+        + Gate::MONITORED)
         .count_ones()
-        == 6
+        == 7
 );
 
 impl Gate {
@@ -90,6 +98,8 @@ impl Gate {
     pub(crate) const MEMORY: u32 = 16;
     /// Snapshots fail: writes are refused.
     pub(crate) const SAVE_FAILED: u32 = 32;
+    /// Somebody is shown every command.
+    pub(crate) const MONITORED: u32 = 64;
 
     /// The bits that are set.
     #[inline]
@@ -99,6 +109,11 @@ impl Gate {
 
     pub(crate) fn set(&self, bit: u32) {
         self.0.fetch_or(bit, Ordering::SeqCst);
+    }
+
+    /// As [`set`](Self::set). `false`: it was set already.
+    pub(crate) fn claim(&self, bit: u32) -> bool {
+        self.0.fetch_or(bit, Ordering::SeqCst) & bit == 0
     }
 
     pub(crate) fn clear(&self, bit: u32) {
@@ -163,6 +178,15 @@ impl Shared {
     /// The append-only log, if there is one.
     pub(crate) fn log(&self) -> Option<Arc<Log>> {
         self.persistence.log()
+    }
+
+    /// How long the calls of a command took, by its id.
+    pub(crate) fn distribution(&self, command: usize) -> Distribution {
+        let mut sum = Distribution::default();
+        let stats = self.workers.iter().map(|worker| &worker.stats.commands);
+        let histograms = stats.filter_map(|commands| commands.get(command)?.counted());
+        histograms.for_each(|histogram| sum.add(histogram));
+        sum
     }
 
     /// Changes of the data set since the start.

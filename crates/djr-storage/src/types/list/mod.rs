@@ -374,11 +374,12 @@ impl List {
 }
 
 impl Object for List {
-    fn prefetch(&self) {
+    fn prefetch(&self, _member: Option<&[u8]>) -> Option<u64> {
         match &self.form {
             Form::One(packed) => packed.prefetch(),
             Form::Many(quicklist) => prefetch_value(&**quicklist),
         }
+        None
     }
 
     const KIND: Kind = Kind::List;
@@ -387,6 +388,20 @@ impl Object for List {
         match &self.form {
             Form::One(packed) => packed.memory_bytes(),
             Form::Many(quicklist) => size_of::<Quicklist>() + quicklist.chunks.memory_bytes(),
+        }
+    }
+
+    fn relocate(&mut self, from: u128, budget: usize) -> u128 {
+        match &mut self.form {
+            Form::One(packed) => {
+                packed.relocate();
+                0
+            }
+            Form::Many(quicklist) => {
+                let from = usize::try_from(from).unwrap_or(usize::MAX);
+                let next = quicklist.chunks.relocate(from, budget);
+                next.map_or(0, |next| next as u128)
+            }
         }
     }
 

@@ -37,6 +37,15 @@ impl Members<Handle> for Names<'_> {
 }
 
 impl Indexed {
+    /// Has what leads to a member loaded into the cache.
+    pub(super) fn prefetch(&self, member: Option<&[u8]>) -> Option<u64> {
+        self.dictionary.prefetch(member)
+    }
+
+    pub(super) fn prefetch_member(&self, hash: u64) {
+        self.dictionary.prefetch_member(hash);
+    }
+
     pub(super) fn with_capacity(members: usize) -> Self {
         Self {
             dictionary: Dictionary::with_capacity(members),
@@ -81,6 +90,10 @@ impl Indexed {
     pub(super) fn kept(&mut self) -> Option<&mut dyn Kept> {
         let dictionary = &mut self.dictionary;
         dictionary.ticket().is_some().then_some(dictionary as _)
+    }
+
+    pub(super) fn is_relocatable(&self) -> bool {
+        self.dictionary.is_relocatable()
     }
 
     pub(super) fn score(&self, member: &[u8]) -> Option<f64> {
