@@ -35,11 +35,7 @@ use std::time::Duration;
 
 /// Measure DJR beside its peers: CPU time per request, throughput, latency, memory per key.
 #[derive(clap::Args)]
-#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
-    /// Another kind of measurement
-    #[command(subcommand)]
-    other: Option<Other>,
     /// Who takes part: djr, valkey, redis, null, or NAME=PATH of a server started as Redis is
     #[arg(long, value_delimiter = ',', default_value = "djr,valkey,redis,null")]
     servers: Vec<String>,
@@ -86,17 +82,19 @@ pub(crate) struct Args {
     markdown: bool,
     /// Play this through instead of measuring loads
     #[command(subcommand)]
-    scenario: Option<Scenario>,
+    instead: Option<Instead>,
 }
 
 #[derive(clap::Subcommand)]
-enum Other {
+enum Instead {
     /// Snapshots, rewrites, loading and replay: pauses, memory, time
     Persistence(persistence::Args),
+    #[command(flatten)]
+    Scenario(Scenario),
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    if let Some(Other::Persistence(args)) = &args.other {
+    if let Some(Instead::Persistence(args)) = &args.instead {
         return persistence::run(args);
     }
     if args.list {
@@ -133,7 +131,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let contenders = contenders(args, scratch.path())?;
     let (server_cores, generator_core) = cores(args)?;
     pin(&[generator_core])?;
-    if let Some(scenario) = &args.scenario {
+    if let Some(Instead::Scenario(scenario)) = &args.instead {
         let contenders: Vec<_> = contenders
             .into_iter()
             .filter(|contender| contender.kind != Kind::Null)
