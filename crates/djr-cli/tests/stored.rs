@@ -245,6 +245,42 @@ fn walks_over_all_keys() {
     assert!(snapshot.starts_with(b"REDIS") && snapshot.len() > 1000);
 }
 
+/// What the server says of its commands, as redis-cli 8 and valkey-cli 9 show it on a terminal; older ones have a list of their own.
+#[test]
+fn help_is_that_of_redis_cli() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let questions =
+        b"help get\nhelp @string\nhelp CLIENT kill\nhelp set\nhelp nosuchcommand\nhelp config\n";
+    let answer = |program: &std::ffi::OsStr| {
+        let args = ["-p", &server.port];
+        let outcome = run(program, &args, &[("FAKETTY", "1")], questions);
+        let text = String::from_utf8(outcome.stdout).unwrap();
+        // They print what is not there.
+        text.replace(" \x1b[90m(null)\x1b[0m", " ")
+    };
+    let ours = answer(OURS.as_ref());
+    assert!(
+        ours.contains("\x1b[1mGET\x1b[0m \x1b[90mkey\x1b[0m"),
+        "{ours}"
+    );
+    for name in ["redis-cli", "valkey-cli"] {
+        if let Some(program) = support::unpacked(name) {
+            assert_eq!(ours, answer(program.as_os_str()), "{name}");
+        }
+    }
+    let piped = run(OURS, &["-p", &server.port], &[], b"help get\n");
+    assert!(!piped.stdout.contains(&0x1b), "{piped:?}");
+    let plain = run(
+        OURS,
+        &["-p", &server.port],
+        &[("FAKETTY", "1"), ("NO_COLOR", "1")],
+        b"help get\n",
+    );
+    assert!(!plain.stdout.contains(&0x1b), "{plain:?}");
+}
+
 #[test]
 fn what_is_generated() {
     for (shell, word) in [

@@ -5,6 +5,7 @@
 
 mod build;
 mod chart;
+mod cli;
 mod generator;
 mod interrupt;
 mod loads;
@@ -32,7 +33,10 @@ use std::time::Duration;
 
 /// Measure DJR beside its peers: CPU time per request, throughput, latency, memory per key.
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    special: Option<Special>,
     /// Who takes part: djr, valkey, redis, null, or NAME=PATH of a server started as Redis is
     #[arg(long, value_delimiter = ',', default_value = "djr,valkey,redis,null")]
     servers: Vec<String>,
@@ -79,7 +83,16 @@ pub(crate) struct Args {
     markdown: bool,
 }
 
+/// What is measured in a way of its own.
+#[derive(clap::Subcommand)]
+enum Special {
+    Cli(cli::Args),
+}
+
 pub(crate) fn run(args: &Args) -> Result<()> {
+    if let Some(Special::Cli(args)) = &args.special {
+        return cli::run(args);
+    }
     if args.list {
         data_sets()
             .flat_map(|set| set.measures)
