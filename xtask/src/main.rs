@@ -34,7 +34,7 @@ enum Verb {
     NewCommand(new_command::Args),
     Fuzz(fuzz::Args),
     Smoke(fuzz::SmokeArgs),
-    Bench(bench::Args),
+    Bench(Box<bench::Args>),
     Config(config::Args),
     #[command(hide = true)]
     NullServer(bench::null::Args),

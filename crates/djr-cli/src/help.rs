@@ -15,7 +15,7 @@ struct Entry {
     summary: String,
     since: String,
     group: String,
-    /// The arguments, each as a word or more: `key`, `[NX | XX]`, `[key ...]`.
+    /// The arguments, each as a word or more: `key`, `[NX|XX]`, `[key ...]`.
     syntax: Vec<String>,
     /// The words that stand for themselves: `EX`, `NX`.
     tokens: BTreeSet<String>,
@@ -263,7 +263,8 @@ fn general() -> String {
 struct Argument {
     name: String,
     kind: String,
-    token: String,
+    /// An empty one stands for an empty argument.
+    token: Option<String>,
     is_optional: bool,
     is_multiple: bool,
     is_token_multiple: bool,
@@ -278,7 +279,7 @@ impl Argument {
                 "name" if argument.name.is_empty() => argument.name = text(value),
                 "display_text" => argument.name = text(value),
                 "type" => argument.kind = text(value),
-                "token" => argument.token = text(value),
+                "token" => argument.token = Some(text(value)),
                 "flags" => {
                     for flag in items(value) {
                         match text(flag).as_str() {
@@ -299,11 +300,10 @@ impl Argument {
     }
 
     fn collect_tokens(&self, tokens: &mut BTreeSet<String>) {
-        if self
-            .token
-            .starts_with(|first: char| first.is_ascii_alphabetic())
+        if let Some(token) = &self.token
+            && token.starts_with(|first: char| first.is_ascii_alphabetic())
         {
-            tokens.insert(self.token.to_ascii_uppercase());
+            tokens.insert(token.to_ascii_uppercase());
         }
         for argument in &self.arguments {
             argument.collect_tokens(tokens);
@@ -317,16 +317,15 @@ impl Argument {
         };
         let mut value = match self.kind.as_str() {
             "pure-token" => String::new(),
-            "oneof" if self.is_optional && self.token.is_empty() => joined(" | "),
-            "oneof" => format!("<{}>", joined(" | ")),
+            "oneof" => joined("|"),
             "block" => joined(" "),
             _ => self.name.clone(),
         };
-        let with_token = |value: &str| match (self.token.as_str(), value) {
-            ("", value) => value.to_owned(),
-            ("\"\"", "") => "\"\"".to_owned(),
-            (token, "") => token.to_owned(),
-            (token, value) => format!("{token} {value}"),
+        let with_token = |value: &str| match (self.token.as_deref(), value) {
+            (None, value) => value.to_owned(),
+            (Some("" | "\"\""), "") => "\"\"".to_owned(),
+            (Some(token), "") => token.to_owned(),
+            (Some(token), value) => format!("{token} {value}"),
         };
         if self.is_multiple && !self.is_token_multiple {
             value = format!("{value} [{value} ...]");
@@ -432,9 +431,9 @@ mod tests {
     }
 
     #[rstest]
-    #[case("set", Some(" key [key ...] [NX | XX] [EX seconds]"))]
-    #[case("SET ", Some("key [key ...] [NX | XX] [EX seconds]"))]
-    #[case("set k", Some(" [NX | XX] [EX seconds]"))]
+    #[case("set", Some(" key [key ...] [NX|XX] [EX seconds]"))]
+    #[case("SET ", Some("key [key ...] [NX|XX] [EX seconds]"))]
+    #[case("set k", Some(" [NX|XX] [EX seconds]"))]
     #[case("set k NX EX more", None)]
     #[case("client list", None)]
     #[case("client", Some(" list"))]
@@ -442,7 +441,7 @@ mod tests {
     #[case("client l", Some("ist"))]
     #[case("client x", None)]
     #[case("client list x", None)]
-    #[case("SE", Some("T key [key ...] [NX | XX] [EX seconds]"))]
+    #[case("SE", Some("T key [key ...] [NX|XX] [EX seconds]"))]
     #[case("cl", Some("ient"))]
     #[case("se ", None)]
     #[case("nope", None)]
@@ -479,7 +478,7 @@ mod tests {
         let answer = help.answer(&["set".to_owned()], false);
         assert_eq!(
             answer,
-            "\r\n  SET key [key ...] [NX | XX] [EX seconds]\r\n  summary: Sets.\r\n  since: 1.0.0\r\n  group: string\r\n\r\n"
+            "\r\n  SET key [key ...] [NX|XX] [EX seconds]\r\n  summary: Sets.\r\n  since: 1.0.0\r\n  group: string\r\n\r\n"
         );
         assert!(
             help.answer(&["@connection".to_owned()], false)
