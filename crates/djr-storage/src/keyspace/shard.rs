@@ -139,15 +139,34 @@ impl Shard {
     }
 
     /// Starts loading what hangs from the entry of a key with this hash, if the lock is free.
-    pub(super) fn prefetch_structure(&self, place: usize, hash: KeyHash) {
-        let Some(state) = self.lock.try_lock() else {
-            return;
-        };
-        let table = state.dbs.get(place).map(|db| &db.table);
-        if let Some(slot) = table.and_then(|table| table.find(hash.0, |_| true)) {
-            // SAFETY: found in the table, which is locked.
-            unsafe { block_of(slot.raw()) }.prefetch_structure();
-        }
+    pub(super) fn prefetch_structure(
+        &self,
+        place: usize,
+        hash: KeyHash,
+        member: Option<&[u8]>,
+    ) -> Option<u64> {
+        self.peek_block(place, hash, |block| block.prefetch_structure(member))?
+    }
+
+    /// Starts loading a member of what hangs from a key's entry, if nobody has this shard.
+    #[inline]
+    pub(super) fn prefetch_member(&self, place: usize, hash: KeyHash, member: u64) {
+        self.peek_block(place, hash, |block| block.prefetch_member(member));
+    }
+
+    /// Shows the block that is likely to be of a key, if nobody has this shard.
+    #[inline(always)]
+    fn peek_block<R>(
+        &self,
+        place: usize,
+        hash: KeyHash,
+        look: impl FnOnce(Block<'_>) -> R,
+    ) -> Option<R> {
+        let state = self.lock.try_lock()?;
+        let table = &state.dbs.get(place)?.table;
+        let slot = table.find(hash.0, |_| true)?;
+        // SAFETY: found in the table, which is locked.
+        Some(look(unsafe { block_of(slot.raw()) }))
     }
 
     #[inline]

@@ -28,8 +28,10 @@ mod tests;
 use std::marker::PhantomData;
 
 use crate::arena::region::Region;
-use crate::table::{Raw, Slot, Table};
+use crate::table::{Raw, Slot, Table, prefetch_line};
+use crate::types::RELOCATED_DICTIONARY_MAX;
 
+use super::prefetch_value;
 use block::Shape;
 pub use block::{Entry, Handle};
 pub use hasher::{member_hash, seed_member_hashes};
@@ -120,6 +122,31 @@ impl<P: Payload> Dictionary<P> {
         size_of::<Self>() - size_of::<Table>()
             + self.table.memory_bytes()
             + self.region.held_bytes()
+    }
+
+    /// Whether a copy may take its place, to free the memory of this one: it is small, and nobody reads it in steps.
+    pub(crate) fn is_relocatable(&self) -> bool {
+        self.keep.is_none() && self.memory_bytes() <= RELOCATED_DICTIONARY_MAX
+    }
+
+    /// Has the bucket of a member loaded into the cache, and returns the member's hash; has this itself loaded, if no member is named.
+    #[inline]
+    pub fn prefetch(&self, member: Option<&[u8]>) -> Option<u64> {
+        let Some(member) = member else {
+            prefetch_value(self);
+            return None;
+        };
+        let hash = member_hash(member);
+        self.table.prefetch(hash);
+        Some(hash)
+    }
+
+    /// Has the member of this hash loaded, when its bucket has had time to come.
+    #[inline]
+    pub fn prefetch_member(&self, hash: u64) {
+        if let Some(slot) = self.table.find(hash, |_| true) {
+            prefetch_line(block::base_of(slot.raw()).addr().get());
+        }
     }
 
     /// The member's entry.

@@ -24,7 +24,7 @@ mod timed;
 use super::dictionary::Dictionary;
 use super::limits::HashLimits;
 use super::listpack::{Element, Listpack};
-use super::{Object, REWRITE_PORTION, prefetch_value};
+use super::{Object, REWRITE_PORTION};
 use crate::keyspace::UnixMillis;
 use crate::value::{Encoding, INTEGER_TEXT_SIZE_MAX, Kind};
 
@@ -301,10 +301,19 @@ impl Hash {
 }
 
 impl Object for Hash {
-    fn prefetch(&self) {
+    fn prefetch(&self, member: Option<&[u8]>) -> Option<u64> {
         match &self.form {
-            Form::Packed(listpack) | Form::Timed(listpack) => listpack.prefetch(),
-            Form::Table(table) => prefetch_value(&**table),
+            Form::Packed(listpack) | Form::Timed(listpack) => {
+                listpack.prefetch();
+                None
+            }
+            Form::Table(table) => table.prefetch(member),
+        }
+    }
+
+    fn prefetch_member(&self, hash: u64) {
+        if let Form::Table(table) = &self.form {
+            table.prefetch_member(hash);
         }
     }
 
@@ -315,6 +324,15 @@ impl Object for Hash {
             Form::Packed(listpack) | Form::Timed(listpack) => listpack.memory_bytes(),
             Form::Table(table) => table.memory_bytes(),
         }
+    }
+
+    fn relocate(&mut self, _from: u128, _budget: usize) -> u128 {
+        match &mut self.form {
+            Form::Packed(listpack) | Form::Timed(listpack) => listpack.relocate(),
+            Form::Table(table) if table.is_relocatable() => *table = table.clone(),
+            Form::Table(_) => {}
+        }
+        0
     }
 
     fn is_vacant(&self) -> bool {

@@ -57,11 +57,24 @@ pub(super) struct Table {
 }
 
 impl Table {
+    /// Has what leads to a field loaded into the cache.
+    pub(super) fn prefetch(&self, field: Option<&[u8]>) -> Option<u64> {
+        self.fields.prefetch(field)
+    }
+
+    pub(super) fn prefetch_member(&self, hash: u64) {
+        self.fields.prefetch_member(hash);
+    }
+
     pub(super) fn with_capacity(fields: usize) -> Self {
         Self {
             fields: Dictionary::with_capacity(fields),
             deadlines: BTreeSet::new(),
         }
+    }
+
+    pub(super) fn is_relocatable(&self) -> bool {
+        self.fields.is_relocatable()
     }
 
     #[inline]

@@ -17,7 +17,7 @@ mod tests;
 use super::dictionary::Dictionary;
 use super::limits::SetLimits;
 use super::listpack::{Element, Listpack};
-use super::{Object, REWRITE_PORTION, prefetch_value};
+use super::{Object, REWRITE_PORTION};
 use crate::value::{Encoding, INTEGER_TEXT_SIZE_MAX, Kind};
 
 pub use intset::Intset;
@@ -313,11 +313,23 @@ impl Set {
 }
 
 impl Object for Set {
-    fn prefetch(&self) {
+    fn prefetch(&self, member: Option<&[u8]>) -> Option<u64> {
         match &self.form {
-            Form::Integers(integers) => integers.prefetch(),
-            Form::Packed(listpack) => listpack.prefetch(),
-            Form::Table(table) => prefetch_value(&**table),
+            Form::Integers(integers) => {
+                integers.prefetch();
+                None
+            }
+            Form::Packed(listpack) => {
+                listpack.prefetch();
+                None
+            }
+            Form::Table(table) => table.prefetch(member),
+        }
+    }
+
+    fn prefetch_member(&self, hash: u64) {
+        if let Form::Table(table) = &self.form {
+            table.prefetch_member(hash);
         }
     }
 
@@ -329,6 +341,16 @@ impl Object for Set {
             Form::Packed(listpack) => listpack.memory_bytes(),
             Form::Table(table) => table.memory_bytes(),
         }
+    }
+
+    fn relocate(&mut self, _from: u128, _budget: usize) -> u128 {
+        match &mut self.form {
+            Form::Integers(integers) => integers.relocate(),
+            Form::Packed(listpack) => listpack.relocate(),
+            Form::Table(table) if table.is_relocatable() => *table = table.clone(),
+            Form::Table(_) => {}
+        }
+        0
     }
 
     fn is_vacant(&self) -> bool {

@@ -34,6 +34,15 @@ impl Members<Handle> for Names<'_> {
 }
 
 impl Indexed {
+    /// Has what leads to a member loaded into the cache.
+    pub(super) fn prefetch(&self, member: Option<&[u8]>) -> Option<u64> {
+        self.dictionary.prefetch(member)
+    }
+
+    pub(super) fn prefetch_member(&self, hash: u64) {
+        self.dictionary.prefetch_member(hash);
+    }
+
     pub(super) fn with_capacity(members: usize) -> Self {
         Self {
             dictionary: Dictionary::with_capacity(members),
@@ -65,6 +74,10 @@ impl Indexed {
 
     pub(super) fn memory_bytes(&self) -> usize {
         self.dictionary.memory_bytes() + size_of::<Tree<Handle>>() + self.tree.memory_bytes()
+    }
+
+    pub(super) fn is_relocatable(&self) -> bool {
+        self.dictionary.is_relocatable()
     }
 
     pub(super) fn score(&self, member: &[u8]) -> Option<f64> {

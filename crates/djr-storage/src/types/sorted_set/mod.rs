@@ -26,7 +26,7 @@ pub use bounds::{MemberBound, ScoreBound};
 
 use super::limits::SortedSetLimits;
 use super::listpack::{Element, Listpack};
-use super::{Object, REWRITE_PORTION, prefetch_value};
+use super::{Object, REWRITE_PORTION};
 use crate::value::{Encoding, INTEGER_TEXT_SIZE_MAX, Kind};
 use indexed::{Indexed, IndexedItem, IndexedItems};
 use packed::{Packed, PackedItems};
@@ -367,10 +367,19 @@ impl std::fmt::Debug for SortedSet {
 }
 
 impl Object for SortedSet {
-    fn prefetch(&self) {
+    fn prefetch(&self, member: Option<&[u8]>) -> Option<u64> {
         match &self.0 {
-            Form::Packed(packed) => packed.0.prefetch(),
-            Form::Indexed(indexed) => prefetch_value(&**indexed),
+            Form::Packed(packed) => {
+                packed.0.prefetch();
+                None
+            }
+            Form::Indexed(indexed) => indexed.prefetch(member),
+        }
+    }
+
+    fn prefetch_member(&self, hash: u64) {
+        if let Form::Indexed(indexed) = &self.0 {
+            indexed.prefetch_member(hash);
         }
     }
 
@@ -381,6 +390,15 @@ impl Object for SortedSet {
             Form::Packed(packed) => packed.0.memory_bytes(),
             Form::Indexed(indexed) => indexed.memory_bytes(),
         }
+    }
+
+    fn relocate(&mut self, _from: u128, _budget: usize) -> u128 {
+        match &mut self.0 {
+            Form::Packed(packed) => packed.0.relocate(),
+            Form::Indexed(indexed) if indexed.is_relocatable() => *indexed = indexed.clone(),
+            Form::Indexed(_) => {}
+        }
+        0
     }
 
     fn is_vacant(&self) -> bool {
