@@ -35,10 +35,7 @@ use std::time::Duration;
 
 /// Measure DJR beside its peers: CPU time per request, throughput, latency, memory per key.
 #[derive(clap::Args)]
-#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
-    #[command(subcommand)]
-    special: Option<Special>,
     /// Who takes part: djr, valkey, redis, null, or NAME=PATH of a server started as Redis is
     #[arg(long, value_delimiter = ',', default_value = "djr,valkey,redis,null")]
     servers: Vec<String>,
@@ -85,13 +82,15 @@ pub(crate) struct Args {
     markdown: bool,
     /// Play this through instead of measuring loads
     #[command(subcommand)]
-    scenario: Option<Scenario>,
+    special: Option<Special>,
 }
 
 /// What is measured in a way of its own.
 #[derive(clap::Subcommand)]
 enum Special {
     Cli(cli::Args),
+    #[command(flatten)]
+    Scenario(Scenario),
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
@@ -132,7 +131,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let contenders = contenders(args, scratch.path())?;
     let (server_cores, generator_core) = cores(args)?;
     pin(&[generator_core])?;
-    if let Some(scenario) = &args.scenario {
+    if let Some(Special::Scenario(scenario)) = &args.special {
         let contenders: Vec<_> = contenders
             .into_iter()
             .filter(|contender| contender.kind != Kind::Null)
