@@ -37,7 +37,7 @@ enum Verb {
     NewCommand(new_command::Args),
     Fuzz(fuzz::Args),
     Smoke(fuzz::SmokeArgs),
-    Bench(bench::Args),
+    Bench(Box<bench::Args>),
     Config(config::Args),
     Soak(soak::Args),
     Package(package::Args),
