@@ -5,6 +5,7 @@
 
 mod build;
 mod chart;
+mod cli;
 mod generator;
 mod interrupt;
 mod loads;
@@ -82,11 +83,13 @@ pub(crate) struct Args {
     markdown: bool,
     /// Play this through instead of measuring loads
     #[command(subcommand)]
-    instead: Option<Instead>,
+    special: Option<Special>,
 }
 
+/// What is measured in a way of its own.
 #[derive(clap::Subcommand)]
-enum Instead {
+enum Special {
+    Cli(cli::Args),
     /// Snapshots, rewrites, loading and replay: pauses, memory, time
     Persistence(persistence::Args),
     #[command(flatten)]
@@ -94,7 +97,10 @@ enum Instead {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    if let Some(Instead::Persistence(args)) = &args.instead {
+    if let Some(Special::Cli(args)) = &args.special {
+        return cli::run(args);
+    }
+    if let Some(Special::Persistence(args)) = &args.special {
         return persistence::run(args);
     }
     if args.list {
@@ -131,7 +137,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let contenders = contenders(args, scratch.path())?;
     let (server_cores, generator_core) = cores(args)?;
     pin(&[generator_core])?;
-    if let Some(Instead::Scenario(scenario)) = &args.instead {
+    if let Some(Special::Scenario(scenario)) = &args.special {
         let contenders: Vec<_> = contenders
             .into_iter()
             .filter(|contender| contender.kind != Kind::Null)
