@@ -1,5 +1,5 @@
 // A BullMQ worker in a process of its own. What it is told comes in the environment: DJR_TEST_PORT, DJR_TEST_LEDGER, and
-// DJR_TEST_WORKER, a JSON object {queue, options}.
+// DJR_TEST_WORKER, a JSON object {queue, options}; DJR_TEST_DB may be.
 
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -37,7 +37,7 @@ const jobs = {
 };
 
 const worker = new Worker(queue, (job) => jobs[job.name](job.data, job), {
-  connection: { host: '127.0.0.1', port: Number(process.env.DJR_TEST_PORT), maxRetriesPerRequest: null },
+  connection: { host: '127.0.0.1', port: Number(process.env.DJR_TEST_PORT), db: Number(process.env.DJR_TEST_DB ?? 0), maxRetriesPerRequest: null },
   ...options,
 });
 // A lost connection is told as an error; the worker connects again by itself.

@@ -53,7 +53,7 @@ def environment(requirements):
 
 
 def run(command, environ):
-    """Runs pytest in a process group of its own and returns its exit status; nothing of the group outlives it."""
+    """Runs the tests in a process group of its own and returns its exit status; nothing of the group outlives it."""
     process = subprocess.Popen(command, cwd=HERE, env=environ, start_new_session=True)
     status = None
     try:
@@ -119,6 +119,25 @@ def stop(*_):
     raise KeyboardInterrupt
 
 
+def stop_on_signals():
+    """A stop by SIGTERM must not leave servers either; and a shell's background job starts with SIGINT ignored, which pytest
+    would inherit."""
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+
+
+def environ(scratch):
+    """The environment of the tests' process."""
+    found = os.environ | {"TMPDIR": scratch, "PYTHONDONTWRITEBYTECODE": "1"}
+    # A relative name is meant from where we were called.
+    if server := found.get("DJR_SERVER"):
+        found["DJR_SERVER"] = os.path.abspath(server)
+    # What the caller's shell is set up for is none of the tests' business.
+    for name in ("PYTHONPATH", "PYTHONHOME", "PYTEST_ADDOPTS", "DJANGO_SETTINGS_MODULE"):
+        found.pop(name, None)
+    return found
+
+
 def main(arguments):
     if sys.version_info < (3, 11):
         raise SystemExit("needs Python 3.11 or newer")
@@ -127,20 +146,10 @@ def main(arguments):
         arguments.remove("--hiredis")
         requirements = HERE / "requirements-hiredis.txt"
     python = environment(requirements)
-    # A stop by SIGTERM must not leave servers either; and a shell's background job starts with SIGINT ignored, which pytest
-    # would inherit.
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+    stop_on_signals()
     with tempfile.TemporaryDirectory(prefix="djr-tests-", ignore_cleanup_errors=True) as scratch:
-        environ = os.environ | {"TMPDIR": scratch, "PYTHONDONTWRITEBYTECODE": "1"}
-        # A relative name is meant from where we were called.
-        if server := environ.get("DJR_SERVER"):
-            environ["DJR_SERVER"] = os.path.abspath(server)
-        # What the caller's shell is set up for is none of the tests' business.
-        for name in ("PYTHONPATH", "PYTHONHOME", "PYTEST_ADDOPTS", "DJANGO_SETTINGS_MODULE"):
-            environ.pop(name, None)
         try:
-            return run([python, "-m", "pytest", *arguments], environ)
+            return run([python, "-m", "pytest", *arguments], environ(scratch))
         except KeyboardInterrupt:
             return 130
 

@@ -3,14 +3,17 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod book;
 mod ci;
 mod commands;
 mod config;
 mod fuzz;
 mod new_command;
+mod package;
 mod paths;
 mod peers;
 mod run;
+mod soak;
 mod test;
 mod tidy;
 
@@ -34,8 +37,11 @@ enum Verb {
     NewCommand(new_command::Args),
     Fuzz(fuzz::Args),
     Smoke(fuzz::SmokeArgs),
-    Bench(bench::Args),
+    Bench(Box<bench::Args>),
     Config(config::Args),
+    Soak(soak::Args),
+    Package(package::Args),
+    Book(book::Args),
     #[command(hide = true)]
     NullServer(bench::null::Args),
     Peers(peers::Args),
@@ -52,6 +58,9 @@ fn main() -> ExitCode {
         Verb::Smoke(args) => fuzz::smoke(&args),
         Verb::Bench(args) => bench::run(&args),
         Verb::Config(args) => config::run(&args),
+        Verb::Soak(args) => soak::run(&args),
+        Verb::Package(args) => package::run(&args),
+        Verb::Book(args) => book::run(&args),
         Verb::NullServer(args) => bench::null::run(&args),
         Verb::Peers(args) => peers::run(&args),
     };

@@ -19,12 +19,16 @@ pub struct Command {
     pub prefetched_key: u32,
     /// What it reads hangs from its key's entry: a list, a hash, …
     pub wants_structure: bool,
+    /// Index of the argument that it looks up in there (a field or a member), if it is known beforehand; 0: none.
+    pub member_at: u8,
     /// It may wait: [`Flags::BLOCKING`].
     pub blocks: bool,
     /// The server looks twice before it runs: it may wait, or what it makes may be far larger than its request.
     pub careful: bool,
     /// A number of its own among all commands and subcommands, dense from 0: an index for statistics.
     pub id: usize,
+    /// Which requests' time may be taken together: the `id` of a command that is always short, `usize::MAX` where each is timed by itself.
+    pub timed_with: usize,
     /// The declaration.
     pub spec: &'static CommandSpec,
     /// `set`, or `object|encoding` for a subcommand.
@@ -85,6 +89,9 @@ const AMPLIFYING: &[&str] = &[
     "zunionstore",
 ];
 
+/// Commands that are short for all that Redis does not flag them as fast: they may evict, or drop a value.
+const SHORT: &[&str] = &["set", "setex", "psetex"];
+
 impl Command {
     pub(crate) fn derive(
         spec: &'static CommandSpec,
@@ -142,6 +149,7 @@ impl Command {
                 spec.group,
                 Group::List | Group::Set | Group::SortedSet | Group::Hash | Group::Stream
             ),
+            member_at: member_at(spec),
             blocks: flags.has(Flags::BLOCKING),
             careful: flags.has(Flags::BLOCKING) || AMPLIFYING.contains(&spec.name),
             flags,
@@ -152,6 +160,14 @@ impl Command {
             subcommands,
             full_name,
             id,
+            timed_with: if !matches!(spec.run, Run::Script(_))
+                && !flags.has(Flags::BLOCKING)
+                && (flags.has(Flags::FAST) || SHORT.contains(&spec.name))
+            {
+                id
+            } else {
+                usize::MAX
+            },
             spec,
         }
     }
@@ -307,6 +323,26 @@ fn key_specs(syntax: &[Arg], first_argument: u32) -> Vec<KeySpec> {
         }
     }
     specs
+}
+
+/// Where the field or member is that is looked up first, in a request without options: in front, or in the first block behind the key.
+fn member_at(spec: &CommandSpec) -> u8 {
+    let Some((key, behind)) = spec.syntax.split_first() else {
+        return 0;
+    };
+    let Some(first) = behind.iter().find(|arg| !arg.optional) else {
+        return 0;
+    };
+    let args = match first.kind {
+        ArgKind::Block(args) => args,
+        _ => std::slice::from_ref(first),
+    };
+    let is_member =
+        |arg: &Arg| matches!(arg.kind, ArgKind::String) && matches!(arg.name, "member" | "field");
+    match args.iter().position(is_member) {
+        Some(at) if matches!(key.kind, ArgKind::Key(_)) => 2 + at as u8,
+        _ => 0,
+    }
 }
 
 fn key_range(keys: &[KeySpec]) -> (i32, i32, i32) {

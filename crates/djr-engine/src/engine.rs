@@ -78,11 +78,24 @@ pub struct Prepared {
     key_at: u32,
 }
 
+/// A list, a hash, … that a request will look into.
+#[derive(Clone, Copy, Debug)]
+pub struct WantedStructure {
+    /// The hash of its key.
+    pub key: KeyHash,
+    /// Index of the argument that will be looked up in it, if that is known.
+    pub member_at: Option<usize>,
+}
+
 impl Prepared {
-    /// Whether what hangs from the key's entry should be loaded beforehand.
+    /// What hangs from the key's entry, if that should be loaded beforehand.
     #[inline]
-    pub fn wants_structure(&self) -> bool {
-        self.key_at != 0 && self.command.is_some_and(|command| command.wants_structure)
+    pub fn wanted_structure(&self) -> Option<WantedStructure> {
+        let command = self.command?;
+        (self.key_at != 0 && command.wants_structure).then_some(WantedStructure {
+            key: self.hash,
+            member_at: (command.member_at != 0).then_some(usize::from(command.member_at)),
+        })
     }
 
     /// The hash of the first key.
@@ -301,7 +314,6 @@ impl Engine {
     ) -> Result<(), CommandError> {
         let db = shell.db();
         let result = self.run(executor, access, command, db, args, now, shell, reply);
-        shell.count(command, result.is_err());
         self.remember_reader(executor, access, command, args);
         if matches!(result, Ok(Logged::Verbatim)) {
             executor.effects.push_request(db, args);

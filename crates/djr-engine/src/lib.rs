@@ -15,6 +15,7 @@
 pub mod blocking;
 pub mod command;
 pub mod commands;
+pub mod digest;
 pub mod engine;
 pub mod eviction;
 pub mod glob;
@@ -33,7 +34,7 @@ mod context;
 mod effect;
 mod error;
 mod long_double;
-mod rng;
+pub mod rng;
 #[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
 
@@ -47,7 +48,7 @@ pub use engine::{Engine, Executor, Prepared};
 pub use error::CommandError;
 pub use notify::Notify;
 pub use rng::Rng;
-pub use shell::{ScriptFate, Shell};
+pub use shell::{Inside, Ran, ScriptFate, Shell};
 
 /// Where a command writes its reply.
 pub type Reply<'a> = djr_protocol::ReplyEncoder<'a>;

@@ -288,4 +288,30 @@ mod tests {
         assert!(registry.find(&[0; 8]).is_none());
         assert!(registry.find(&[b'g'; 99]).is_none());
     }
+
+    #[test]
+    fn knows_where_the_member_is() {
+        let registry = crate::testkit::registry();
+        let member_at = |name: &str| {
+            registry
+                .find(name.as_bytes())
+                .expect("it is there")
+                .member_at
+        };
+        for (name, at) in [
+            ("sadd", 2),
+            ("sismember", 2),
+            ("hset", 2),
+            ("hget", 2),
+            ("zadd", 3),
+            ("geoadd", 4),
+            ("zscore", 2),
+            ("get", 0),
+            ("lpush", 0),
+            ("hgetall", 0),
+            ("sintercard", 0),
+        ] {
+            assert_eq!(member_at(name), at, "{name}");
+        }
+    }
 }

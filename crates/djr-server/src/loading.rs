@@ -44,6 +44,15 @@ pub(crate) struct Progress {
 impl LoadState {
     pub(crate) fn begin(&self) {
         self.started_ms.store(clock::unix_millis(), Relaxed);
+        let counters = [
+            &self.file.total,
+            &self.file.loaded,
+            &self.commands_total,
+            &self.commands_loaded,
+        ];
+        for counter in counters {
+            counter.store(0, Relaxed);
+        }
     }
 
     /// Told while commands are replayed.

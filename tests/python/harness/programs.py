@@ -18,16 +18,16 @@ STOP_SECONDS = 20
 class Program:
     """A process, what it says, and its end together with everything that it started.
 
-    `arguments` follow the Python of the test run; `environ` adds to the environment. Like a server, it is started from the
+    `arguments` follow the Python of the test run, or another `runtime`; `environ` adds to the environment. Like a server, it is started from the
     main thread.
     """
 
-    def __init__(self, log, arguments, *, environ=None):
+    def __init__(self, log, arguments, *, environ=None, runtime=sys.executable):
         self.log = Path(log)
         self.process = None
         with self.log.open("ab") as out:
             self.process = subprocess.Popen(
-                [sys.executable, *map(str, arguments)],
+                [runtime, *map(str, arguments)],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,

@@ -72,8 +72,8 @@ def die_with_parent():
 class Server:
     """One server process and its data directory.
 
-    `directives` are given on the command line as `--name value`, with underscores written as dashes. Start it from the
-    main thread: the kernel ends a child whose starting thread ends.
+    `directives` are given on the command line as `--name value`, with underscores written as dashes; a list is given line by
+    line. Start it from the main thread: the kernel ends a child whose starting thread ends.
     """
 
     def __init__(self, home, *, appendfsync="everysec", password=None, unixsocket=None, **directives):
@@ -115,8 +115,9 @@ class Server:
             command += ["--requirepass", self.password]
         if self.unixsocket:
             command += ["--unixsocket", str(self.unixsocket)]
-        for name, value in self.directives.items():
-            command += ["--" + name.replace("_", "-"), str(value)]
+        for name, values in self.directives.items():
+            for value in values if isinstance(values, list) else [values]:
+                command += ["--" + name.replace("_", "-"), str(value)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command,

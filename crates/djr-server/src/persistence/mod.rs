@@ -1,6 +1,7 @@
 //! The data set's way to disk and back: recovery at the start, the log's thread.
 
 mod lanes;
+mod reload;
 mod replay;
 mod switch;
 
@@ -18,6 +19,7 @@ use djr_storage::disk::{Disk, OsDisk};
 use parking_lot::Mutex;
 
 use crate::shared::{Gate, Shared};
+pub(crate) use reload::{ReloadOptions, reload_log, reload_snapshot};
 use replay::Replayer;
 
 /// The log and what goes on around it.
@@ -97,13 +99,13 @@ impl Persistence {
         Replayer::new(shared).snapshot(&self.snapshot_path(shared))
     }
 
-    fn snapshot_path(&self, shared: &Shared) -> PathBuf {
+    pub(super) fn snapshot_path(&self, shared: &Shared) -> PathBuf {
         let dir = self.dir.get().cloned().unwrap_or_default();
         dir.join(shared.config.db_file_name())
     }
 
     /// The log's files and habits, as configured now.
-    fn config(&self, shared: &Shared) -> AofConfig {
+    pub(super) fn config(&self, shared: &Shared) -> AofConfig {
         let config = &shared.config;
         AofConfig {
             dir_name: config.append_dir_name(),

@@ -29,6 +29,8 @@ pub(super) struct Replayer<'a> {
     lanes: Lanes,
     loading: &'a LoadState,
     checksum: bool,
+    /// Keys of a snapshot take the place of those that are there.
+    pub(super) replace: bool,
     executor: Executor,
     shell: ReplayShell,
     out: Vec<u8>,
@@ -67,6 +69,7 @@ impl<'a> Replayer<'a> {
             lanes: Lanes::new(shared, lanes(shared)),
             loading: &shared.loading,
             checksum: shared.config.rdb_checksum(),
+            replace: false,
             executor: Executor::new(0),
             shell: ReplayShell::default(),
             out: Vec::new(),
@@ -84,13 +87,18 @@ impl<'a> Replayer<'a> {
     }
 
     /// Loads a snapshot: keys, then functions. Returns where it ends.
-    fn rdb(&mut self, path: &Path, bytes: &[u8], keep_expired: bool) -> Result<u64, LoadError> {
+    pub(super) fn rdb(
+        &mut self,
+        path: &Path,
+        bytes: &[u8],
+        keep_expired: bool,
+    ) -> Result<u64, LoadError> {
         let options = LoadOptions {
             now: clock::unix_millis(),
             limits: self.engine.settings.value_limits(),
             keep_expired,
             checksum: self.checksum,
-            replace: false,
+            replace: self.replace,
         };
         let report = self.loading.load(self.engine, path, bytes, options)?;
         for code in &report.functions {
@@ -104,7 +112,8 @@ impl<'a> Replayer<'a> {
         Ok(report.end)
     }
 
-    fn run(&mut self, replayed: &ReplayedCommand<'_>) -> Result<(), String> {
+    /// Runs a command, after all before it where that matters.
+    pub(super) fn run(&mut self, replayed: &ReplayedCommand<'_>) -> Result<(), String> {
         if self.lanes.take(replayed)? {
             return Ok(());
         }

@@ -100,15 +100,29 @@ impl Persistence {
         shared.gate.clear(Gate::MISCONF);
     }
 
+    /// Waits until every worker but this one has begun a turn that sees what was set before.
+    pub(super) fn pass_a_turn(&self, shared: &Shared, own: usize) {
+        // Once more: in the turn that sees the first number, the gate may have been looked at before.
+        for _ in 0..2 {
+            self.generation.fetch_add(1, Ordering::SeqCst);
+            self.wait_for_workers_but(shared, Some(own));
+        }
+    }
+
     /// Waits until no worker appends to an earlier log.
     fn wait_for_workers(&self, shared: &Shared) {
+        self.wait_for_workers_but(shared, None);
+    }
+
+    /// The same, but not for this one: it is that which waits.
+    fn wait_for_workers_but(&self, shared: &Shared, own: Option<usize>) {
         let generation = self.generation();
         shared.wake_workers();
         let behind = || {
-            shared.workers.iter().any(|worker| {
+            shared.workers.iter().enumerate().any(|(index, worker)| {
                 let seen = worker.log_generation.load(Ordering::Acquire);
                 // It may wrap.
-                generation.wrapping_sub(seen) as i32 > 0
+                own != Some(index) && generation.wrapping_sub(seen) as i32 > 0
             })
         };
         while behind() && !shared.shutdown.is_requested() {

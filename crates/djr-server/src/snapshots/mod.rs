@@ -104,6 +104,15 @@ impl Snapshots {
     }
 }
 
+/// Nothing is begun while it lives.
+pub(crate) struct Held<'a>(&'a Snapshots);
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.release(|_, _| ());
+    }
+}
+
 impl State {
     /// Whether this is under way, and for how long.
     pub(crate) fn running(&self, job: Job) -> Option<Duration> {
@@ -157,6 +166,11 @@ impl Snapshots {
             self.ended.wait(&mut state);
         }
         self.claim_in(&mut state, job)
+    }
+
+    /// Waits for what is under way; nothing is begun until what this returns is dropped. `None`: the server ends.
+    pub(crate) fn hold(&self) -> Option<Held<'_>> {
+        self.claim_in_turn(Job::Save).ok().map(|_| Held(self))
     }
 
     /// What was under way has ended; `note` says how. Returns how long it took.

@@ -70,6 +70,12 @@ impl Snapshots {
         self.save_claimed(shared, &progress)
     }
 
+    /// As [`save_now`](Self::save_now), but waits for whatever is under way.
+    pub(crate) fn save_in_turn(&self, shared: &Shared) -> Result<(), NotBegun> {
+        let progress = self.claim_in_turn(Job::Save).map_err(NotBegun::Busy)?;
+        self.save_claimed(shared, &progress)
+    }
+
     /// As [`save_now`](Self::save_now), but ends whatever is under way.
     pub(crate) fn save_before_the_end(&self, shared: &Shared) -> Result<(), NotBegun> {
         self.state.lock().progress.cancel();

@@ -73,7 +73,6 @@ impl Worker {
             if let Some(next) = group.iter_mut().flatten().next() {
                 next.prefetch_entries();
             }
-            ahead.prefetch_structures(&self.shared.engine);
             self.serve_gathered(events[place].id, place, &mut ahead, turn);
         }
     }

@@ -23,7 +23,6 @@ mod log;
 mod log_file;
 pub mod manifest;
 mod recovery;
-mod repair;
 mod rewrite;
 mod scan;
 mod search;
@@ -34,8 +33,8 @@ pub use error::LogError;
 pub use layout::{AofConfig, FsyncPolicy, PREALLOCATE_STEP};
 pub use log::{Log, OnDurable, OpenState, Sizes};
 pub use recovery::{
-    BaseFile, DamagedRange, Recovered, RecoveryError, RecoveryMode, RecoveryReport, Replay,
-    ReplayedCommand, TornTail, recover,
+    BaseFile, CheckedFile, DamagedRange, Examined, FilePart, Recovered, RecoveryError,
+    RecoveryMode, RecoveryReport, Replay, ReplayedCommand, Seen, TornTail, cut_file, recover,
 };
 pub use rewrite::{PreparedRewrite, RewriteWriter};
 pub use survey::Why;

@@ -51,6 +51,8 @@ pub(super) struct FileSurvey {
     pub(super) cover: Option<Annotation>,
     /// The content ends in a line that says: this is the end, and all is durable.
     pub(super) marked: bool,
+    /// There are lines of ours in it.
+    pub(super) ours: bool,
 }
 
 /// A damaged part of a file.
@@ -175,6 +177,7 @@ pub(super) fn survey(files: &mut [(Role, FileReader)]) -> io::Result<Survey> {
             // Without a line of ours the offset is simply counted, by the next opening too.
             anchored = true;
         }
+        walk.found.ours = walk.ours;
         survey.files.push(walk.found);
         if let Some((position, mut bytes)) = torn {
             for (_, reader) in later.iter() {

@@ -245,12 +245,20 @@ impl Keyspace {
             .prefetch(&turn.guard, hash.0)
     }
 
-    /// Starts loading what hangs from a key's entry, when the entry has had time to come. Not while this thread has an [`Access`];
+    /// Starts loading what hangs from a key's entry, when the entry has had time to come; of a dictionary the bucket of `member`, whose
+    /// hash is returned then. Not while this thread has an [`Access`];
     /// does nothing if another thread has the shard.
     #[inline]
-    pub fn prefetch_structure(&self, db: u32, hash: KeyHash) {
+    pub fn prefetch_structure(&self, db: u32, hash: KeyHash, member: Option<&[u8]>) -> Option<u64> {
         self.shard(self.shard_of(hash))
-            .prefetch_structure(self.place(db), hash);
+            .prefetch_structure(self.place(db), hash, member)
+    }
+
+    /// Starts loading a member, whose hash [`prefetch_structure`](Self::prefetch_structure) has returned, when its bucket has had time to come.
+    #[inline]
+    pub fn prefetch_member(&self, db: u32, hash: KeyHash, member: u64) {
+        self.shard(self.shard_of(hash))
+            .prefetch_member(self.place(db), hash, member);
     }
 
     /// Locks the shards of a footprint, in ascending order, until the access is dropped.

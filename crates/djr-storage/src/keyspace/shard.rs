@@ -145,15 +145,34 @@ impl Shard {
     }
 
     /// Starts loading what hangs from the entry of a key with this hash, if the lock is free.
-    pub(super) fn prefetch_structure(&self, place: usize, hash: KeyHash) {
-        let Some(state) = self.lock.try_lock() else {
-            return;
-        };
-        let table = state.dbs.get(place).map(|db| &db.table);
-        if let Some(slot) = table.and_then(|table| table.find(hash.0, |_| true)) {
-            // SAFETY: found in the table, which is locked.
-            unsafe { block_of(slot.raw()) }.prefetch_structure();
-        }
+    pub(super) fn prefetch_structure(
+        &self,
+        place: usize,
+        hash: KeyHash,
+        member: Option<&[u8]>,
+    ) -> Option<u64> {
+        self.peek_block(place, hash, |block| block.prefetch_structure(member))?
+    }
+
+    /// Starts loading a member of what hangs from a key's entry, if nobody has this shard.
+    #[inline]
+    pub(super) fn prefetch_member(&self, place: usize, hash: KeyHash, member: u64) {
+        self.peek_block(place, hash, |block| block.prefetch_member(member));
+    }
+
+    /// Shows the block that is likely to be of a key, if nobody has this shard.
+    #[inline(always)]
+    fn peek_block<R>(
+        &self,
+        place: usize,
+        hash: KeyHash,
+        look: impl FnOnce(Block<'_>) -> R,
+    ) -> Option<R> {
+        let state = self.lock.try_lock()?;
+        let table = &state.dbs.get(place)?.table;
+        let slot = table.find(hash.0, |_| true)?;
+        // SAFETY: found in the table, which is locked.
+        Some(look(unsafe { block_of(slot.raw()) }))
     }
 
     #[inline]
@@ -362,16 +381,26 @@ impl ShardState {
 
     /// Removes every key of a db. The caller has told the watchers. Many keys are freed by [`free_step`](Self::free_step), so that emptying
     /// takes no longer for them, unless it is to be `at_once`.
-    pub(super) fn flush(&mut self, shard: &Shard, db: u32, place: usize, at_once: bool) -> usize {
+    pub(super) fn flush(
+        &mut self,
+        keyspace: &Keyspace,
+        shard: &Shard,
+        db: u32,
+        place: usize,
+        at_once: bool,
+    ) -> usize {
         if self.counts_classes {
             for block in self.iter(place) {
                 self.count_class(shard, (db, place), block.key(), -(block.memory() as isize));
             }
         }
+        let len = self.dbs.get(place).map_or(0, |db| db.table.len());
+        if self.cut.is_some() {
+            self.drop_kept_at(keyspace, place);
+        }
         let Some(db) = self.dbs.get_mut(place) else {
             return 0;
         };
-        let len = db.table.len();
         match &mut self.cut {
             Some(cut) if cut.wants(place) => cut.hand_over(place, db.table.detach()),
             _ if len > FREED_AT_ONCE && !at_once => self.emptied.push(db.table.detach()),

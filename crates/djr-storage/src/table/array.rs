@@ -184,6 +184,13 @@ impl Array {
         unsafe { self.base.add(number as usize).as_ref() }
     }
 
+    /// Has the home of a hash loaded.
+    #[inline]
+    pub(super) fn prefetch(&self, hash: u32) {
+        let (home, _) = self.geometry.locate(hash);
+        super::prefetch::prefetch_line(self.base.as_ptr().wrapping_add(home as usize).addr());
+    }
+
     /// The element with this hash for which `eq` answers yes, and its bucket and slot.
     #[inline(always)]
     pub(super) fn find(

@@ -191,6 +191,13 @@ impl Table {
         })
     }
 
+    /// Has the bucket loaded in which an element with this hash would be first.
+    #[inline]
+    pub fn prefetch(&self, hash: u64) {
+        let hash = hash as u32;
+        self.array(self.is_in_next(hash)).prefetch(hash);
+    }
+
     /// Puts another block in the place of one just found: of the same hash and equal to it. Returns
     /// the old one.
     ///

@@ -2,14 +2,15 @@
 //!
 //! A repaired file is a copy that takes the old one's name in one step. Where bytes were taken out stand a `select 0` with
 //! its annotation (the part that is gone may have changed the db, and a group that does not say its db is in db 0) and a
-//! line that tells how the offset goes on; see [`super::annotation`].
+//! line that tells how the offset goes on; see [`super::super::annotation`].
 
-use super::annotation::{Annotation, Repaired};
-use super::batch::encode_select;
-use super::recovery::{DamagedRange, DataFile};
-use super::scan::{FileReader, Item};
-use super::survey::{FileSurvey, Role, Survey};
-use super::{AofConfig, LogError};
+use super::super::annotation::{Annotation, Repaired};
+use super::super::batch::encode_select;
+use super::super::scan::{FileReader, Item};
+use super::super::survey::{FileSurvey, Role, Survey};
+use super::super::{AofConfig, LogError};
+use super::files::DataFile;
+use super::report::DamagedRange;
 use crate::disk::{Disk, DiskFile};
 use std::io;
 use std::ops::Range;
