@@ -78,7 +78,6 @@ pub const ABSENT: &[(&str, &str)] = &[
     ("replicaof", "there are no replicas yet"),
     ("slaveof", "there are no replicas yet"),
     ("sync", "there are no replicas yet"),
-    ("role", "there are no replicas yet"),
     (
         "client|capa",
         "announces that a client follows redirections, which only replicas send",
@@ -87,10 +86,6 @@ pub const ABSENT: &[(&str, &str)] = &[
         "client|import-source",
         "for the import of a data set while it expires nothing, which there is no mode for",
     ),
-    ("commandlog", "slow commands are not recorded yet"),
-    ("slowlog", "slow commands are not recorded yet"),
-    ("latency", "latencies are not recorded yet"),
-    ("monitor", "commands are not shown to others yet"),
 ];
 
 /// The families whose commands are all here: those of data.

@@ -27,6 +27,8 @@ pub struct Command {
     pub careful: bool,
     /// A number of its own among all commands and subcommands, dense from 0: an index for statistics.
     pub id: usize,
+    /// Which requests' time may be taken together: the `id` of a command that is always short, `usize::MAX` where each is timed by itself.
+    pub timed_with: usize,
     /// The declaration.
     pub spec: &'static CommandSpec,
     /// `set`, or `object|encoding` for a subcommand.
@@ -86,6 +88,9 @@ const AMPLIFYING: &[&str] = &[
     "zrangestore",
     "zunionstore",
 ];
+
+/// Commands that are short for all that Redis does not flag them as fast: they may evict, or drop a value.
+const SHORT: &[&str] = &["set", "setex", "psetex"];
 
 impl Command {
     pub(crate) fn derive(
@@ -155,6 +160,14 @@ impl Command {
             subcommands,
             full_name,
             id,
+            timed_with: if !matches!(spec.run, Run::Script(_))
+                && !flags.has(Flags::BLOCKING)
+                && (flags.has(Flags::FAST) || SHORT.contains(&spec.name))
+            {
+                id
+            } else {
+                usize::MAX
+            },
             spec,
         }
     }

@@ -314,7 +314,6 @@ impl Engine {
     ) -> Result<(), CommandError> {
         let db = shell.db();
         let result = self.run(executor, access, command, db, args, now, shell, reply);
-        shell.count(command, result.is_err());
         self.remember_reader(executor, access, command, args);
         if matches!(result, Ok(Logged::Verbatim)) {
             executor.effects.push_request(db, args);

@@ -34,7 +34,7 @@ mod context;
 mod effect;
 mod error;
 mod long_double;
-mod rng;
+pub mod rng;
 #[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
 
@@ -48,7 +48,7 @@ pub use engine::{Engine, Executor, Prepared};
 pub use error::CommandError;
 pub use notify::Notify;
 pub use rng::Rng;
-pub use shell::{ScriptFate, Shell};
+pub use shell::{Inside, Ran, ScriptFate, Shell};
 
 /// Where a command writes its reply.
 pub type Reply<'a> = djr_protocol::ReplyEncoder<'a>;

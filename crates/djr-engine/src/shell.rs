@@ -85,8 +85,13 @@ pub trait Shell {
     /// Something has changed that clients may have in caches of their own. Called while the keys are open.
     fn invalidate(&mut self, _invalidation: Invalidation) {}
 
-    /// Counts a command that a script or a transaction ran, for `INFO commandstats`.
-    fn count(&mut self, _command: &'static Command, _failed: bool) {}
+    /// A command of a script or a transaction begins. What it returns comes back as [`Ran::since`]: a time, for those who measure.
+    fn begins(&mut self, _command: &'static Command, _args: &Args<'_>, _inside: Inside) -> u64 {
+        0
+    }
+
+    /// A command of a script or a transaction has run, for statistics and those who watch.
+    fn ran(&mut self, _ran: &Ran<'_>) {}
 
     /// Takes a keyspace event that the setting wants. Called after the locks of its command, transaction or script are released,
     /// once for each event, in their order. See [`Settings::notify`](crate::settings::Settings::notify) for the channels.
@@ -94,6 +99,32 @@ pub trait Shell {
 
     /// Writes a line of a script (`redis.log`) to the server's log. Levels as in Redis: 0 debug, 1 verbose, 2 notice, 3 warning.
     fn script_log(&mut self, _level: u8, _line: &[u8]) {}
+}
+
+/// What a command is part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inside {
+    /// It was queued between MULTI and EXEC.
+    Transaction,
+    /// A script or a function has called it.
+    Script,
+}
+
+/// A command of a script or a transaction that has run, or was refused.
+#[derive(Debug)]
+pub struct Ran<'a> {
+    /// The command.
+    pub command: &'static Command,
+    /// Its arguments, the name included.
+    pub args: &'a Args<'a>,
+    /// What it is part of.
+    pub inside: Inside,
+    /// What [`Shell::begins`] said.
+    pub since: u64,
+    /// What it answered, if that is an error.
+    pub error: Option<&'a CommandError>,
+    /// Whether it was refused before it ran.
+    pub refused: bool,
 }
 
 /// Whether a busy script goes on.

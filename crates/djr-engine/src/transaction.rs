@@ -6,7 +6,7 @@ use crate::command::Command;
 use crate::engine::{Engine, Executor};
 use crate::error::quoted;
 use crate::registry::Resolved;
-use crate::{Args, CommandError, OwnedRequest, Reply, Shell};
+use crate::{Args, CommandError, Inside, OwnedRequest, Ran, Reply, Shell};
 
 /// The commands between MULTI and EXEC.
 #[derive(Debug, Default)]
@@ -81,8 +81,26 @@ impl Engine {
         }
         reply.array(queue.len());
         for (command, args) in queue.commands() {
-            let result = shell.permit(command, &args).and_then(|()| {
-                self.run_inside(executor, &mut access, command, &args, now, shell, reply)
+            let inside = Inside::Transaction;
+            let mut refused = false;
+            let mut since = 0;
+            let result = match shell.permit(command, &args) {
+                Ok(()) => {
+                    since = shell.begins(command, &args, inside);
+                    self.run_inside(executor, &mut access, command, &args, now, shell, reply)
+                }
+                Err(error) => {
+                    refused = true;
+                    Err(error)
+                }
+            };
+            shell.ran(&Ran {
+                command,
+                args: &args,
+                inside,
+                since,
+                error: result.as_ref().err(),
+                refused,
             });
             if let Err(error) = result {
                 reply.error(&error.to_string());

@@ -19,6 +19,7 @@ mod clients;
 mod clock;
 mod commands;
 pub mod config;
+mod introspection;
 mod loading;
 pub mod logging;
 mod memory;
@@ -35,7 +36,7 @@ mod tls;
 mod tracking;
 mod worker;
 
-pub use commands::registry;
+pub use commands::{registry, start_again};
 pub use config::Config;
 pub use djr_engine::REDIS_VERSION;
 pub use server::{Server, StartError, StopError, Stopper};

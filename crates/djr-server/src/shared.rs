@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use djr_engine::Engine;
 use djr_engine::command::Command;
@@ -13,6 +13,7 @@ use crate::acl::Acl;
 use crate::clients::Clients;
 use crate::commands::{Migrations, ServerRun};
 use crate::config::Config;
+use crate::introspection::{Distribution, Introspection};
 use crate::loading::LoadState;
 use crate::memory::Memory;
 use crate::persistence::Persistence;
@@ -39,11 +40,14 @@ pub(crate) struct Shared {
     pub(crate) trackers: Trackers,
     pub(crate) migrations: Migrations,
     pub(crate) gate: Gate,
+    pub(crate) introspection: Introspection,
     pub(crate) memory: Memory,
     pub(crate) workers: Vec<WorkerHandle>,
     pub(crate) started: Instant,
     /// 40 hexadecimal digits, new at each start.
     pub(crate) run_id: String,
+    /// 40 hexadecimal digits that name the history of the data set.
+    pub(crate) replication_id: Mutex<String>,
     pub(crate) shutdown: Shutdown,
     /// The port that is listened on; 0 for none.
     pub(crate) port: u16,
@@ -52,6 +56,8 @@ pub(crate) struct Shared {
     pub(crate) pause_writes_only: AtomicBool,
     /// Whether `DEBUG SET-ACTIVE-EXPIRE` has left the active expiry on.
     pub(crate) active_expire: AtomicBool,
+    /// `DEBUG PAUSE-CRON`: nothing periodic is done.
+    pub(crate) cron_paused: AtomicBool,
     /// The most clients there were at once, and bytes of keyspace, for INFO.
     pub(crate) peak_memory: AtomicU64,
 }
@@ -72,9 +78,15 @@ pub(crate) struct Gate(AtomicU32);
 
 // No two reasons share a bit.
 const _: () = assert!(
-    (Gate::LOADING + Gate::MISCONF + Gate::PAUSED + Gate::BUSY + Gate::MEMORY + Gate::SAVE_FAILED)
+    (Gate::LOADING
+        + Gate::MISCONF
+        + Gate::PAUSED
+        + Gate::BUSY
+        + Gate::MEMORY
+        + Gate::SAVE_FAILED
+        + Gate::MONITORED)
         .count_ones()
-        == 6
+        == 7
 );
 
 impl Gate {
@@ -90,6 +102,8 @@ impl Gate {
     pub(crate) const MEMORY: u32 = 16;
     /// Snapshots fail: writes are refused.
     pub(crate) const SAVE_FAILED: u32 = 32;
+    /// Somebody is shown every command.
+    pub(crate) const MONITORED: u32 = 64;
 
     /// The bits that are set.
     #[inline]
@@ -117,6 +131,7 @@ pub(crate) struct Shutdown {
     requested: AtomicBool,
     /// 0: as configured; 1: with a last snapshot; 2: without.
     save: AtomicU8,
+    restart_after: Mutex<Option<Duration>>,
     /// The thread that waits for the end.
     waiter: Mutex<Option<std::thread::Thread>>,
 }
@@ -150,6 +165,17 @@ impl Shutdown {
         self.save.store(if save { 1 } else { 2 }, Ordering::Relaxed);
     }
 
+    /// Asks the server to end, and whoever runs it to start it again.
+    pub(crate) fn request_restart(&self, delay: Duration) {
+        *self.restart_after.lock() = Some(delay);
+        self.request();
+    }
+
+    /// Whether the server is to be started again, and after what time.
+    pub(crate) fn restart_after(&self) -> Option<Duration> {
+        *self.restart_after.lock()
+    }
+
     /// Blocks until the end is asked for.
     pub(crate) fn wait(&self) {
         *self.waiter.lock() = Some(std::thread::current());
@@ -170,6 +196,15 @@ impl Shared {
         self.persistence.log()
     }
 
+    /// How long the calls of a command took, by its id.
+    pub(crate) fn distribution(&self, command: usize) -> Distribution {
+        let mut sum = Distribution::default();
+        let stats = self.workers.iter().map(|worker| &worker.stats.commands);
+        let histograms = stats.filter_map(|commands| commands.get(command)?.counted());
+        histograms.for_each(|histogram| sum.add(histogram));
+        sum
+    }
+
     /// Changes of the data set since the start.
     pub(crate) fn changes(&self) -> u64 {
         let workers = self.workers.iter();
@@ -183,6 +218,11 @@ impl Shared {
             return Vec::new();
         }
         self.acl.lines()
+    }
+
+    /// Gives the history of the data set another name.
+    pub(crate) fn change_replication_id(&self) {
+        *self.replication_id.lock() = crate::server::random_id();
     }
 
     /// Wakes every worker.

@@ -1,9 +1,12 @@
 //! What workers count. Each writes its own; INFO adds them up.
 
-use std::sync::atomic::AtomicUsize;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, AtomicUsize};
 
 use djr_engine::stats::Counter;
 use djr_storage::keyspace::CLASSES_MAX;
+
+use crate::introspection::Histogram;
 
 /// The counters of one worker.
 pub(crate) struct WorkerStats {
@@ -28,6 +31,15 @@ pub(crate) struct WorkerStats {
     pub(crate) limit_disconnections: Counter,
     /// Clients closed because all of them took more than `maxmemory-clients`.
     pub(crate) evicted_clients: Counter,
+    /// What the defragmentation has moved, and what it has left where it was; the same of keys.
+    pub(crate) defrag_hits: Counter,
+    pub(crate) defrag_misses: Counter,
+    pub(crate) defrag_key_hits: Counter,
+    pub(crate) defrag_key_misses: Counter,
+    /// The time that it took, in microseconds.
+    pub(crate) defrag_micros: Counter,
+    /// The percentage of the worker's time that it takes now.
+    pub(crate) defrag_percent: AtomicU32,
     /// Keys evicted, by memory class.
     pub(crate) class_evicted: [Counter; CLASSES_MAX],
     /// Bytes of memory that the worker's clients take.
@@ -40,7 +52,7 @@ pub(crate) struct WorkerStats {
 }
 
 /// What is counted of each command.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct CommandStats {
     pub(crate) calls: Counter,
     pub(crate) nanos: Counter,
@@ -48,6 +60,21 @@ pub(crate) struct CommandStats {
     pub(crate) rejected: Counter,
     /// Answered with an error.
     pub(crate) failed: Counter,
+    /// How long the calls took. Made when it is first needed: most commands are never called.
+    histogram: OnceLock<Histogram>,
+}
+
+impl CommandStats {
+    /// To be added to by the worker that these are of.
+    #[inline]
+    pub(crate) fn histogram(&self) -> &Histogram {
+        self.histogram.get_or_init(Histogram::default)
+    }
+
+    /// For all others: `None` if nothing has been counted.
+    pub(crate) fn counted(&self) -> Option<&Histogram> {
+        self.histogram.get()
+    }
 }
 
 impl WorkerStats {
@@ -73,6 +100,12 @@ impl WorkerStats {
             turns: Counter::default(),
             limit_disconnections: Counter::default(),
             evicted_clients: Counter::default(),
+            defrag_hits: Counter::default(),
+            defrag_misses: Counter::default(),
+            defrag_key_hits: Counter::default(),
+            defrag_key_misses: Counter::default(),
+            defrag_micros: Counter::default(),
+            defrag_percent: AtomicU32::new(0),
             class_evicted: Default::default(),
             client_bytes: AtomicUsize::new(0),
             returned_pops: Counter::default(),
@@ -91,6 +124,9 @@ impl WorkerStats {
                 &command.failed,
             ];
             counters.into_iter().for_each(Counter::reset);
+            if let Some(histogram) = command.counted() {
+                histogram.reset();
+            }
         }
         let counters = [
             &self.connections_received,
@@ -111,6 +147,11 @@ impl WorkerStats {
             &self.lookups.expired_fields,
             &self.lookups.evicted,
             &self.evicted_clients,
+            &self.defrag_hits,
+            &self.defrag_misses,
+            &self.defrag_key_hits,
+            &self.defrag_key_misses,
+            &self.defrag_micros,
         ];
         counters.into_iter().for_each(Counter::reset);
         self.class_evicted.iter().for_each(Counter::reset);

@@ -5,15 +5,18 @@
 
 mod build;
 mod chart;
+mod cli;
 mod generator;
 mod interrupt;
 mod loads;
 mod machine;
 pub(crate) mod null;
+mod persistence;
 mod reply;
 mod report;
 mod request;
 mod results;
+mod scenarios;
 mod server;
 mod stats;
 mod usage;
@@ -25,6 +28,7 @@ use loads::{DataSet, Goal, Measure, What, data_sets};
 use machine::Machine;
 use report::thousands;
 use results::{Figures, Requests, Run, Sample, Server, Settings};
+use scenarios::{Scenario, Theatre};
 use server::{Contender, Durability, Kind, Running, pin, usable_cores};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -77,9 +81,28 @@ pub(crate) struct Args {
     /// Print nothing but the section for docs/benchmarks.md
     #[arg(long)]
     markdown: bool,
+    /// Play this through instead of measuring loads
+    #[command(subcommand)]
+    special: Option<Special>,
+}
+
+/// What is measured in a way of its own.
+#[derive(clap::Subcommand)]
+enum Special {
+    Cli(cli::Args),
+    /// Snapshots, rewrites, loading and replay: pauses, memory, time
+    Persistence(persistence::Args),
+    #[command(flatten)]
+    Scenario(Scenario),
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
+    if let Some(Special::Cli(args)) = &args.special {
+        return cli::run(args);
+    }
+    if let Some(Special::Persistence(args)) = &args.special {
+        return persistence::run(args);
+    }
     if args.list {
         data_sets()
             .flat_map(|set| set.measures)
@@ -114,6 +137,21 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let contenders = contenders(args, scratch.path())?;
     let (server_cores, generator_core) = cores(args)?;
     pin(&[generator_core])?;
+    if let Some(Special::Scenario(scenario)) = &args.special {
+        let contenders: Vec<_> = contenders
+            .into_iter()
+            .filter(|contender| contender.kind != Kind::Null)
+            .collect();
+        return scenarios::play(
+            scenario,
+            &Theatre {
+                contenders: &contenders,
+                cores: &server_cores,
+                scratch: scratch.path(),
+                interrupt: &interrupt,
+            },
+        );
+    }
 
     let mut bench = Bench {
         args,

@@ -162,6 +162,13 @@ impl Running {
         self.child.id()
     }
 
+    /// Empties it.
+    pub(crate) fn flush(&self) -> Result<()> {
+        let line = ask(self.address, "FLUSHALL\r\n")?;
+        ensure!(line == "+OK", "FLUSHALL says {line}");
+        Ok(())
+    }
+
     /// Number of keys in database 0.
     pub(crate) fn key_count(&self) -> Result<u64> {
         let line = ask(self.address, "DBSIZE\r\n")?;
@@ -207,7 +214,7 @@ impl Drop for Running {
 
 /// `Drop` stops the children on errors, panics and Ctrl-C; `setpriv` (util-linux) also sees to it when
 /// this process itself is killed.
-fn dying_with_us(program: &Path) -> Command {
+pub(super) fn dying_with_us(program: &Path) -> Command {
     if Command::new("setpriv")
         .arg("--version")
         .output()
@@ -221,7 +228,7 @@ fn dying_with_us(program: &Path) -> Command {
     }
 }
 
-fn ask(address: SocketAddr, request: &str) -> Result<String> {
+pub(super) fn ask(address: SocketAddr, request: &str) -> Result<String> {
     let mut stream = connect(address)?;
     stream.write_all(request.as_bytes())?;
     let mut line = String::new();
@@ -230,13 +237,13 @@ fn ask(address: SocketAddr, request: &str) -> Result<String> {
     Ok(line.trim_end().to_owned())
 }
 
-fn connect(address: SocketAddr) -> Result<TcpStream> {
+pub(super) fn connect(address: SocketAddr) -> Result<TcpStream> {
     let stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(START_MAX))?;
     Ok(stream)
 }
 
-fn free_address() -> Result<SocketAddr> {
+pub(super) fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 

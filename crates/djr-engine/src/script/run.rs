@@ -18,7 +18,7 @@ use super::shebang::Flags;
 use crate::command::Command;
 use crate::engine::{Engine, Executor};
 use crate::registry::Resolved;
-use crate::shell::ScriptFate;
+use crate::shell::{Inside, Ran, ScriptFate};
 use crate::spec::Flags as CommandFlags;
 use crate::{Args, CommandError, Reply, Shell};
 
@@ -352,7 +352,9 @@ impl Run<'_, '_> {
         if !command.accepts(args.len()) {
             return Err(WRONG_ARITY);
         }
-        if command.flags.has(CommandFlags::NO_SCRIPT) {
+        if command.flags.has(CommandFlags::NO_SCRIPT)
+            && self.engine.settings.scripts_may_call_all.get() == 0
+        {
             return Err(NOT_ALLOWED);
         }
         if self.read_only && command.may_write() {
@@ -387,16 +389,33 @@ impl Run<'_, '_> {
         let command = self.resolve(&args)?;
         output.clear();
         let mut reply = Reply::new(output, version(self.resp3));
-        let result = self.shell.permit_call(command, &args).and_then(|()| {
-            self.engine.run_inside(
-                self.executor,
-                self.access,
-                command,
-                &args,
-                self.now,
-                self.shell,
-                &mut reply,
-            )
+        let inside = Inside::Script;
+        let (mut since, mut refused) = (0, false);
+        let result = match self.shell.permit_call(command, &args) {
+            Ok(()) => {
+                since = self.shell.begins(command, &args, inside);
+                self.engine.run_inside(
+                    self.executor,
+                    self.access,
+                    command,
+                    &args,
+                    self.now,
+                    self.shell,
+                    &mut reply,
+                )
+            }
+            Err(error) => {
+                refused = true;
+                Err(error)
+            }
+        };
+        self.shell.ran(&Ran {
+            command,
+            args: &args,
+            inside,
+            since,
+            error: result.as_ref().err(),
+            refused,
         });
         if !self.wrote && self.executor.effects.len() > self.effects_before {
             self.wrote = true;

@@ -143,6 +143,7 @@ impl Core {
                     }
                 }
                 Message::Invalidated { slot, client, told } => outlet.tell(*slot, *client, told),
+                Message::Shown { slot, client, line } => outlet.show(*slot, *client, line),
             }
         }
     }

@@ -62,6 +62,12 @@ pub(crate) enum Message {
         client: u64,
         told: Invalidated,
     },
+    /// For the same: a line of MONITOR.
+    Shown {
+        slot: usize,
+        client: u64,
+        line: Bytes,
+    },
 }
 
 /// A message for the subscribers of a name.

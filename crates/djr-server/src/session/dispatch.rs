@@ -1,7 +1,6 @@
 //! From decoded requests to replies: the checks before a command runs, and the order of things around it.
 
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Instant;
 
 use djr_engine::command::{Command, KeyShape};
 use djr_engine::spec::{Flags, Run};
@@ -12,8 +11,8 @@ use djr_storage::keyspace::{Home, Turn};
 use super::permissions::{check_sort, check_user};
 use super::{Replies, Session, SessionShell};
 use crate::acl::Origin;
-use crate::clock;
 use crate::commands::{Context, ServerRun};
+use crate::introspection::{Source, Stopwatch};
 use crate::shared::Gate;
 use crate::worker::{Connection, Core};
 
@@ -139,43 +138,6 @@ impl<'t> Ahead<'t> {
     }
 }
 
-/// Attributes time to commands: one look at the clock per run of equal commands, not per command.
-struct Stopwatch {
-    since: Instant,
-    command: usize,
-    calls: u64,
-}
-
-impl Stopwatch {
-    fn new() -> Self {
-        Self {
-            since: clock::monotonic(),
-            command: usize::MAX,
-            calls: 0,
-        }
-    }
-
-    #[inline]
-    fn count(&mut self, core: &Core, command: usize) {
-        if command != self.command {
-            self.stop(core);
-            self.command = command;
-        }
-        self.calls += 1;
-    }
-
-    fn stop(&mut self, core: &Core) {
-        if self.calls > 0 {
-            let now = clock::monotonic();
-            let stats = &core.stats.commands[self.command];
-            stats.calls.add(self.calls);
-            stats.nanos.add((now - self.since).as_nanos() as u64);
-            self.since = now;
-            self.calls = 0;
-        }
-    }
-}
-
 impl Requests {
     /// Executes the requests in `input`, the first of which are prepared in `ahead`, one after the other; replies go to `out`. Returns how many were executed: fewer than
     /// there are, if the session ends or must wait.
@@ -194,7 +156,9 @@ impl Requests {
         out: &mut Vec<u8>,
     ) -> usize {
         let (batch, count) = (&self.batch, self.batch.len());
-        let mut stopwatch = Stopwatch::new();
+        let source = Source { batch, input };
+        let mut stopwatch = Stopwatch::new(core, input.len());
+        let mut mark = Stopwatch::mark(core, out.len());
         if count > 1 {
             ahead.prefetch_structures(batch, input, engine);
         }
@@ -203,16 +167,17 @@ impl Requests {
         let mut executed = count;
         core.begin_requests();
         for index in 0..count {
+            let out_len = out.len();
             let mut args = Args::new(batch.request(index, input));
             let prepared = ahead.advance(index, batch, input, engine);
             args = prepared.hashed(args);
             if let Some(command) = prepared.command
-                && direct
                 && matches!(command.run, Run::Read(_) | Run::Write(_))
                 && !command.careful
                 && command.accepts(args.len())
+                && (direct || session.is_permitted_at_once(core, command, &args))
             {
-                stopwatch.count(core, command.id);
+                stopwatch.count(core, &session.info, source, command, (index, out_len));
                 let now = core.now;
                 let mut reply = Reply::new(out, session.version);
                 let mut shell = SessionShell { session, core };
@@ -232,33 +197,13 @@ impl Requests {
                     session,
                     engine,
                     command,
+                    (source, index),
                     &args,
                     &mut stopwatch,
                     out,
                 )
             {
                 direct = core.gate == 0 && session.is_plain();
-            } else if !direct
-                && core.gate == 0
-                && let Some(command) = prepared.command
-                && session.is_limited_only()
-                && matches!(command.run, Run::Read(_) | Run::Write(_))
-                && !command.careful
-                && command.accepts(args.len())
-                && session.permits(core, command, &args)
-            {
-                stopwatch.count(core, command.id);
-                let now = core.now;
-                let mut reply = Reply::new(out, session.version);
-                let mut shell = SessionShell { session, core };
-                if let Err(error) =
-                    engine.execute(executor, command, &args, now, &mut shell, &mut reply)
-                {
-                    refuse(core, Some(command), &error, &mut reply, false);
-                }
-                if core.holds_pushes() {
-                    core.release_pushes(session, out);
-                }
             } else {
                 let command = prepared.command;
                 execute_one(
@@ -267,6 +212,7 @@ impl Requests {
                     session,
                     engine,
                     command,
+                    (source, index),
                     &args,
                     &mut stopwatch,
                     out,
@@ -277,18 +223,23 @@ impl Requests {
                 }
                 direct = core.gate == 0 && session.is_plain();
             }
-            if out.len() > core.output_len_max {
-                // Enough for its end to be sure: nothing of it is sent.
-                session.close = true;
-                session.overfull = true;
-                executed = index + 1;
-                break;
+            if out.len() > mark {
+                if out.len() > core.output_len_max {
+                    // Enough for its end to be sure: nothing of it is sent.
+                    session.close = true;
+                    session.overfull = true;
+                    executed = index + 1;
+                    break;
+                }
+                let lengths = (out_len, out.len());
+                stopwatch.cut(core, &session.info, source, index, lengths);
+                mark = Stopwatch::mark(core, out.len());
             }
         }
         core.end_requests(session);
-        stopwatch.stop(core);
-        if stopwatch.command != usize::MAX {
-            session.info.last_command.store(stopwatch.command, Relaxed);
+        stopwatch.stop(core, &session.info, source, out.len());
+        if let Some(command) = stopwatch.last() {
+            session.info.last_command.store(command.id, Relaxed);
         }
         session.info.active_ms.store(core.now as u64, Relaxed);
         session.info.commands.store(
@@ -311,6 +262,7 @@ fn execute_near_limit(
     session: &mut Session,
     engine: &Engine,
     command: &'static Command,
+    (source, index): (Source<'_>, usize),
     args: &Args<'_>,
     stopwatch: &mut Stopwatch,
     out: &mut Vec<u8>,
@@ -322,7 +274,8 @@ fn execute_near_limit(
     if !is_plain || !core.has_room(executor, session, command, args) {
         return false;
     }
-    stopwatch.count(core, command.id);
+    let place = (index, out.len());
+    stopwatch.count(core, &session.info, source, command, place);
     let needs_room = command.flags.has(Flags::DENY_OOM);
     let (now, db, hash) = (core.now, session.db, args.hashed_key());
     let bytes = |hash| engine.keyspace.bytes_near(db, hash) as isize;
@@ -355,6 +308,7 @@ fn execute_one(
     session: &mut Session,
     engine: &Engine,
     command: Option<&'static Command>,
+    place: (Source<'_>, usize),
     args: &Args<'_>,
     stopwatch: &mut Stopwatch,
     out: &mut Vec<u8>,
@@ -363,7 +317,7 @@ fn execute_one(
     let quiet = session.replies != Replies::On;
     session.identity.refresh(&core.shared.acl);
     execute_checked(
-        core, executor, session, engine, command, args, stopwatch, out,
+        core, executor, session, engine, command, place, args, stopwatch, out,
     );
     // It may have been ACL SETUSER.
     session.identity.refresh(&core.shared.acl);
@@ -416,6 +370,7 @@ fn execute_checked(
     session: &mut Session,
     engine: &Engine,
     command: Option<&'static Command>,
+    (source, index): (Source<'_>, usize),
     args: &Args<'_>,
     stopwatch: &mut Stopwatch,
     out: &mut Vec<u8>,
@@ -476,7 +431,9 @@ fn execute_checked(
         reply.simple("QUEUED");
         return;
     }
-    stopwatch.count(core, command.id);
+    let place = (index, reply.len());
+    stopwatch.count(core, &session.info, source, command, place);
+    core.show_script(session, command, args);
     // Those that look at clients see themselves running.
     session.info.last_command.store(command.id, Relaxed);
     let now = core.now;
@@ -505,6 +462,7 @@ fn execute_checked(
         core.forget_room();
     }
     executor.reader = None;
+    core.show_command(session, command, args);
     if let Err(error) = result {
         refuse(core, Some(command), &error, &mut reply, false);
     }
@@ -557,6 +515,12 @@ fn check(
         )));
     }
     check_activity(core, command).map_err(|error| (Some(command), error))?;
+    if session.is_monitor && (command.may_write() || command.flags.has(Flags::READONLY)) {
+        // To Redis it is a kind of replica.
+        return refused(CommandError::text(
+            "ERR Replica can't interact with the keyspace",
+        ));
+    }
     Ok(command)
 }
 
@@ -653,6 +617,10 @@ pub(crate) fn execute_while_busy(
             break;
         };
         let args = Args::new(request);
+        let source = Source {
+            batch: &batch,
+            input: &connection.input,
+        };
         let (session, out) = (&mut connection.session, &mut connection.out);
         let command = shared.engine.prepare(&args).command;
         let opens_keyspace = command.is_some_and(|command| {
@@ -663,18 +631,19 @@ pub(crate) fn execute_while_busy(
             let busy = shared.engine.scripts.running().busy_error();
             refuse(core, None, &busy, &mut reply, true);
         } else {
-            let mut stopwatch = Stopwatch::new();
+            let mut stopwatch = Stopwatch::new(core, 0);
             execute_checked(
                 core,
                 executor,
                 session,
                 &shared.engine,
                 command,
+                (source, 0),
                 &args,
                 &mut stopwatch,
                 out,
             );
-            stopwatch.stop(core);
+            stopwatch.stop(core, &session.info, source, out.len());
         }
         let taken = taken.unwrap_or(connection.input.len());
         connection.input.drain(..taken);

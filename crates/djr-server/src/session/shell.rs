@@ -6,7 +6,7 @@ use djr_engine::blocking::{ClientAddress, Served, Waiter};
 use djr_engine::command::Command;
 use djr_engine::notify::{Event, Events};
 use djr_engine::script::ScriptFlags;
-use djr_engine::{Args, CommandError, EffectLog, Reply, ScriptFate, Shell};
+use djr_engine::{Args, CommandError, EffectLog, Inside, Ran, Reply, ScriptFate, Shell};
 
 use djr_storage::keyspace::Invalidation;
 
@@ -131,11 +131,17 @@ impl Shell for SessionShell<'_> {
         self.core.invalidate(invalidation, Some(by));
     }
 
-    fn count(&mut self, command: &'static Command, failed: bool) {
-        let stats = &self.core.stats.commands[command.id];
-        stats.calls.add(1);
-        if failed {
-            stats.failed.add(1);
+    fn begins(&mut self, command: &'static Command, args: &Args<'_>, _: Inside) -> u64 {
+        self.core.show_script(self.session, command, args);
+        self.core.nanos()
+    }
+
+    fn ran(&mut self, ran: &Ran<'_>) {
+        self.core.count_inside(&self.session.info, ran);
+        if !ran.refused {
+            let (inside, command) = (ran.inside, ran.command);
+            self.core
+                .show_inside(self.session, inside, command, ran.args);
         }
     }
 

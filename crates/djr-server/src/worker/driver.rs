@@ -117,6 +117,14 @@ pub(crate) enum Stream {
 }
 
 impl Stream {
+    /// Bytes of memory that it takes behind itself.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        match self {
+            Stream::Tcp(_) | Stream::Unix(_) => 0,
+            Stream::Tls(stream) => stream.memory_bytes(),
+        }
+    }
+
     /// The same socket with TLS on it.
     pub(crate) fn with_tls(self, config: Arc<ServerConfig>) -> io::Result<Self> {
         match self {
@@ -233,6 +241,14 @@ pub(crate) enum Peer {
 impl Peer {
     /// The peer's address as `CLIENT LIST` shows it.
     pub(crate) fn remote(&self) -> String {
+        match self {
+            Peer::Tcp { remote, .. } => remote.to_string(),
+            Peer::Unix { path } => format!("{path}:0"),
+        }
+    }
+
+    /// The same as SLOWLOG shows it.
+    pub(crate) fn shown(&self) -> String {
         match self {
             Peer::Tcp { remote, .. } => remote.to_string(),
             Peer::Unix { path } => format!("{path}:0"),

@@ -23,6 +23,8 @@ enum Push {
     Frame(Bytes),
     /// For the client of this number.
     Invalidated(u64, Invalidated),
+    /// For the same: a line of MONITOR.
+    Shown(u64, Bytes),
 }
 
 impl Push {
@@ -32,7 +34,8 @@ impl Push {
             Push::Invalidated(client, told) if *client == session.info.id => {
                 told.append(out, session.version, session.subscriptions.is_some());
             }
-            Push::Invalidated(..) => {}
+            Push::Shown(client, line) if *client == session.info.id => out.extend_from_slice(line),
+            Push::Invalidated(..) | Push::Shown(..) => {}
         }
     }
 }
@@ -88,6 +91,22 @@ impl Outlet<'_> {
             let is_doomed = limit > 0 && connection.out_len() as u64 > limit;
             self.note(id, is_doomed);
         }
+    }
+
+    /// Shows a command to a client, if it is still at its place.
+    pub(crate) fn show(&mut self, id: usize, client: u64, line: &Bytes) {
+        let Some(connection) = self.connections.get_mut(id).and_then(Option::as_mut) else {
+            let push = Push::Shown(client, line.clone());
+            self.pushes.held.push((id, push));
+            return;
+        };
+        if connection.closing || connection.session.info.id != client {
+            return;
+        }
+        connection.out.extend_from_slice(line);
+        let limit = self.config.output_limit(false).hard;
+        let is_doomed = limit > 0 && connection.out_len() as u64 > limit;
+        self.note(id, is_doomed);
     }
 
     /// Notes that something was appended to the replies of a connection.

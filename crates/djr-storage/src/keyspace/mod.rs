@@ -27,6 +27,7 @@ mod access;
 mod block;
 mod classes;
 mod db;
+mod defrag;
 mod entry;
 mod eviction;
 #[cfg(test)]
@@ -53,13 +54,16 @@ pub use classes::{
     CLASSES_MAX, ClassId, Classes, EVICTION_POLICIES, EvictionOrder, EvictionPolicy, MemoryClass,
 };
 pub use db::{Db, DbMut, EntryMut, Expire, StringForm, WrongKind};
+pub use defrag::{Defrag, DefragCounts, DefragStep};
 pub use entry::{EntryRef, OwnedEntry};
 pub use eviction::{Eviction, EvictionTask, VictimPool};
 pub use hash::{Footprint, Key, KeyHash, UnixMillis};
 pub use keyspace::{ExpireProgress, Keyspace, Turn};
 pub use load::LoadedFacts;
 pub use options::{AccessClock, KeyspaceOptions};
-pub use snapshot::{Cut, Portion, Snapshot, SnapshotDb, SnapshotEntry};
+pub use snapshot::{
+    Cut, Portion, Snapshot, SnapshotDb, SnapshotEntry, SnapshotItem, SnapshotMore, WholeEntries,
+};
 pub use tracking::{Invalidation, Readers, Tracking};
 pub use wait::{ReadyKey, Registration, Ticket, WaiterRef, Waits};
 pub use watch::WatchFlag;

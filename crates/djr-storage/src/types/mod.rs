@@ -5,6 +5,9 @@ mod limits;
 
 pub mod dictionary;
 pub mod hash;
+pub mod kept;
+#[cfg(test)]
+mod kept_tests;
 pub mod list;
 pub mod listpack;
 #[cfg(test)]
@@ -15,6 +18,7 @@ pub mod stream;
 
 pub use dictionary::{Dictionary, seed_member_hashes};
 pub use hash::Hash;
+use kept::{Kept, Ticket};
 pub use limits::{HashLimits, ListLimits, SetLimits, SortedSetLimits, StreamLimits};
 pub use list::List;
 pub use listpack::Listpack;
@@ -23,6 +27,8 @@ pub(crate) use probe::Probe;
 pub use set::Set;
 pub use sorted_set::SortedSet;
 pub use stream::Stream;
+
+use std::sync::Arc;
 
 use crate::keyspace::UnixMillis;
 use crate::table::prefetch_line;
@@ -37,7 +43,7 @@ pub const REWRITE_PORTION: usize = 64;
 /// bytes, aligned to at most 8; both are checked when compiling): what is large is behind a pointer. Dropping it frees all of it.
 ///
 /// Only the structures of this module implement it: there is one for each [`Kind`] but strings.
-pub trait Object: sealed::Structure + Clone + Send + 'static {
+pub trait Object: sealed::Structure + Clone + Default + Send + 'static {
     /// The kind of value that this is.
     const KIND: Kind;
 
@@ -66,6 +72,18 @@ pub trait Object: sealed::Structure + Clone + Send + 'static {
     /// The next step: has the member itself loaded, when its bucket has had time to come.
     fn prefetch_member(&self, _hash: u64) {}
 
+    /// If it is large: keeps what there is at this moment, for whoever has the ticket, appends the beginning of its value as RDB files have it,
+    /// and returns yes. Takes no longer for many elements. See [`kept`].
+    fn keep(&mut self, ticket: &Arc<Ticket>, out: &mut Vec<u8>) -> bool {
+        let _ = (ticket, out);
+        false
+    }
+
+    /// What is kept, if anything is.
+    fn kept(&mut self) -> Option<&mut dyn Kept> {
+        None
+    }
+
     /// Removes parts (fields of a hash) whose deadline is before `now`, `limit` at most, and tells each, so that `HDEL key field`
     /// is logged for it. Returns how many went. If fewer than `limit` are due, [`next_expire`](Self::next_expire) is not before
     /// `now` afterwards.
@@ -78,6 +96,13 @@ pub trait Object: sealed::Structure + Clone + Send + 'static {
         _limit: usize,
         _on_expired: &mut dyn FnMut(&[u8]),
     ) -> usize {
+        0
+    }
+
+    /// Puts some of what it holds behind into new memory, so that the old can go back to the system: from the part `from` on (0: the
+    /// first), about `budget` bytes of it. Returns the part to go on with; 0: done. Changes nothing that can be seen but
+    /// [`memory_bytes`](Self::memory_bytes), and leaves alone what would take long, or is whole pages of the system anyway.
+    fn relocate(&mut self, _from: u128, _budget: usize) -> u128 {
         0
     }
 
@@ -101,6 +126,32 @@ pub trait Object: sealed::Structure + Clone + Send + 'static {
             Self::KIND.name()
         );
     }
+}
+
+/// Larger blocks are never relocated: allocators give them pages of their own, and copying them would take long.
+pub(crate) const RELOCATED_MAX: usize = 128 << 10;
+/// Larger dictionaries are not relocated: their members are in whole slabs, which they tidy up themselves.
+const RELOCATED_DICTIONARY_MAX: usize = 64 << 10;
+
+/// Puts bytes into new memory of the same size. Returns how many it copied.
+fn relocate_block(block: &mut Box<[u8]>) -> usize {
+    if block.is_empty() || block.len() > RELOCATED_MAX {
+        return 0;
+    }
+    *block = block.to_vec().into_boxed_slice();
+    block.len()
+}
+
+/// The same for a vector, which keeps its capacity.
+pub(crate) fn relocate_vec<T: Copy>(vec: &mut Vec<T>) -> usize {
+    let size = vec.capacity() * size_of::<T>();
+    if size == 0 || size > RELOCATED_MAX {
+        return 0;
+    }
+    let mut new = Vec::with_capacity(vec.capacity());
+    new.extend_from_slice(vec);
+    *vec = new;
+    size
 }
 
 /// How large a block is made for `used` bytes that may become more: what allocators have in store, which is four sizes between a power of two

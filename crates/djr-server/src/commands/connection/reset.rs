@@ -25,6 +25,7 @@ pub(super) fn run(context: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>
     crate::commands::reset_watches(context);
     context.core.unsubscribe_all(context.session);
     context.core.untrack(context.session);
+    context.core.unmonitor(context.session);
     context.session.reset(&context.core.shared.acl);
     reply.set_version(RespVersion::V2);
     reply.simple("RESET");

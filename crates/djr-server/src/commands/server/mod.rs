@@ -4,16 +4,22 @@ mod acl;
 mod bgrewriteaof;
 mod bgsave;
 mod command;
+mod commandlog;
 mod config;
 mod debug;
 mod info;
 mod lastsave;
+mod latency;
 mod lolwut;
 mod memory;
+mod monitor;
+mod role;
 mod save;
 mod shutdown;
+mod slowlog;
 mod time;
 
+pub use debug::start_again;
 use djr_engine::spec::CommandSpec;
 
 use super::{Entry, ServerRun};
@@ -23,22 +29,30 @@ pub(super) static COMMANDS: &[&CommandSpec] = &[
     &bgrewriteaof::SPEC,
     &bgsave::SPEC,
     &command::SPEC,
+    &commandlog::SPEC,
     &config::SPEC,
     &debug::SPEC,
     &info::SPEC,
     &lastsave::SPEC,
+    &latency::SPEC,
     &lolwut::SPEC,
     &memory::SPEC,
+    &monitor::SPEC,
+    &role::SPEC,
     &save::SPEC,
     &shutdown::SPEC,
+    &slowlog::SPEC,
     &time::SPEC,
 ];
 
 pub(super) static RUNS: &[&[Entry]] = &[
     acl::RUNS,
     command::RUNS,
+    commandlog::RUNS,
     config::RUNS,
+    latency::RUNS,
     memory::RUNS,
+    slowlog::RUNS,
     &[
         (&bgrewriteaof::SPEC, ServerRun::Plain(bgrewriteaof::run)),
         (&bgsave::SPEC, ServerRun::Plain(bgsave::run)),
@@ -46,6 +60,8 @@ pub(super) static RUNS: &[&[Entry]] = &[
         (&info::SPEC, ServerRun::Plain(info::run)),
         (&lastsave::SPEC, ServerRun::Plain(lastsave::run)),
         (&lolwut::SPEC, ServerRun::Plain(lolwut::run)),
+        (&monitor::SPEC, ServerRun::Plain(monitor::run)),
+        (&role::SPEC, ServerRun::Plain(role::run)),
         (&save::SPEC, ServerRun::TopLevel(save::run)),
         (&shutdown::SPEC, ServerRun::Plain(shutdown::run)),
         (&time::SPEC, ServerRun::Plain(time::run)),

@@ -2,6 +2,7 @@
 
 use super::kinds::*;
 use super::{Section, live, rows, special as specials};
+use crate::logging;
 
 pub(super) const SECTION: Section = Section {
     title: "General",
@@ -51,11 +52,11 @@ pub(super) const LOGGING: Section = Section {
         "loglevel" = "notice", Choice(&["debug", "verbose", "notice", "warning", "nothing"]), Live,
             "How much is logged.", .apply(live::loglevel);
         "logfile" = "", Text, Start,
-            "The file to log into, opened anew for each line so that it can be rotated; empty for standard error.";
-        "log-format" = "legacy", Choice(&["legacy", "logfmt", "json"]), Live,
-            "The form of the log's lines.", .no_effect("lines have one form");
-        "log-timestamp-format" = "legacy", Choice(&["legacy", "iso8601", "milliseconds"]), Live,
-            "The form of the times in the log.", .no_effect("times are those of ISO 8601, in UTC");
+            "The file to log into, opened anew for each line so that it can be rotated; empty for standard output.";
+        "log-format" = "legacy", Choice(logging::FORMATS), Live,
+            "The form of the log's lines: as Redis writes them, or for programs.", .apply(live::log_format);
+        "log-timestamp-format" = "legacy", Choice(logging::TIMESTAMP_FORMATS), Live,
+            "The form of the times in the log; they are local.", .apply(live::log_format);
         "hide-user-data-from-log" = "yes", YesNo, Live,
             "No keys and values in the log.", .no_effect("there never are any");
         "syslog-enabled" = "no", YesNo, Start,
@@ -87,7 +88,7 @@ pub(super) const LIMITS: Section = Section {
             special(&specials::OUTPUT_LIMITS), Live,
             "How many bytes of replies may wait for a client that does not read them.";
         "maxmemory-clients" = "0", special(&specials::MEMORY_OR_PERCENT), Live,
-            "Memory that all clients together may take; 0 for any.", .later("the eviction of clients");
+            "Memory that all clients together may take, in bytes or percent of maxmemory: above it the largest are closed; 0 for any.";
         "tracking-table-max-keys" = "1000000", integer(0, LONG), Live,
             "Keys remembered for client-side caching; 0 for any number.";
     },
@@ -99,23 +100,23 @@ pub(super) const MONITORING: Section = Section {
         "notify-keyspace-events" = "", special(&specials::EVENT_CLASSES), Live,
             "The keyspace events that are published.", .apply(live::notify_keyspace_events);
         "slowlog-log-slower-than" | "commandlog-execution-slower-than" = "10000", integer(-1, LONG), Live,
-            "Commands that take more microseconds are noted by SLOWLOG; -1 for none.", .later("SLOWLOG");
+            "Commands that take more microseconds are noted by SLOWLOG; -1 for none.";
         "slowlog-max-len" | "commandlog-slow-execution-max-len" = "128", integer(0, LONG), Live,
-            "How many of them are kept.", .later("SLOWLOG");
+            "How many of them are kept.";
         "commandlog-request-larger-than" = "1048576", integer(-1, LONG), Live,
-            "Requests of more bytes are noted by COMMANDLOG; -1 for none.", .later("COMMANDLOG");
+            "Requests of more bytes are noted by COMMANDLOG; -1 for none.";
         "commandlog-large-request-max-len" = "128", integer(0, LONG), Live,
-            "How many of them are kept.", .later("COMMANDLOG");
+            "How many of them are kept.";
         "commandlog-reply-larger-than" = "1048576", integer(-1, LONG), Live,
-            "Replies of more bytes are noted by COMMANDLOG; -1 for none.", .later("COMMANDLOG");
+            "Replies of more bytes are noted by COMMANDLOG; -1 for none.";
         "commandlog-large-reply-max-len" = "128", integer(0, LONG), Live,
-            "How many of them are kept.", .later("COMMANDLOG");
+            "How many of them are kept.";
         "latency-monitor-threshold" = "0", integer(0, LONG), Live,
-            "Events that take more milliseconds are noted by LATENCY; 0 for none.", .later("LATENCY");
+            "Events that take more milliseconds are noted by LATENCY; 0 for none.";
         "latency-tracking" = "yes", YesNo, Live,
-            "Keeps the distribution of each command's latency.", .later("LATENCY HISTOGRAM");
+            "Keeps the distribution of each command's latency.";
         "latency-tracking-info-percentiles" = "50 99 99.9", special(&specials::PERCENTILES), Live,
-            "The percentiles that INFO latencystats shows.", .later("INFO latencystats");
+            "The percentiles that INFO latencystats shows.";
     },
 };
 

@@ -27,8 +27,10 @@ mod tests;
 
 use std::marker::PhantomData;
 
+use super::kept;
 use crate::arena::region::Region;
 use crate::table::{Raw, Slot, Table, prefetch_line};
+use crate::types::RELOCATED_DICTIONARY_MAX;
 
 use super::prefetch_value;
 use block::Shape;
@@ -50,7 +52,7 @@ pub struct Dictionary<P: Payload> {
     /// While blocks are being copied together: the table's cursor before which it is done.
     tidied: u64,
     /// For a snapshot under way.
-    keep: Option<Box<Keep<P>>>,
+    keep: kept::Slot<Keep<P>>,
     _payload: PhantomData<P>,
 }
 
@@ -98,7 +100,7 @@ impl<P: Payload> Dictionary<P> {
             table,
             region: Region::new(),
             tidied: 0,
-            keep: None,
+            keep: kept::Slot::EMPTY,
             _payload: PhantomData,
         }
     }
@@ -121,6 +123,11 @@ impl<P: Payload> Dictionary<P> {
         size_of::<Self>() - size_of::<Table>()
             + self.table.memory_bytes()
             + self.region.held_bytes()
+    }
+
+    /// Whether a copy may take its place, to free the memory of this one: it is small, and nobody reads it in steps.
+    pub(crate) fn is_relocatable(&self) -> bool {
+        !self.keep.is_some() && self.memory_bytes() <= RELOCATED_DICTIONARY_MAX
     }
 
     /// Has the bucket of a member loaded into the cache, and returns the member's hash; has this itself loaded, if no member is named.

@@ -40,6 +40,7 @@ static SECTIONS: &[Section] = &[
     ("modules", true, sections::modules),
     ("commandstats", false, sections::commandstats),
     ("errorstats", true, sections::errorstats),
+    ("latencystats", false, sections::latencystats),
     ("cluster", true, sections::cluster),
     ("keyspace", true, sections::keyspace),
 ];

@@ -295,6 +295,23 @@ pub(super) fn stats(report: &mut Report<'_>) {
     let (current, total) = report.shared.eviction_exceeded_ms(clock::unix_millis());
     report.field("total_eviction_exceeded_time", total);
     report.field("current_eviction_exceeded_time", current);
+    report.field("active_defrag_hits", report.sum(|stats| &stats.defrag_hits));
+    report.field(
+        "active_defrag_misses",
+        report.sum(|stats| &stats.defrag_misses),
+    );
+    report.field(
+        "active_defrag_key_hits",
+        report.sum(|stats| &stats.defrag_key_hits),
+    );
+    report.field(
+        "active_defrag_key_misses",
+        report.sum(|stats| &stats.defrag_key_misses),
+    );
+    report.field(
+        "total_active_defrag_time",
+        report.sum(|stats| &stats.defrag_micros) / 1000,
+    );
     report.field("keyspace_hits", report.sum(|stats| &stats.lookups.hits));
     report.field("keyspace_misses", report.sum(|stats| &stats.lookups.misses));
     let pubsub = &report.shared.pubsub;
@@ -333,7 +350,7 @@ pub(super) fn replication(report: &mut Report<'_>) {
     report.field("role", "master");
     report.field("connected_slaves", 0);
     report.field("master_failover_state", "no-failover");
-    let id = &report.shared.run_id;
+    let id = report.shared.replication_id.lock().clone();
     report.field("master_replid", id);
     report.field(
         "master_repl_offset",
@@ -375,6 +392,32 @@ pub(super) fn commandstats(report: &mut Report<'_>) {
             command.full_name,
             micros as f64 / calls.max(1) as f64,
             sum(|stats| &stats.failed),
+        ));
+    }
+}
+
+pub(super) fn latencystats(report: &mut Report<'_>) {
+    let shared = report.shared;
+    let percentiles = shared.config.latency_percentiles();
+    for id in 0..shared.engine.registry.id_count() {
+        let distribution = shared.distribution(id);
+        let Some(command) = shared.engine.registry.by_id(id) else {
+            continue;
+        };
+        if distribution.calls == 0 || percentiles.is_empty() {
+            continue;
+        }
+        let values: Vec<_> = percentiles
+            .iter()
+            .map(|percent| {
+                let micros = distribution.percentile(*percent) as f64 / 1000.0;
+                format!("p{percent}={micros:.3}")
+            })
+            .collect();
+        report.line(format_args!(
+            "latency_percentiles_usec_{}:{}",
+            command.full_name,
+            values.join(",")
         ));
     }
 }
