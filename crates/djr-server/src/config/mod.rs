@@ -37,7 +37,7 @@ pub use error::ConfigError;
 pub use sources::{Action, environment, from_command_line};
 
 pub(crate) use live::{apply_all, change};
-pub(crate) use rewrite::rewrite;
+pub(crate) use rewrite::{rewrite, rewrite_all};
 pub(crate) use special::plain;
 pub(crate) use table::{Change, Id, Number};
 
@@ -415,6 +415,8 @@ const DATABASES: Number = Number::of("databases");
 const PIDFILE: Words = Words::of("pidfile");
 const SUPERVISED: Number = Number::of("supervised");
 const LOGLEVEL: Number = Number::of("loglevel");
+const LOG_FORMAT: Number = Number::of("log-format");
+const LOG_TIMESTAMP_FORMAT: Number = Number::of("log-timestamp-format");
 const LOGFILE: Words = Words::of("logfile");
 const DAEMONIZE: Number = Number::of("daemonize");
 const SYSLOG_ENABLED: Number = Number::of("syslog-enabled");
@@ -463,7 +465,17 @@ impl Config {
         self.file.as_deref()
     }
 
-    /// Where log lines go; `None`: to standard error.
+    /// The form of the log's lines, by its place in the choices of `log-format`.
+    pub(crate) fn log_format(&self) -> u8 {
+        self.number(LOG_FORMAT) as u8
+    }
+
+    /// The form of the times in the log, by its place in the choices of `log-timestamp-format`.
+    pub(crate) fn log_timestamp_format(&self) -> u8 {
+        self.number(LOG_TIMESTAMP_FORMAT) as u8
+    }
+
+    /// Where log lines go; `None`: to standard output.
     pub fn logfile(&self) -> Option<PathBuf> {
         self.path(LOGFILE)
     }

@@ -2,6 +2,7 @@
 
 use super::kinds::*;
 use super::{Section, live, rows, special as specials};
+use crate::logging;
 
 pub(super) const SECTION: Section = Section {
     title: "General",
@@ -51,11 +52,11 @@ pub(super) const LOGGING: Section = Section {
         "loglevel" = "notice", Choice(&["debug", "verbose", "notice", "warning", "nothing"]), Live,
             "How much is logged.", .apply(live::loglevel);
         "logfile" = "", Text, Start,
-            "The file to log into, opened anew for each line so that it can be rotated; empty for standard error.";
-        "log-format" = "legacy", Choice(&["legacy", "logfmt", "json"]), Live,
-            "The form of the log's lines.", .no_effect("lines have one form");
-        "log-timestamp-format" = "legacy", Choice(&["legacy", "iso8601", "milliseconds"]), Live,
-            "The form of the times in the log.", .no_effect("times are those of ISO 8601, in UTC");
+            "The file to log into, opened anew for each line so that it can be rotated; empty for standard output.";
+        "log-format" = "legacy", Choice(logging::FORMATS), Live,
+            "The form of the log's lines: as Redis writes them, or for programs.", .apply(live::log_format);
+        "log-timestamp-format" = "legacy", Choice(logging::TIMESTAMP_FORMATS), Live,
+            "The form of the times in the log; they are local.", .apply(live::log_format);
         "hide-user-data-from-log" = "yes", YesNo, Live,
             "No keys and values in the log.", .no_effect("there never are any");
         "syslog-enabled" = "no", YesNo, Start,

@@ -290,6 +290,14 @@ impl List {
             }))
     }
 
+    /// The bytes of each chunk.
+    pub fn node_sizes(&self) -> impl Iterator<Item = usize> {
+        self.nodes().map(|node| match node {
+            Node::Packed(listpack) => listpack.entries().len(),
+            Node::Plain(bytes) => bytes.len(),
+        })
+    }
+
     /// Appends a chunk from a file. [`List::settle`] is to follow the last one.
     pub fn push_node(&mut self, node: Node<'_>) {
         let chunk = match node {

@@ -321,7 +321,7 @@ pub(super) fn replication(report: &mut Report<'_>) {
     report.field("role", "master");
     report.field("connected_slaves", 0);
     report.field("master_failover_state", "no-failover");
-    let id = &report.shared.run_id;
+    let id = report.shared.replication_id.lock().clone();
     report.field("master_replid", id);
     report.field(
         "master_repl_offset",
