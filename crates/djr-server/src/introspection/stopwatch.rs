@@ -178,7 +178,7 @@ impl Core {
         stats.calls.add(calls);
         stats.nanos.add(nanos);
         if self.thresholds.is_tracking {
-            stats.histogram().add(nanos / calls.max(1), calls);
+            stats.histogram().add(nanos, calls);
         }
     }
 
