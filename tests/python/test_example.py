@@ -24,7 +24,7 @@ class Shop:
     def __init__(self, home):
         self.home = home
         arguments = [EXAMPLE / "run.py", "--no-venv", "--port", "0", "--server", binary(), "--data", home / "data"]
-        environ = {"SHOP_BEAT_SECONDS": "1", "SHOP_VISIBILITY_SECONDS": "5", "SHOP_MAIL_FAILURES": "1"}
+        environ = {"SHOP_BEAT_SECONDS": "1", "SHOP_VISIBILITY_SECONDS": "5", "SHOP_MAIL_FAILURES": "1", "SHOP_FORGOTTEN_SECONDS": "5"}
         self.program = Program(home / "shop.log", arguments, environ=environ)
         try:
             self.program.wait_for("the shop is open: http", " ready.", seconds=50)

@@ -76,7 +76,7 @@ const NOTES: &[(&str, &str)] = &[
     ),
     (
         "debug",
-        "`SLEEP` and `SET-ACTIVE-EXPIRE` only, and only where `enable-debug-command` allows it.",
+        "Only where `enable-debug-command` allows it; `DEBUG HELP` lists what there is.",
     ),
     ("object|refcount", "Always 1: values are not shared."),
     ("lolwut", "Ours."),

@@ -3,11 +3,13 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod book;
 mod ci;
 mod commands;
 mod config;
 mod fuzz;
 mod new_command;
+mod package;
 mod paths;
 mod peers;
 mod run;
@@ -35,9 +37,11 @@ enum Verb {
     NewCommand(new_command::Args),
     Fuzz(fuzz::Args),
     Smoke(fuzz::SmokeArgs),
-    Bench(bench::Args),
+    Bench(Box<bench::Args>),
     Config(config::Args),
     Soak(soak::Args),
+    Package(package::Args),
+    Book(book::Args),
     #[command(hide = true)]
     NullServer(bench::null::Args),
     Peers(peers::Args),
@@ -55,6 +59,8 @@ fn main() -> ExitCode {
         Verb::Bench(args) => bench::run(&args),
         Verb::Config(args) => config::run(&args),
         Verb::Soak(args) => soak::run(&args),
+        Verb::Package(args) => package::run(&args),
+        Verb::Book(args) => book::run(&args),
         Verb::NullServer(args) => bench::null::run(&args),
         Verb::Peers(args) => peers::run(&args),
     };

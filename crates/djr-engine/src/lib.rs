@@ -34,7 +34,7 @@ mod context;
 mod effect;
 mod error;
 mod long_double;
-mod rng;
+pub mod rng;
 #[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
 

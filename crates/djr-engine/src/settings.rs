@@ -42,6 +42,10 @@ pub struct Settings {
     pub busy_reply_threshold_ms: Setting,
     /// `maxmemory-samples`: at least so many keys are looked at to find one to evict.
     pub maxmemory_samples: Setting,
+    /// `DEBUG SET-DISABLE-DENY-SCRIPTS`: 1 if scripts may call what they may not.
+    pub scripts_may_call_all: Setting,
+    /// `DEBUG SET-SKIP-CHECKSUM-VALIDATION`: 1 if RESTORE does not look at checksums.
+    pub skips_checksums: Setting,
     /// `notify-keyspace-events`, as [`Notify::bits`].
     pub notify_keyspace_events: Setting,
     /// `list-max-listpack-size`, an `i64`.
@@ -83,6 +87,8 @@ impl Default for Settings {
             string_len_max: Setting::new(512 << 20),
             busy_reply_threshold_ms: Setting::new(5000),
             maxmemory_samples: Setting::new(5),
+            scripts_may_call_all: Setting::new(0),
+            skips_checksums: Setting::new(0),
             notify_keyspace_events: Setting::new(0),
             list_max_listpack_size: Setting::new(list.max_listpack_size as u64),
             list_compress_depth: Setting::new(list.compress_depth.into()),

@@ -36,6 +36,11 @@ pub(crate) struct ClientInfo {
     /// Bytes of requests that are not whole yet, and of replies not written yet.
     pub(crate) input_bytes: AtomicUsize,
     pub(crate) output_bytes: AtomicUsize,
+    /// When it was weighed last: bytes that it takes in all, those of its queued transaction, and the sizes of its buffers.
+    pub(crate) memory: AtomicUsize,
+    pub(crate) input_capacity: AtomicUsize,
+    pub(crate) output_capacity: AtomicUsize,
+    pub(crate) multi_bytes: AtomicUsize,
     /// Commands queued by MULTI; -1 outside of it, as CLIENT LIST shows it.
     pub(crate) multi: std::sync::atomic::AtomicI64,
     pub(crate) watching: AtomicUsize,
@@ -122,6 +127,10 @@ impl Clients {
             bytes_out: AtomicU64::new(0),
             input_bytes: AtomicUsize::new(0),
             output_bytes: AtomicUsize::new(0),
+            memory: AtomicUsize::new(0),
+            input_capacity: AtomicUsize::new(0),
+            output_capacity: AtomicUsize::new(0),
+            multi_bytes: AtomicUsize::new(0),
             multi: std::sync::atomic::AtomicI64::new(-1),
             watching: AtomicUsize::new(0),
             subscriptions: Default::default(),

@@ -37,7 +37,7 @@ mod tracking;
 mod worker;
 
 pub use check_rdb::check_rdb;
-pub use commands::registry;
+pub use commands::{registry, start_again};
 pub use config::Config;
 pub use djr_engine::REDIS_VERSION;
 pub use server::{Server, StartError, StopError, Stopper};

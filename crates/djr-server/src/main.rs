@@ -104,13 +104,18 @@ fn run(config: Config) -> ExitCode {
     });
     match started {
         Ok(server) => match server.wait() {
+            Ok(()) if let Some(delay) = stopper.get().and_then(Stopper::restart_after) => {
+                tracing::error!("{}", djr_server::start_again(delay));
+                ExitCode::FAILURE
+            }
             Ok(()) => ExitCode::SUCCESS,
             // It has been logged.
             Err(_) => ExitCode::FAILURE,
         },
         Err(error) => {
             tracing::error!("{error}");
-            if logfile.is_some() {
+            // The log is on standard output, where nobody may look.
+            if logfile.is_some() || !std::io::stdout().is_terminal() {
                 eprintln!("{error}");
             }
             ExitCode::FAILURE
@@ -143,7 +148,7 @@ fn obey_signals(stopper: Arc<OnceLock<Stopper>>) -> std::io::Result<()> {
             }
             match stopper.get().filter(|stopper| !stopper.is_loading()) {
                 Some(stopper) => {
-                    tracing::warn!("Received {name}: shutting down");
+                    tracing::warn!("Received {name} scheduling shutdown...");
                     stopping = true;
                     stopper.stop();
                 }

@@ -56,6 +56,11 @@ impl Stopper {
         self.0.wake_workers();
     }
 
+    /// Whether the program is to start again after the server has ended (`DEBUG RESTART`), and after what time.
+    pub fn restart_after(&self) -> Option<std::time::Duration> {
+        self.0.shutdown.restart_after()
+    }
+
     /// Reads certificates and keys of TLS again, from their files. Where that fails the old ones stay, and the log says why.
     pub fn reload(&self) {
         if !self.0.tls.is_on() {
@@ -79,7 +84,8 @@ impl Stopper {
 pub enum StartError {
     /// An address can't be listened on.
     #[error(
-        "Could not create server TCP listening socket {address}: {}",
+        "Failed listening on port {}: Could not create server TCP listening socket {address}: {}",
+        port_of(address),
         plain(error)
     )]
     Listen {
@@ -206,15 +212,14 @@ impl Server {
             memory: Default::default(),
             workers: workers.collect(),
             started: clock::monotonic(),
-            run_id: (0..3)
-                .map(|_| format!("{:016x}", seed()))
-                .collect::<String>()[..40]
-                .to_owned(),
+            run_id: random_id(),
+            replication_id: random_id().into(),
             shutdown: Shutdown::default(),
             port: addresses.first().map_or(0, SocketAddr::port),
             pause_until_ms: AtomicI64::new(0),
             pause_writes_only: AtomicBool::new(false),
             active_expire: AtomicBool::new(true),
+            cron_paused: AtomicBool::new(false),
             peak_memory: AtomicU64::new(0),
             config,
             acl: Acl::new(registry),
@@ -223,6 +228,9 @@ impl Server {
         config::apply_all(&shared);
         let used = shared.used_memory();
         shared.memory.startup_bytes.store(used, Relaxed);
+        let resident = crate::process::resident_bytes().unwrap_or_default() as usize;
+        let resident = resident.saturating_sub(used);
+        shared.memory.startup_resident.store(resident, Relaxed);
         load_users(&shared)?;
         if shared.config.tls_port().is_some() {
             let started = shared.tls.start(&shared.config.tls());
@@ -492,6 +500,9 @@ fn control(shared: &Arc<Shared>) {
     let mut looked = clock::monotonic();
     while !shared.shutdown.is_requested() {
         std::thread::park_timeout(std::time::Duration::from_millis(200));
+        if shared.cron_paused.load(Relaxed) {
+            continue;
+        }
         reload_changed_certificates(shared, &mut looked);
         if clock::monotonic() >= retry_at && !shared.persistence.follow_config(shared) {
             retry_at = clock::monotonic() + SWITCH_RETRY;
@@ -505,6 +516,12 @@ fn control(shared: &Arc<Shared>) {
 fn shards_for(threads: usize) -> u32 {
     let shards = threads.saturating_mul(16).next_power_of_two();
     shards.clamp(16, 64) as u32
+}
+
+/// 40 random hexadecimal digits.
+pub(crate) fn random_id() -> String {
+    let digits = format!("{:016x}{:016x}{:016x}", seed(), seed(), seed());
+    digits.chars().take(40).collect()
 }
 
 /// 64 random bits of the system.
@@ -525,6 +542,10 @@ fn plain(error: &io::Error) -> String {
         io::ErrorKind::AddrInUse | io::ErrorKind::AddrNotAvailable => format!("bind: {text}"),
         _ => text.to_owned(),
     }
+}
+
+fn port_of(address: &str) -> &str {
+    address.rsplit(':').next().unwrap_or_default()
 }
 
 fn listen(config: &Config) -> Result<(Vec<Listener>, Vec<SocketAddr>), StartError> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use djr_engine::Engine;
 use djr_engine::command::Command;
@@ -46,6 +46,8 @@ pub(crate) struct Shared {
     pub(crate) started: Instant,
     /// 40 hexadecimal digits, new at each start.
     pub(crate) run_id: String,
+    /// 40 hexadecimal digits that name the history of the data set.
+    pub(crate) replication_id: Mutex<String>,
     pub(crate) shutdown: Shutdown,
     /// The port that is listened on; 0 for none.
     pub(crate) port: u16,
@@ -54,6 +56,8 @@ pub(crate) struct Shared {
     pub(crate) pause_writes_only: AtomicBool,
     /// Whether `DEBUG SET-ACTIVE-EXPIRE` has left the active expiry on.
     pub(crate) active_expire: AtomicBool,
+    /// `DEBUG PAUSE-CRON`: nothing periodic is done.
+    pub(crate) cron_paused: AtomicBool,
     /// The most clients there were at once, and bytes of keyspace, for INFO.
     pub(crate) peak_memory: AtomicU64,
 }
@@ -127,6 +131,7 @@ pub(crate) struct Shutdown {
     requested: AtomicBool,
     /// 0: as configured; 1: with a last snapshot; 2: without.
     save: AtomicU8,
+    restart_after: Mutex<Option<Duration>>,
     /// The thread that waits for the end.
     waiter: Mutex<Option<std::thread::Thread>>,
 }
@@ -158,6 +163,17 @@ impl Shutdown {
     /// `SHUTDOWN SAVE` or `NOSAVE`.
     pub(crate) fn set_save(&self, save: bool) {
         self.save.store(if save { 1 } else { 2 }, Ordering::Relaxed);
+    }
+
+    /// Asks the server to end, and whoever runs it to start it again.
+    pub(crate) fn request_restart(&self, delay: Duration) {
+        *self.restart_after.lock() = Some(delay);
+        self.request();
+    }
+
+    /// Whether the server is to be started again, and after what time.
+    pub(crate) fn restart_after(&self) -> Option<Duration> {
+        *self.restart_after.lock()
     }
 
     /// Blocks until the end is asked for.
@@ -215,6 +231,11 @@ impl Shared {
             return Vec::new();
         }
         self.acl.lines()
+    }
+
+    /// Gives the history of the data set another name.
+    pub(crate) fn change_replication_id(&self) {
+        *self.replication_id.lock() = crate::server::random_id();
     }
 
     /// Wakes every worker.

@@ -1,7 +1,7 @@
 //! What workers count. Each writes its own; INFO adds them up.
 
 use std::sync::OnceLock;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU32, AtomicUsize};
 
 use djr_engine::stats::Counter;
 use djr_storage::keyspace::CLASSES_MAX;
@@ -31,6 +31,15 @@ pub(crate) struct WorkerStats {
     pub(crate) limit_disconnections: Counter,
     /// Clients closed because all of them took more than `maxmemory-clients`.
     pub(crate) evicted_clients: Counter,
+    /// What the defragmentation has moved, and what it has left where it was; the same of keys.
+    pub(crate) defrag_hits: Counter,
+    pub(crate) defrag_misses: Counter,
+    pub(crate) defrag_key_hits: Counter,
+    pub(crate) defrag_key_misses: Counter,
+    /// The time that it took, in microseconds.
+    pub(crate) defrag_micros: Counter,
+    /// The percentage of the worker's time that it takes now.
+    pub(crate) defrag_percent: AtomicU32,
     /// Keys evicted, by memory class.
     pub(crate) class_evicted: [Counter; CLASSES_MAX],
     /// Bytes of memory that the worker's clients take.
@@ -91,6 +100,12 @@ impl WorkerStats {
             turns: Counter::default(),
             limit_disconnections: Counter::default(),
             evicted_clients: Counter::default(),
+            defrag_hits: Counter::default(),
+            defrag_misses: Counter::default(),
+            defrag_key_hits: Counter::default(),
+            defrag_key_misses: Counter::default(),
+            defrag_micros: Counter::default(),
+            defrag_percent: AtomicU32::new(0),
             class_evicted: Default::default(),
             client_bytes: AtomicUsize::new(0),
             returned_pops: Counter::default(),
@@ -132,6 +147,11 @@ impl WorkerStats {
             &self.lookups.expired_fields,
             &self.lookups.evicted,
             &self.evicted_clients,
+            &self.defrag_hits,
+            &self.defrag_misses,
+            &self.defrag_key_hits,
+            &self.defrag_key_misses,
+            &self.defrag_micros,
         ];
         counters.into_iter().for_each(Counter::reset);
         self.class_evicted.iter().for_each(Counter::reset);

@@ -65,7 +65,7 @@ impl Server {
             .arg(dir)
             .spawn()
             .expect("it starts");
-        let mut lines = BufReader::new(child.stderr.take().expect("is piped"));
+        let mut lines = BufReader::new(child.stdout.take().expect("is piped"));
         let log = Arc::new(Mutex::new(String::new()));
         loop {
             let mut line = String::new();
@@ -201,7 +201,7 @@ fn it_starts_from_a_file_says_so_keeps_data_and_ends_on_shutdown() {
         "threads 2",
         "appendonly yes, fsync before each reply",
         "my.conf",
-        "warning 'replica-read-only' does nothing yet",
+        "# 'replica-read-only' does nothing yet",
         "Ready to accept connections on ",
         "User requested shutdown...",
         "the append-only log is complete and durable",
@@ -352,11 +352,11 @@ fn a_signal_ends_it_cleanly_and_its_files_go_with_it() {
     assert_eq!(child.wait().expect("it ends").code(), Some(0));
     let log = std::fs::read_to_string(dir.path().join("log")).expect("the log file");
     assert!(
-        log.contains(" warning Received SIGTERM: shutting down\n"),
+        log.contains(" # Received SIGTERM scheduling shutdown...\n"),
         "{log}"
     );
     assert!(
-        log.contains(" notice  the append-only log is complete and durable\n"),
+        log.contains(" * the append-only log is complete and durable\n"),
         "{log}"
     );
     assert!(!log.contains('\x1b'));
@@ -374,7 +374,10 @@ fn ctrl_c_ends_it_with_all_clients_and_what_they_wrote() {
     assert_eq!(client.reply(), None);
     let (status, log) = server.wait();
     assert_eq!(status.code(), Some(0), "{log}");
-    assert!(log.contains("Received SIGINT: shutting down"), "{log}");
+    assert!(
+        log.contains("Received SIGINT scheduling shutdown..."),
+        "{log}"
+    );
     let server = Server::start(dir.path(), &[]);
     assert_eq!(server.connect().call("GET k"), "v");
 }

@@ -54,6 +54,7 @@ LOGIN_REDIRECT_URL = LOGOUT_REDIRECT_URL = "/"
 # Mails go to the worker's output. The first tries of each fail, so that there is something to retry.
 EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
 SHOP_MAIL_FAILURES = int(os.environ.get("SHOP_MAIL_FAILURES", 1))
+SHOP_FORGOTTEN_SECONDS = int(os.environ.get("SHOP_FORGOTTEN_SECONDS", 300))
 SHOP_API_CALLS_PER_MINUTE = 10
 
 # The server. One is enough: each use has a db, and each db its own limit and eviction policy (djr.conf).
@@ -104,6 +105,8 @@ CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_RESULT_BACKEND_ALWAYS_RETRY = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_TRACK_STARTED = True
+BEAT_SECONDS = float(os.environ.get("SHOP_BEAT_SECONDS", 10))
 CELERY_BEAT_SCHEDULE = {
-    "sales": {"task": "shop.tasks.count_sales", "schedule": float(os.environ.get("SHOP_BEAT_SECONDS", 10))},
+    "sales": {"task": "shop.tasks.count_sales", "schedule": BEAT_SECONDS},
+    "forgotten mails": {"task": "shop.tasks.mail_forgotten_orders", "schedule": 6 * BEAT_SECONDS},
 }

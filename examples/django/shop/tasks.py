@@ -1,5 +1,6 @@
 """What is done behind the visitors' backs: mails, and figures for the shop's owner."""
 
+from datetime import timedelta
 from smtplib import SMTPException, SMTPServerDisconnected
 
 from celery import shared_task
@@ -30,6 +31,19 @@ def send_order_mail(self, order_id):
             order.mailed = timezone.now()
             order.save(update_fields=["mailed"])
     return self.request.retries
+
+
+@shared_task(ignore_result=True)
+def mail_forgotten_orders():
+    """Sends the mails again that should long be out.
+
+    Celery's transport fetches a task with one command and notes with a second one that it has it. If broker or worker is killed between the
+    two, the task is gone: whichever server it is, and however durable. What must happen is therefore kept in the database,
+    and looked for now and then. Twice does no harm (see above).
+    """
+    long_ago = timezone.now() - timedelta(seconds=settings.SHOP_FORGOTTEN_SECONDS)
+    for order_id in Order.objects.filter(mailed=None, made__lt=long_ago).values_list("pk", flat=True):
+        send_order_mail.delay(order_id)
 
 
 @shared_task(ignore_result=True)

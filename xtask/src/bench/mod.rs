@@ -14,6 +14,7 @@ mod reply;
 mod report;
 mod request;
 mod results;
+mod scenarios;
 mod server;
 mod stats;
 mod usage;
@@ -25,6 +26,7 @@ use loads::{DataSet, Goal, Measure, What, data_sets};
 use machine::Machine;
 use report::thousands;
 use results::{Figures, Requests, Run, Sample, Server, Settings};
+use scenarios::{Scenario, Theatre};
 use server::{Contender, Durability, Kind, Running, pin, usable_cores};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -80,6 +82,9 @@ pub(crate) struct Args {
     /// Print nothing but the section for docs/benchmarks.md
     #[arg(long)]
     markdown: bool,
+    /// Play this through instead of measuring loads
+    #[command(subcommand)]
+    scenario: Option<Scenario>,
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
@@ -117,6 +122,21 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let contenders = contenders(args, scratch.path())?;
     let (server_cores, generator_core) = cores(args)?;
     pin(&[generator_core])?;
+    if let Some(scenario) = &args.scenario {
+        let contenders: Vec<_> = contenders
+            .into_iter()
+            .filter(|contender| contender.kind != Kind::Null)
+            .collect();
+        return scenarios::play(
+            scenario,
+            &Theatre {
+                contenders: &contenders,
+                cores: &server_cores,
+                scratch: scratch.path(),
+                interrupt: &interrupt,
+            },
+        );
+    }
 
     let mut bench = Bench {
         args,

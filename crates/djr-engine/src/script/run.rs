@@ -352,7 +352,9 @@ impl Run<'_, '_> {
         if !command.accepts(args.len()) {
             return Err(WRONG_ARITY);
         }
-        if command.flags.has(CommandFlags::NO_SCRIPT) {
+        if command.flags.has(CommandFlags::NO_SCRIPT)
+            && self.engine.settings.scripts_may_call_all.get() == 0
+        {
             return Err(NOT_ALLOWED);
         }
         if self.read_only && command.may_write() {

@@ -218,6 +218,12 @@ pub(super) fn loglevel(shared: &Shared) -> Result<(), Refusal> {
     Ok(())
 }
 
+pub(super) fn log_format(shared: &Shared) -> Result<(), Refusal> {
+    crate::logging::set_format(shared.config.log_format());
+    crate::logging::set_timestamp_format(shared.config.log_timestamp_format());
+    Ok(())
+}
+
 pub(super) fn string_len_max(shared: &Shared) -> Result<(), Refusal> {
     shared
         .engine

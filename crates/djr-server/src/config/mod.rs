@@ -23,11 +23,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use djr_engine::glob;
 use djr_protocol::Limits;
 use djr_storage::aof::FsyncPolicy;
 use djr_storage::keyspace::MemoryClass;
+use djr_storage::value::parse_integer;
 use parking_lot::{Mutex, RwLock};
 
 pub use document::{markdown, sample_file};
@@ -35,7 +37,7 @@ pub use error::ConfigError;
 pub use sources::{Action, environment, from_command_line};
 
 pub(crate) use live::{apply_all, change};
-pub(crate) use rewrite::rewrite;
+pub(crate) use rewrite::{rewrite, rewrite_all};
 pub(crate) use special::plain;
 pub(crate) use table::{Change, Id, Number};
 
@@ -353,6 +355,30 @@ const ENABLE_DEBUG: Number = Number::of("enable-debug-command");
 const MAXMEMORY: Number = Number::of("maxmemory");
 const MAXMEMORY_POLICY: Number = Number::of("maxmemory-policy");
 const EVICTION_TENACITY: Number = Number::of("maxmemory-eviction-tenacity");
+/// How entries are moved together.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DefragSettings {
+    pub(crate) is_on: bool,
+    /// Waste that is tolerated.
+    pub(crate) ignored_bytes: usize,
+    /// Percentages of waste at which it begins, and at which it takes the most time.
+    pub(crate) lower: f64,
+    pub(crate) upper: f64,
+    /// The least and the greatest share of a worker's time.
+    pub(crate) cycle_min: f64,
+    pub(crate) cycle_max: f64,
+    /// The time that it takes at once.
+    pub(crate) slice: Duration,
+}
+
+const ACTIVE_DEFRAG: Number = Number::of("activedefrag");
+const DEFRAG_IGNORE: Number = Number::of("active-defrag-ignore-bytes");
+const DEFRAG_LOWER: Number = Number::of("active-defrag-threshold-lower");
+const DEFRAG_UPPER: Number = Number::of("active-defrag-threshold-upper");
+const DEFRAG_MIN: Number = Number::of("active-defrag-cycle-min");
+const DEFRAG_MAX: Number = Number::of("active-defrag-cycle-max");
+const DEFRAG_SLICE: Number = Number::of("active-defrag-cycle-us");
+const MAXMEMORY_CLIENTS: Words = Words::of("maxmemory-clients");
 const MEMORY_CLASSES: Words = Words::of("memory-class");
 const RESERVE: Number = Number::of("maxmemory-reserve");
 const RESERVE_KEYS: Words = Words::of("maxmemory-reserve-keys");
@@ -393,6 +419,8 @@ const DATABASES: Number = Number::of("databases");
 const PIDFILE: Words = Words::of("pidfile");
 const SUPERVISED: Number = Number::of("supervised");
 const LOGLEVEL: Number = Number::of("loglevel");
+const LOG_FORMAT: Number = Number::of("log-format");
+const LOG_TIMESTAMP_FORMAT: Number = Number::of("log-timestamp-format");
 const LOGFILE: Words = Words::of("logfile");
 const DAEMONIZE: Number = Number::of("daemonize");
 const SYSLOG_ENABLED: Number = Number::of("syslog-enabled");
@@ -441,7 +469,17 @@ impl Config {
         self.file.as_deref()
     }
 
-    /// Where log lines go; `None`: to standard error.
+    /// The form of the log's lines, by its place in the choices of `log-format`.
+    pub(crate) fn log_format(&self) -> u8 {
+        self.number(LOG_FORMAT) as u8
+    }
+
+    /// The form of the times in the log, by its place in the choices of `log-timestamp-format`.
+    pub(crate) fn log_timestamp_format(&self) -> u8 {
+        self.number(LOG_TIMESTAMP_FORMAT) as u8
+    }
+
+    /// Where log lines go; `None`: to standard output.
     pub fn logfile(&self) -> Option<PathBuf> {
         self.path(LOGFILE)
     }
@@ -560,6 +598,32 @@ impl Config {
     /// `maxmemory`, in bytes; 0: no limit.
     pub(crate) fn maxmemory(&self) -> u64 {
         self.number(MAXMEMORY).max(0) as u64
+    }
+
+    /// `activedefrag` and its thresholds.
+    pub(crate) fn defrag(&self) -> DefragSettings {
+        let number = |number| self.number(number) as f64;
+        DefragSettings {
+            is_on: self.is(ACTIVE_DEFRAG),
+            ignored_bytes: usize::try_from(self.number(DEFRAG_IGNORE)).unwrap_or(usize::MAX),
+            lower: number(DEFRAG_LOWER),
+            upper: number(DEFRAG_UPPER),
+            cycle_min: number(DEFRAG_MIN) / 100.0,
+            cycle_max: number(DEFRAG_MAX) / 100.0,
+            slice: Duration::from_micros(self.number(DEFRAG_SLICE).max(0) as u64),
+        }
+    }
+
+    /// `maxmemory-clients` in bytes; 0: no limit.
+    pub(crate) fn maxmemory_clients(&self) -> u64 {
+        let text = self.bytes(MAXMEMORY_CLIENTS);
+        match text.strip_suffix(b"%") {
+            Some(percent) => {
+                let percent = parse_integer(percent).unwrap_or_default().clamp(0, 100);
+                (u128::from(self.maxmemory()) * percent as u128 / 100) as u64
+            }
+            None => memory(&text).unwrap_or_default(),
+        }
     }
 
     /// `memory-class`.

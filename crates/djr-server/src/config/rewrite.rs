@@ -27,6 +27,15 @@ pub(crate) enum RewriteError {
 
 /// Rewrites the configuration file. `users` are the `user` lines that are to be in it.
 pub(crate) fn rewrite(config: &Config, users: &[Vec<u8>]) -> Result<(), RewriteError> {
+    rewrite_with(config, users, false)
+}
+
+/// As [`rewrite`], and parameters that have their default and are not in the file are added.
+pub(crate) fn rewrite_all(config: &Config, users: &[Vec<u8>]) -> Result<(), RewriteError> {
+    rewrite_with(config, users, true)
+}
+
+fn rewrite_with(config: &Config, users: &[Vec<u8>], all: bool) -> Result<(), RewriteError> {
     let _changing = config.changing.lock();
     let path = config.file.as_deref().ok_or(RewriteError::NoFile)?;
     let failed = |error: io::Error| RewriteError::Io(super::special::plain(&error));
@@ -34,7 +43,7 @@ pub(crate) fn rewrite(config: &Config, users: &[Vec<u8>]) -> Result<(), RewriteE
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         result => result.map_err(failed)?,
     };
-    let text = rewritten(config, &text, users).map_err(|error| {
+    let text = rewritten(config, &text, users, all).map_err(|error| {
         let text = error.to_string();
         RewriteError::Unreadable(text.lines().last().unwrap_or_default().to_owned())
     })?;
@@ -42,11 +51,16 @@ pub(crate) fn rewrite(config: &Config, users: &[Vec<u8>]) -> Result<(), RewriteE
 }
 
 /// The new text for this old one.
-fn rewritten(config: &Config, old: &[u8], users: &[Vec<u8>]) -> Result<Vec<u8>, ConfigError> {
+fn rewritten(
+    config: &Config,
+    old: &[u8],
+    users: &[Vec<u8>],
+    all: bool,
+) -> Result<Vec<u8>, ConfigError> {
     let before = from_lines(old)?;
     let old = &with_users(old, users)[..];
     let changed: Vec<Id> = Id::all()
-        .filter(|id| before.value(*id) != config.value(*id))
+        .filter(|id| all || before.value(*id) != config.value(*id))
         .collect();
     let text = replaced(config, old, &changed, Place::Same);
     // A value whose line stands before another that counts more (in a file included further down) must go to the end.
@@ -190,7 +204,7 @@ mod tests {
         for (name, value) in settings {
             config.set(name, value).expect("a good value");
         }
-        String::from_utf8(rewritten(&config, old.as_bytes(), &[]).expect("a good file"))
+        String::from_utf8(rewritten(&config, old.as_bytes(), &[], false).expect("a good file"))
             .expect("text")
     }
 
@@ -240,7 +254,7 @@ mod tests {
     fn users_are_rewritten(#[case] old: &str, #[case] new: &str) {
         let config = from_lines(old.as_bytes()).expect("a good file");
         let users = [b"user x on".to_vec(), b"user y off".to_vec()];
-        let text = rewritten(&config, old.as_bytes(), &users).expect("a good file");
+        let text = rewritten(&config, old.as_bytes(), &users, false).expect("a good file");
         assert_eq!(String::from_utf8_lossy(&text), new);
     }
 

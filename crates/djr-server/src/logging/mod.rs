@@ -1,30 +1,24 @@
-//! The server's own log: lines for people, through `tracing`.
-//!
-//! ```text
-//! 2026-03-01T09:30:00.123Z notice  Ready to accept connections on 127.0.0.1:6379
-//! └ UTC                    └ level └ what happened; fields follow as name=value
-//! ```
+//! The server's own log, through `tracing`: `line` has the form of its lines.
 
+mod line;
 mod syslog;
 
-use std::fmt;
 use std::fs::{File, OpenOptions};
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use tracing::level_filters::LevelFilter;
-use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::Targets;
-use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
-use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
-use tracing_subscriber::fmt::{FmtContext, MakeWriter};
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::registry::{LookupSpan, Registry};
+use tracing_subscriber::registry::Registry;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, reload};
 
 use crate::Config;
+
+pub(crate) use line::{FORMATS, TIMESTAMP_FORMATS, set_format, set_timestamp_format};
 
 static LEVEL: OnceLock<reload::Handle<Targets, Registry>> = OnceLock::new();
 
@@ -32,18 +26,19 @@ static LEVEL: OnceLock<reload::Handle<Targets, Registry>> = OnceLock::new();
 /// its own instead.
 pub fn init(config: &Config) -> io::Result<()> {
     let target = match config.logfile() {
-        None => Target::Stderr,
+        None => Target::Stdout,
         Some(path) => {
             // Whether it can be written shows now, not with the first line.
             open(&path)?;
             Target::File(path)
         }
     };
-    let colours = matches!(target, Target::Stderr) && io::stderr().is_terminal();
+    line::set_format(config.log_format());
+    line::set_timestamp_format(config.log_timestamp_format());
     let (filter, handle) = reload::Layer::new(filter(config.loglevel()));
     let lines = tracing_subscriber::fmt::layer()
-        .event_format(Line)
-        .with_ansi(colours)
+        .event_format(line::Line)
+        .with_ansi(false)
         .with_writer(target);
     let syslog = match config.syslog() {
         Some((ident, facility)) => Some(syslog::Syslog::new(ident, facility)?),
@@ -82,49 +77,14 @@ fn filter(level: u8) -> Targets {
         .with_target("script", level)
 }
 
-/// The form of a line.
-struct Line;
-
-impl<S, N> FormatEvent<S, N> for Line
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-{
-    fn format_event(
-        &self,
-        context: &FmtContext<'_, S, N>,
-        mut line: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
-        let mut time = String::new();
-        SystemTime.format_time(&mut Writer::new(&mut time))?;
-        // Milliseconds are enough.
-        let time = time.get(..23).unwrap_or(&time);
-        let (level, colour) = match *event.metadata().level() {
-            Level::TRACE => ("debug  ", 2),
-            Level::DEBUG => ("verbose", 2),
-            Level::INFO => ("notice ", 32),
-            Level::WARN => ("warning", 33),
-            Level::ERROR => ("error  ", 31),
-        };
-        if line.has_ansi_escapes() {
-            write!(line, "\x1b[2m{time}Z\x1b[0m \x1b[{colour}m{level}\x1b[0m ")?;
-        } else {
-            write!(line, "{time}Z {level} ")?;
-        }
-        context.format_fields(line.by_ref(), event)?;
-        writeln!(line)
-    }
-}
-
 /// Where lines go.
 enum Target {
-    Stderr,
+    Stdout,
     File(PathBuf),
 }
 
 enum LineWriter {
-    Stderr(io::Stderr),
+    Stdout(io::Stdout),
     File(File),
     /// The file can't be opened any more.
     Lost,
@@ -136,7 +96,7 @@ impl<'a> MakeWriter<'a> for Target {
     /// The file is opened for each line, as Redis does it: so it may be moved away at any time.
     fn make_writer(&'a self) -> LineWriter {
         match self {
-            Target::Stderr => LineWriter::Stderr(io::stderr()),
+            Target::Stdout => LineWriter::Stdout(io::stdout()),
             Target::File(path) => open(path).map_or(LineWriter::Lost, LineWriter::File),
         }
     }
@@ -145,7 +105,7 @@ impl<'a> MakeWriter<'a> for Target {
 impl Write for LineWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            LineWriter::Stderr(stderr) => stderr.write(bytes),
+            LineWriter::Stdout(stdout) => stdout.write(bytes),
             LineWriter::File(file) => file.write(bytes),
             LineWriter::Lost => Ok(bytes.len()),
         }
@@ -153,7 +113,7 @@ impl Write for LineWriter {
 
     fn flush(&mut self) -> io::Result<()> {
         match self {
-            LineWriter::Stderr(stderr) => stderr.flush(),
+            LineWriter::Stdout(stdout) => stdout.flush(),
             LineWriter::File(_) | LineWriter::Lost => Ok(()),
         }
     }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `room` | makes room before a command that needs some: evicts keys, or says `OOM` |
 //! | `classes` | the directive `memory-class` |
+//! | `defrag` | moves entries and values together |
 //! | `usage` | what memory is used for |
 //! | `doctor` | says what is wrong with that |
 //! | `broker` | warns where an eviction policy could reach the keys of a broker |
@@ -14,6 +15,7 @@
 
 mod broker;
 pub(crate) mod classes;
+mod defrag;
 mod doctor;
 mod room;
 mod usage;
@@ -22,6 +24,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use djr_storage::keyspace::{Classes, EvictionPolicy};
 
+pub(crate) use defrag::Defragmenter;
 pub(crate) use doctor::diagnose;
 pub(crate) use room::Room;
 pub(crate) use usage::Usage;
@@ -44,6 +47,10 @@ pub(crate) struct Memory {
     /// Since when (milliseconds since 1970) more is used than `maxmemory`, and how long that was the case before; 0: it is not.
     over_since_ms: AtomicU64,
     over_total_ms: AtomicU64,
+    /// What the system said of the process when the server had started, less what was used.
+    pub(crate) startup_resident: AtomicUsize,
+    /// Bytes that nobody accounts for; looked at now and then.
+    value_waste: AtomicUsize,
     /// Counts the looks of the control thread.
     looks: AtomicU64,
     /// Bits of the dbs (those above 62 share the last one) that a warning was given for.
@@ -58,11 +65,15 @@ impl Shared {
 
     /// The part of it that is not in the keyspace.
     pub(crate) fn overhead_memory(&self) -> usize {
+        self.client_memory() + self.memory.scripts_bytes.load(Relaxed)
+    }
+
+    /// What clients have sent or are to be sent, and what is known of them.
+    pub(crate) fn client_memory(&self) -> usize {
         let clients = self.workers.iter();
-        let clients: usize = clients
+        clients
             .map(|worker| worker.stats.client_bytes.load(Relaxed))
-            .sum();
-        clients + self.memory.scripts_bytes.load(Relaxed)
+            .sum()
     }
 
     /// How long more has been used than `maxmemory`, in milliseconds: this time, and all times together.
@@ -104,6 +115,7 @@ impl Shared {
         self.memory.scripts_bytes.store(bytes, Relaxed);
         self.peak_memory
             .fetch_max(self.used_memory() as u64, Relaxed);
+        self.look_for_waste();
         if self
             .memory
             .looks

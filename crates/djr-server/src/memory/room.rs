@@ -209,7 +209,7 @@ impl Core {
             return Ok(());
         }
         Err(CommandError::text(
-            "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'",
+            "OOM command not allowed when used memory > 'maxmemory'.",
         ))
     }
 

@@ -35,11 +35,7 @@ impl Usage {
         let dbs = 0..keyspace.dbs();
         let dataset: usize = dbs.clone().map(|db| keyspace.entry_bytes(db)).sum();
         let indexes: usize = dbs.map(|db| keyspace.index_bytes(db)).sum();
-        let clients: usize = shared
-            .workers
-            .iter()
-            .map(|worker| worker.stats.client_bytes.load(Relaxed))
-            .sum();
+        let clients = shared.client_memory();
         let scripts = shared.engine.scripts.bytes() + shared.engine.functions.bytes();
         let used = (dataset + indexes + clients + scripts) as u64;
         let peak = shared.peak_memory.fetch_max(used, Relaxed).max(used);

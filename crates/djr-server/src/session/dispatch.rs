@@ -172,10 +172,10 @@ impl Requests {
             let prepared = ahead.advance(index, batch, input, engine);
             args = prepared.hashed(args);
             if let Some(command) = prepared.command
-                && direct
                 && matches!(command.run, Run::Read(_) | Run::Write(_))
                 && !command.careful
                 && command.accepts(args.len())
+                && (direct || session.is_permitted_at_once(core, command, &args))
             {
                 stopwatch.count(core, &session.info, source, command, (index, out_len));
                 let now = core.now;
@@ -204,27 +204,6 @@ impl Requests {
                 )
             {
                 direct = core.gate == 0 && session.is_plain();
-            } else if !direct
-                && core.gate == 0
-                && let Some(command) = prepared.command
-                && session.is_limited_only()
-                && matches!(command.run, Run::Read(_) | Run::Write(_))
-                && !command.careful
-                && command.accepts(args.len())
-                && session.permits(core, command, &args)
-            {
-                stopwatch.count(core, &session.info, source, command, (index, out_len));
-                let now = core.now;
-                let mut reply = Reply::new(out, session.version);
-                let mut shell = SessionShell { session, core };
-                if let Err(error) =
-                    engine.execute(executor, command, &args, now, &mut shell, &mut reply)
-                {
-                    refuse(core, Some(command), &error, &mut reply, false);
-                }
-                if core.holds_pushes() {
-                    core.release_pushes(session, out);
-                }
             } else {
                 let command = prepared.command;
                 execute_one(

@@ -140,6 +140,29 @@ impl Session {
             && !self.is_monitor
     }
 
+    /// Whether it may hold more than a client that sends requests and reads replies.
+    #[inline]
+    pub(crate) fn is_heavy(&self) -> bool {
+        self.multi.is_some()
+            || !self.watches.is_empty()
+            || self.subscriptions.is_some()
+            || self.tracked.is_some()
+    }
+
+    /// Bytes of memory that it holds beside the queue of MULTI: watches, subscriptions, tracking. What other structures keep of these
+    /// is counted with them.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        /// Of a watch: its own and the keyspace's record of it.
+        const WATCH_BYTES: usize = size_of::<Watch>() + 64;
+        let watches = self.watches.iter();
+        let watches: usize = watches.map(|watch| WATCH_BYTES + 2 * watch.key.len()).sum();
+        let subscriptions = self.subscriptions.as_ref();
+        let prefixes = self.tracked.as_ref().map_or(0, |tracked| {
+            size_of::<Tracked>() + tracked.tracker.memory_bytes()
+        });
+        watches + subscriptions.map_or(0, |subscriptions| subscriptions.memory_bytes()) + prefixes
+    }
+
     /// Becomes another user.
     pub(crate) fn log_in(&mut self, identity: Identity) {
         let name = String::from_utf8_lossy(identity.user().name()).into_owned();

@@ -14,12 +14,20 @@ use crate::tls::TlsStream;
 use crate::worker::{Core, Mail};
 
 impl Session {
-    /// Whether the session's user may run a data command here and now, without a look beyond its keys.
+    /// Whether nothing but its user's rules keeps the session from running a data command at once, and they permit it.
     #[inline]
-    pub(super) fn permits(&self, core: &Core, command: &Command, args: &Args<'_>) -> bool {
+    pub(super) fn is_permitted_at_once(
+        &self,
+        core: &Core,
+        command: &Command,
+        args: &Args<'_>,
+    ) -> bool {
+        if core.gate != 0 || !self.is_limited_only() || command.key_shape == KeyShape::Search {
+            return false;
+        }
         let dbs = core.shared.config.databases();
         let user = self.identity.user();
-        user.check(command, args, self.db, dbs).is_ok() && command.key_shape != KeyShape::Search
+        user.check(command, args, self.db, dbs).is_ok()
     }
 }
 

@@ -39,6 +39,11 @@ pub(crate) struct TlsStream {
 }
 
 impl TlsStream {
+    /// Bytes of memory that it takes. Of what the TLS session keeps only its size is known, and what it has promised to write.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        size_of::<Self>() + self.overflow.capacity() + self.promised
+    }
+
     pub(crate) fn new(socket: TcpStream, config: Arc<ServerConfig>) -> io::Result<Self> {
         let session = ServerConnection::new(config).map_err(io::Error::other)?;
         Ok(Self {

@@ -58,6 +58,16 @@ pub(crate) enum Mode {
 
 impl Tracker {
     /// The prefixes whose keys it wants to know all changes of; `None` if only of those that it has read.
+    /// Bytes of memory that it takes, with what is known of its prefixes.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        const PREFIX_BYTES: usize = 2 * size_of::<Bytes>() + 64;
+        let prefixes = self.prefixes().unwrap_or_default().iter();
+        size_of::<Self>()
+            + prefixes
+                .map(|prefix| PREFIX_BYTES + prefix.len())
+                .sum::<usize>()
+    }
+
     pub(crate) fn prefixes(&self) -> Option<&[Bytes]> {
         match &self.mode {
             Mode::Broadcast(prefixes) => Some(prefixes),

@@ -117,6 +117,14 @@ pub(crate) enum Stream {
 }
 
 impl Stream {
+    /// Bytes of memory that it takes behind itself.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        match self {
+            Stream::Tcp(_) | Stream::Unix(_) => 0,
+            Stream::Tls(stream) => stream.memory_bytes(),
+        }
+    }
+
     /// The same socket with TLS on it.
     pub(crate) fn with_tls(self, config: Arc<ServerConfig>) -> io::Result<Self> {
         match self {

@@ -23,6 +23,8 @@ pub(crate) enum Mail {
     Ended(Box<Ended>),
     /// Another server has answered a MIGRATE.
     Migrated(Box<Migration>),
+    /// Clients take more than `maxmemory-clients`, and the largest is one of its own.
+    EvictClients,
 }
 
 /// A worker's queue of messages.

@@ -17,6 +17,7 @@ mod mailbox;
 mod push;
 mod upkeep;
 mod waits;
+mod weigh;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -39,7 +40,7 @@ use gather::Gathered;
 
 use crate::clock;
 use crate::introspection::{Event, Thresholds, forget_monitor};
-use crate::memory::Room;
+use crate::memory::{Defragmenter, Room};
 use crate::pubsub::Hub;
 use crate::session::{Ahead, Requests, Session, Watch};
 use crate::shared::{Gate, Shared};
@@ -79,7 +80,7 @@ pub(crate) struct Core {
     /// The time of day at the beginning of this turn.
     pub(crate) now: UnixMillis,
     /// The same moment by the clock that never goes back.
-    clock: Instant,
+    pub(crate) clock: Instant,
     /// The reasons for looking twice ([`Gate`]) at the beginning of this turn.
     pub(crate) gate: u32,
     /// As long may the buffer of replies get whose connection's requests are executed.
@@ -116,6 +117,8 @@ pub(crate) struct Core {
     events: Events,
     /// What is known of the limits of memory.
     pub(crate) room: Room,
+    weigher: weigh::Weigher,
+    pub(crate) defrag: Defragmenter,
     /// What is worth a note, since the beginning of this turn.
     pub(crate) thresholds: Thresholds,
 }
@@ -194,6 +197,8 @@ impl Worker {
                 waits: Waits::default(),
                 events: Events::default(),
                 room: Room::default(),
+                weigher: weigh::Weigher::default(),
+                defrag: Defragmenter::default(),
                 thresholds: Thresholds::default(),
             },
             executor,
@@ -221,7 +226,9 @@ impl Worker {
             let core = &self.core;
             let tick = core.next_tick.saturating_duration_since(core.clock);
             let wait = self.core.waits.next_timeout();
-            wait.map_or(tick, |wait| wait.min(tick))
+            let wait = wait.map_or(tick, |wait| wait.min(tick));
+            let defrag = self.core.time_to_defrag();
+            defrag.map_or(wait, |defrag| defrag.min(wait))
         } else {
             Duration::ZERO
         };
@@ -242,6 +249,7 @@ impl Worker {
         if self.core.clock >= self.core.next_tick {
             self.tick(&turn);
         }
+        self.core.defrag_slice();
         self.settle_waits(&turn);
         drop(turn);
         self.core.end_turn();
@@ -444,12 +452,14 @@ impl Worker {
         let since = core.event_begins();
         core.evict_in_tick(&mut self.executor);
         core.event_ends(Event::EvictionCycle, since);
+        core.begin_defrag();
         self.serve_waiters();
         let core = &mut self.core;
         core.close_idle();
         core.close_unfinished_handshakes();
         core.end_pause_if_due();
         core.close_all_overfull();
+        core.weigh_some();
         core.unwatch();
         core.tell_expired();
         core.limit_tracking();
@@ -524,7 +534,11 @@ impl Core {
             return;
         }
         session.info.input_bytes.store(input.len(), Relaxed);
+        let is_heavy = !input.is_empty() || session.is_heavy();
         connection.input = input;
+        if is_heavy {
+            self.weigh_later(connection.session.slot);
+        }
     }
 
     fn begin_turn(&mut self) {
@@ -569,6 +583,7 @@ impl Core {
                 break;
             }
         }
+        self.weigh_grown();
     }
 
     /// There is another log, or none any more.
@@ -667,8 +682,11 @@ impl Core {
             Ok(done) => done,
             Err(_) => return self.close(id),
         };
-        if !done && self.is_overfull(id) {
-            return self.close_overfull(id);
+        if !done {
+            if self.is_overfull(id) {
+                return self.close_overfull(id);
+            }
+            self.weigh_later(id);
         }
         let Some(connection) = self.connections.get_mut(id).and_then(Option::as_mut) else {
             return;
@@ -720,6 +738,7 @@ impl Core {
                 Mail::UsersChanged => self.end_lost_subscribers(),
                 Mail::Ended(ended) => self.waits.push(*ended),
                 Mail::Migrated(migration) => self.waits.push_migrated(*migration),
+                Mail::EvictClients => self.evict_clients_again(),
             }
         }
     }
@@ -797,6 +816,7 @@ impl Core {
             .add((self.index, slot), fd, accepted.peer, self.now);
         let session = Session::new(info, slot, self.shared.acl.newcomer());
         self.connections[slot] = Some(Box::new(Connection::new(accepted.stream, session)));
+        self.weigh_later(slot);
     }
 
     fn refusal(&self, peer: &Peer) -> Option<String> {
@@ -832,6 +852,7 @@ impl Core {
         }
         self.count_connection_out();
         self.shared.clients.remove(connection.session.info.id);
+        self.forget_weight(&connection.session.info);
         self.abandon(&mut connection);
         if !connection.session.watches.is_empty() {
             let Session {

@@ -83,7 +83,9 @@ impl Core {
         let workers = self.shared.workers.len() as u32;
         // What is loaded may be referred to by commands that are still to come.
         let loading = self.shared.gate.bits() & Gate::LOADING != 0;
-        let active = self.shared.active_expire.load(Relaxed) && !loading;
+        let active = self.shared.active_expire.load(Relaxed)
+            && !self.shared.cron_paused.load(Relaxed)
+            && !loading;
         let began = clock::monotonic();
         for shard in (self.index as u32..keyspace.shards()).step_by(workers as usize) {
             keyspace.idle_step(shard, RESIZE_STEPS);

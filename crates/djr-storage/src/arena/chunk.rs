@@ -143,13 +143,8 @@ impl Pool {
 
     /// Free slabs with memory behind them.
     fn idle_slabs(&self) -> usize {
-        let free: usize = self
-            .roomy
-            .iter()
-            .filter_map(|address| self.chunks.get(address))
-            .map(|chunk| chunk.free.count_ones() as usize)
-            .sum();
-        free - self.hollow
+        let slabs = (self.chunks.len() - self.bare.len()) * SLABS_PER_CHUNK;
+        slabs - self.lent - self.hollow
     }
 
     /// Gives the memory of free slabs back, in so many chunks at most, those at the highest addresses first: they are used last.

@@ -10,11 +10,14 @@
 //! - A slab's header is found by masking a block's address. Waste per full slab: the header and the rest after the last block.
 //! - An empty slab goes back to its chunk, an empty chunk back to the system (one slab per arena and one chunk are kept).
 //! - The members of a dictionary come from a [`region`] of its own instead, which costs little while it is small.
-//! - Nothing but the table points at an entry, so entries can be moved out of sparse slabs ([`Arena::is_sparse`]).
+//! - Nothing but the table points at an entry, so entries can be moved together: see `evacuate`.
 #![allow(unsafe_code)]
 
 pub(crate) mod chunk;
+mod evacuate;
 pub(crate) mod region;
+
+pub(crate) use evacuate::CLASSES_TO_PLAN;
 
 use std::alloc::{self, Layout};
 use std::ptr::{self, NonNull};
@@ -28,6 +31,8 @@ pub(crate) const SLAB_BLOCK_MAX: usize = 1024;
 const EVERY_BLOCK_ALONE: bool = cfg!(miri);
 
 const CLASSES: usize = class_of(SLAB_BLOCK_MAX) + 1;
+/// In a slab's class: its blocks are being moved elsewhere, and none is handed out.
+const LEAVING: u16 = 1 << 15;
 const HEADER_SIZE: usize = size_of::<Slab>();
 
 /// The size class of a block of `size` bytes, 1 to [`SLAB_BLOCK_MAX`].
@@ -74,7 +79,11 @@ struct Slab {
 
 impl Slab {
     fn block_size(&self) -> usize {
-        class_size(self.class as usize)
+        class_size(self.size_class())
+    }
+
+    fn size_class(&self) -> usize {
+        (self.class & !LEAVING) as usize
     }
 
     fn is_full(&self) -> bool {
@@ -86,6 +95,8 @@ impl Slab {
 pub(crate) struct Arena {
     /// Per class: the list of slabs that have room.
     roomy: [*mut Slab; CLASSES],
+    /// The list of slabs that are being emptied.
+    leaving: *mut Slab,
     /// An empty slab kept, so that one key that comes and goes does not ask the process-wide pool each time.
     spare: *mut Slab,
     slabs: usize,
@@ -102,6 +113,7 @@ impl Arena {
     pub(crate) const fn new() -> Self {
         Self {
             roomy: [ptr::null_mut(); CLASSES],
+            leaving: ptr::null_mut(),
             spare: ptr::null_mut(),
             slabs: 0,
             large_bytes: 0,
@@ -185,22 +197,6 @@ impl Arena {
         self.used_bytes + self.large_bytes
     }
 
-    /// Whether moving this block elsewhere helps to empty its slab: less than a quarter of the slab is used, and others of its class
-    /// have room.
-    ///
-    /// # Safety
-    /// As for [`free`](Self::free), except that the block stays in use.
-    #[allow(dead_code, reason = "active defragmentation is to come")]
-    pub(crate) unsafe fn is_sparse(&self, block: NonNull<u8>, size: usize) -> bool {
-        if size > SLAB_BLOCK_MAX || EVERY_BLOCK_ALONE {
-            return false;
-        }
-        let slab = slab_of(block);
-        // SAFETY: the block is in a slab of ours, whose header is initialized.
-        let (used, size) = unsafe { ((*slab).used as usize, (*slab).block_size()) };
-        used * size * 4 < SLAB_SIZE && self.roomy[class_of(size)] != slab
-    }
-
     #[cold]
     fn alloc_large(&mut self, size: usize) -> NonNull<u8> {
         self.large_bytes += block_size(size);
@@ -240,7 +236,10 @@ impl Arena {
     unsafe fn link(&mut self, slab: *mut Slab) {
         // SAFETY: the slab and the head of its list are ours.
         unsafe {
-            let head = &mut self.roomy[(*slab).class as usize];
+            let head = match (*slab).class & LEAVING {
+                0 => &mut self.roomy[(*slab).class as usize],
+                _ => &mut self.leaving,
+            };
             (*slab).previous = ptr::null_mut();
             (*slab).next = *head;
             if !head.is_null() {
@@ -257,7 +256,10 @@ impl Arena {
         unsafe {
             let (previous, next) = ((*slab).previous, (*slab).next);
             if previous.is_null() {
-                self.roomy[(*slab).class as usize] = next;
+                match (*slab).class & LEAVING {
+                    0 => self.roomy[(*slab).class as usize] = next,
+                    _ => self.leaving = next,
+                }
             } else {
                 (*previous).next = next;
             }
@@ -273,7 +275,9 @@ impl Arena {
     unsafe fn retire(&mut self, slab: *mut Slab) {
         // SAFETY: as the caller promises.
         unsafe { self.unlink(slab) };
-        if self.spare.is_null() {
+        // SAFETY: as the caller promises.
+        let is_leaving = unsafe { (*slab).class & LEAVING != 0 };
+        if self.spare.is_null() && !is_leaving {
             self.spare = slab;
         } else {
             self.give_back(slab);

@@ -35,9 +35,9 @@ use crate::arena::block_size;
 use crate::value::{EMBSTR_SIZE_MAX, Encoding, Kind, StringRef, StringValue, Value, ValueRef};
 
 pub(super) use change::{
-    create, free, modify_bytes, modify_heap, overwrite, rewrite, set_expire_at, take,
+    create, free, modify_bytes, modify_heap, overwrite, relocate, rewrite, set_expire_at, take,
 };
-pub(super) use object::{NewObject, expire_parts, object_mut};
+pub(super) use object::{NewObject, expire_parts, object_mut, relocate_value};
 
 /// The longest string kept inside the block, in bytes.
 pub(super) const INLINE_SIZE_MAX: usize = 960;
@@ -398,6 +398,11 @@ impl<'a> Block<'a> {
     /// Whether the value is a string in an allocation of its own.
     pub(super) fn is_heap(self) -> bool {
         self.meta().load(Relaxed) & FORM_MASK == FORM_HEAP
+    }
+
+    /// Whether something hangs from the block.
+    pub(super) fn has_behind(self) -> bool {
+        self.meta().load(Relaxed) & BEHIND != 0
     }
 
     pub(super) fn is_raw(self) -> bool {

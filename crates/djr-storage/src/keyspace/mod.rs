@@ -27,6 +27,7 @@ mod access;
 mod block;
 mod classes;
 mod db;
+mod defrag;
 mod entry;
 mod eviction;
 #[cfg(test)]
@@ -53,6 +54,7 @@ pub use classes::{
     CLASSES_MAX, ClassId, Classes, EVICTION_POLICIES, EvictionOrder, EvictionPolicy, MemoryClass,
 };
 pub use db::{Db, DbMut, EntryMut, Expire, StringForm, WrongKind};
+pub use defrag::{Defrag, DefragCounts, DefragStep};
 pub use entry::{EntryRef, OwnedEntry};
 pub use eviction::{Eviction, EvictionTask, VictimPool};
 pub use hash::{Footprint, Key, KeyHash, UnixMillis};

@@ -68,6 +68,8 @@ enum Op {
     Cut,
     /// Goes on with the snapshot by so many buckets.
     Walk(u8),
+    /// Goes on with moving things together by so many steps; or gives it up.
+    Defrag(u8),
 }
 
 /// The length of a string and what it is filled with.
@@ -143,6 +145,7 @@ fn any_op() -> impl Strategy<Value = Op> {
         2 => any::<u8>().prop_map(Op::ExpireSteps),
         1 => Just(Op::Cut),
         8 => (1u8..20).prop_map(Op::Walk),
+        4 => prop_oneof![1u8..80, Just(0)].prop_map(Op::Defrag),
         3 => prop_oneof![0u32..200, 0u32..100_000].prop_map(Op::Pass),
     ]
 }
@@ -161,6 +164,9 @@ struct World<'k> {
     model: Vec<ModelDb>,
     now: i64,
     snapshot: Option<SnapshotRun<'k>>,
+    defrag: Defrag,
+    /// The shard that is being defragmented.
+    defrag_shard: u32,
 }
 
 /// A snapshot, and what it must be.
@@ -221,6 +227,8 @@ impl<'k> World<'k> {
             model,
             now: 1_700_000_000_123,
             snapshot: None,
+            defrag: Defrag::of_everything(),
+            defrag_shard: 0,
         }
     }
 
@@ -453,6 +461,26 @@ impl<'k> World<'k> {
             }
             Op::Walk(buckets) => {
                 (0..buckets).for_each(|_| _ = self.walk());
+            }
+            Op::Defrag(0) => {
+                assert!(
+                    self.keyspace
+                        .end_defrag(self.defrag_shard, &mut self.defrag)
+                );
+            }
+            Op::Defrag(steps) => {
+                for _ in 0..steps {
+                    match self
+                        .keyspace
+                        .defrag_step(self.defrag_shard, &mut self.defrag)
+                    {
+                        DefragStep::More => {}
+                        DefragStep::Done => {
+                            self.defrag_shard = (self.defrag_shard + 1) % self.keyspace.shards();
+                        }
+                        DefragStep::Busy => unreachable!("nobody else is there"),
+                    }
+                }
             }
         }
     }

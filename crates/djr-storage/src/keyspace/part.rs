@@ -430,6 +430,14 @@ impl<'a> Part<'a> {
         }
     }
 
+    /// Counts so many bytes more for the entry of a key.
+    pub(super) fn count_grown(&self, key: &[u8], bytes: isize) {
+        self.count(0, 0, bytes);
+        if self.state.counts_classes {
+            self.count_class(key, bytes);
+        }
+    }
+
     #[cold]
     fn count_class(&self, key: &[u8], bytes: isize) {
         self.state

@@ -28,7 +28,7 @@ pub use file::{
 };
 pub use functions::{dump_functions, restore_functions};
 pub use load::{ValueLimits, read_value};
-pub use payload::{dump, restore};
+pub use payload::{dump, restore, restore_unchecked};
 pub use reader::Reader;
 pub use save::write_value;
 pub use writer::{Output, Uncompressed};

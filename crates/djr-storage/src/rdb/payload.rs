@@ -27,7 +27,16 @@ pub(super) fn seal(out: &mut Vec<u8>, version: u16) {
 
 /// The value of such a payload. [`RdbError::Version`] and [`RdbError::Checksum`] come before anything is read.
 pub fn restore(payload: &[u8], limits: &ValueLimits) -> Result<Value, RdbError> {
-    let (body, version) = open(payload)?;
+    read(open(payload)?, limits)
+}
+
+/// As [`restore`], whatever the checksum is: for tests of the rest.
+pub fn restore_unchecked(payload: &[u8], limits: &ValueLimits) -> Result<Value, RdbError> {
+    let (body, version, _) = parts(payload)?;
+    read((body, version), limits)
+}
+
+fn read((body, version): (&[u8], u16), limits: &ValueLimits) -> Result<Value, RdbError> {
     let mut reader = Reader::new(body);
     let kind = reader.byte()?;
     // As Redis, which does not look at what follows.
@@ -36,6 +45,15 @@ pub fn restore(payload: &[u8], limits: &ValueLimits) -> Result<Value, RdbError> 
 
 /// What is before version and checksum, and the version, if both are right.
 pub(super) fn open(payload: &[u8]) -> Result<(&[u8], u16), RdbError> {
+    let (body, version, crc) = parts(payload)?;
+    if checksum(&payload[..payload.len() - 8]) != crc {
+        return Err(RdbError::Checksum);
+    }
+    Ok((body, version))
+}
+
+/// What is before version and checksum, a version that can be read, the checksum.
+fn parts(payload: &[u8]) -> Result<(&[u8], u16, u64), RdbError> {
     let body_len = payload
         .len()
         .checked_sub(FOOTER)
@@ -49,8 +67,5 @@ pub(super) fn open(payload: &[u8]) -> Result<(&[u8], u16), RdbError> {
     {
         return Err(RdbError::Version(version));
     }
-    if checksum(&payload[..payload.len() - 8]) != crc {
-        return Err(RdbError::Checksum);
-    }
-    Ok((body, version))
+    Ok((body, version, crc))
 }

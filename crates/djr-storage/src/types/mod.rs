@@ -81,6 +81,13 @@ pub trait Object: sealed::Structure + Clone + Send + 'static {
         0
     }
 
+    /// Puts some of what it holds behind into new memory, so that the old can go back to the system: from the part `from` on (0: the
+    /// first), about `budget` bytes of it. Returns the part to go on with; 0: done. Changes nothing that can be seen but
+    /// [`memory_bytes`](Self::memory_bytes), and leaves alone what would take long, or is whole pages of the system anyway.
+    fn relocate(&mut self, _from: u128, _budget: usize) -> u128 {
+        0
+    }
+
     /// Tells the commands that, run one after the other where `key` does not exist, make an equal structure: how it is written to
     /// the base of the append-only file, and how tests compare keyspaces.
     ///
@@ -101,6 +108,32 @@ pub trait Object: sealed::Structure + Clone + Send + 'static {
             Self::KIND.name()
         );
     }
+}
+
+/// Larger blocks are never relocated: allocators give them pages of their own, and copying them would take long.
+pub(crate) const RELOCATED_MAX: usize = 128 << 10;
+/// Larger dictionaries are not relocated: their members are in whole slabs, which they tidy up themselves.
+const RELOCATED_DICTIONARY_MAX: usize = 64 << 10;
+
+/// Puts bytes into new memory of the same size. Returns how many it copied.
+fn relocate_block(block: &mut Box<[u8]>) -> usize {
+    if block.is_empty() || block.len() > RELOCATED_MAX {
+        return 0;
+    }
+    *block = block.to_vec().into_boxed_slice();
+    block.len()
+}
+
+/// The same for a vector, which keeps its capacity.
+pub(crate) fn relocate_vec<T: Copy>(vec: &mut Vec<T>) -> usize {
+    let size = vec.capacity() * size_of::<T>();
+    if size == 0 || size > RELOCATED_MAX {
+        return 0;
+    }
+    let mut new = Vec::with_capacity(vec.capacity());
+    new.extend_from_slice(vec);
+    *vec = new;
+    size
 }
 
 /// How large a block is made for `used` bytes that may become more: what allocators have in store, which is four sizes between a power of two

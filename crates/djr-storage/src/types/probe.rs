@@ -66,6 +66,12 @@ impl Object for Probe {
         self.bytes.capacity()
     }
 
+    /// In two parts if it is long.
+    fn relocate(&mut self, from: u128, _budget: usize) -> u128 {
+        super::relocate_vec(&mut self.bytes);
+        u128::from(from == 0 && self.bytes.len() > 100)
+    }
+
     fn is_vacant(&self) -> bool {
         self.bytes.is_empty() && self.deadlines.is_empty()
     }

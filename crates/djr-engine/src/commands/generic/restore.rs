@@ -90,7 +90,11 @@ fn restore(
     }
     let deadline = deadline(context.now, args.integer(2)?, options.absolute)?;
     let limits = context.engine.settings.value_limits();
-    let value = rdb::restore(args.get(3), &limits).map_err(|error| match error {
+    let read = match context.engine.settings.skips_checksums.get() {
+        0 => rdb::restore,
+        _ => rdb::restore_unchecked,
+    };
+    let value = read(args.get(3), &limits).map_err(|error| match error {
         RdbError::Version(_) | RdbError::Checksum => {
             CommandError::text("ERR DUMP payload version or checksum are wrong")
         }

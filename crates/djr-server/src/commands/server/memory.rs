@@ -198,6 +198,10 @@ fn stats(context: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Resu
     let ratio = |part: u64, whole: u64| part as f64 / whole.max(1) as f64;
     let since_start = usage.used.saturating_sub(usage.startup);
     let log = shared.log().map_or(0, |log| log.pending_bytes());
+    let (slabs, values) = (shared.slab_memory(), shared.value_memory());
+    let allocated = (slabs.used + values.used) as u64;
+    let active = (slabs.held + values.held) as u64;
+    let resident = usage.rss.unwrap_or(active).max(active);
     let mut figures: Vec<(String, Figure)> = vec![
         ("peak.allocated".into(), Bytes(usage.peak)),
         ("total.allocated".into(), Bytes(usage.used)),
@@ -230,16 +234,19 @@ fn stats(context: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Resu
             "peak.percentage".into(),
             Ratio(ratio(usage.used, usage.peak) * 100.0),
         ),
-        ("allocator.allocated".into(), Bytes(usage.arena_used)),
-        ("allocator.active".into(), Bytes(usage.arena_held)),
+        ("allocator.allocated".into(), Bytes(allocated)),
+        ("allocator.active".into(), Bytes(active)),
+        ("allocator.resident".into(), Bytes(resident)),
         (
             "allocator-fragmentation.ratio".into(),
-            Ratio(ratio(usage.arena_held, usage.arena_used)),
+            Ratio(ratio(active, allocated)),
         ),
         (
             "allocator-fragmentation.bytes".into(),
-            Bytes(usage.arena_held.saturating_sub(usage.arena_used)),
+            Bytes(active.saturating_sub(allocated)),
         ),
+        ("allocator-rss.ratio".into(), Ratio(ratio(resident, active))),
+        ("allocator-rss.bytes".into(), Bytes(resident - active)),
     ]);
     if let Some(rss) = usage.rss {
         figures.push(("fragmentation".into(), Ratio(ratio(rss, usage.used))));

@@ -20,6 +20,7 @@ mod shutdown;
 mod slowlog;
 mod time;
 
+pub use debug::start_again;
 use djr_engine::spec::CommandSpec;
 
 use super::{Entry, ServerRun};

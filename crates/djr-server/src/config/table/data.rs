@@ -4,7 +4,8 @@ use super::kinds::*;
 use super::{Section, live, rows, special as specials};
 
 const LAZY: &str = "removed values are freed where that holds nobody up";
-const DEFRAG: &str = "the table moves entries by itself";
+const DEFRAG: &str =
+    "a large value is moved in parts of some 32 KiB, however many elements that is";
 
 pub(super) const MEMORY: Section = Section {
     title: "Memory and expiry",
@@ -37,20 +38,20 @@ pub(super) const MEMORY: Section = Section {
             "How much time the removal of expired keys may take.", .later("a share of time that can be set");
         "activerehashing" = "yes", YesNo, Live,
             "Resizes tables in idle time.", .no_effect("it is always done, in small steps");
-        "activedefrag" = "no", YesNo, Live,
-            "Moves values together to give memory back.", .no_effect(DEFRAG);
+        "activedefrag" = "yes", YesNo, Live,
+            "Moves entries together to give memory back.";
         "active-defrag-ignore-bytes" = "100mb", memory(1, LONG as u64), Live,
-            "Waste that is tolerated.", .no_effect(DEFRAG);
+            "Waste that is tolerated.";
         "active-defrag-threshold-lower" = "10", integer(0, 1000), Live,
-            "Percentage of waste at which it begins.", .no_effect(DEFRAG);
+            "Percentage of waste at which it begins.";
         "active-defrag-threshold-upper" = "100", integer(0, 1000), Live,
-            "Percentage of waste at which it takes the most time.", .no_effect(DEFRAG);
+            "Percentage of waste at which it takes the most time.";
         "active-defrag-cycle-min" = "1", integer(1, 99), Live,
-            "The least time that it takes, in percent.", .no_effect(DEFRAG);
+            "The least share of each worker's time that it takes, in percent.";
         "active-defrag-cycle-max" = "25", integer(1, 99), Live,
-            "The most time that it takes, in percent.", .no_effect(DEFRAG);
+            "The greatest share of each worker's time that it takes, in percent.";
         "active-defrag-cycle-us" = "500", integer(0, 100_000), Live,
-            "The time that it takes at once, in microseconds.", .no_effect(DEFRAG);
+            "The time that it takes at once, in microseconds; 50 to 800 of it are used.";
         "active-defrag-max-scan-fields" = "1000", integer(1, LONG), Live,
             "Values with more elements are treated piece by piece.", .no_effect(DEFRAG);
         "lazyfree-lazy-eviction" = "yes", YesNo, Live, "Evicted values are freed in the background.", .no_effect(LAZY);

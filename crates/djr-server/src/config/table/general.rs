@@ -2,6 +2,7 @@
 
 use super::kinds::*;
 use super::{Section, live, rows, special as specials};
+use crate::logging;
 
 pub(super) const SECTION: Section = Section {
     title: "General",
@@ -51,11 +52,11 @@ pub(super) const LOGGING: Section = Section {
         "loglevel" = "notice", Choice(&["debug", "verbose", "notice", "warning", "nothing"]), Live,
             "How much is logged.", .apply(live::loglevel);
         "logfile" = "", Text, Start,
-            "The file to log into, opened anew for each line so that it can be rotated; empty for standard error.";
-        "log-format" = "legacy", Choice(&["legacy", "logfmt", "json"]), Live,
-            "The form of the log's lines.", .no_effect("lines have one form");
-        "log-timestamp-format" = "legacy", Choice(&["legacy", "iso8601", "milliseconds"]), Live,
-            "The form of the times in the log.", .no_effect("times are those of ISO 8601, in UTC");
+            "The file to log into, opened anew for each line so that it can be rotated; empty for standard output.";
+        "log-format" = "legacy", Choice(logging::FORMATS), Live,
+            "The form of the log's lines: as Redis writes them, or for programs.", .apply(live::log_format);
+        "log-timestamp-format" = "legacy", Choice(logging::TIMESTAMP_FORMATS), Live,
+            "The form of the times in the log; they are local.", .apply(live::log_format);
         "hide-user-data-from-log" = "yes", YesNo, Live,
             "No keys and values in the log.", .no_effect("there never are any");
         "syslog-enabled" = "no", YesNo, Start,
@@ -87,7 +88,7 @@ pub(super) const LIMITS: Section = Section {
             special(&specials::OUTPUT_LIMITS), Live,
             "How many bytes of replies may wait for a client that does not read them.";
         "maxmemory-clients" = "0", special(&specials::MEMORY_OR_PERCENT), Live,
-            "Memory that all clients together may take; 0 for any.", .later("the eviction of clients");
+            "Memory that all clients together may take, in bytes or percent of maxmemory: above it the largest are closed; 0 for any.";
         "tracking-table-max-keys" = "1000000", integer(0, LONG), Live,
             "Keys remembered for client-side caching; 0 for any number.";
     },

@@ -144,6 +144,27 @@ pub(in crate::keyspace) fn create(
     (base, memory)
 }
 
+/// Moves a block out of a slab that is to be emptied. Returns the block to use instead, if it was in one.
+///
+/// # Safety
+/// `old` is a live block of this arena, and nobody has a reference into it.
+pub(in crate::keyspace) unsafe fn relocate(
+    arena: &mut Arena,
+    old: NonNull<u8>,
+) -> Option<NonNull<u8>> {
+    // SAFETY: as promised by the caller; what is in a block may be moved, and the old one is forgotten without being dropped.
+    unsafe {
+        let size = Block::new(old).shape().size();
+        if !arena.is_leaving(old, size) {
+            return None;
+        }
+        let new = arena.alloc(size);
+        ptr::copy_nonoverlapping(old.as_ptr(), new.as_ptr(), size);
+        arena.free(old, size);
+        Some(new)
+    }
+}
+
 /// Overwrites a short string without a deadline by one of the same length, the usual case of a cache that is written again.
 /// Nothing but clock and value changes then. `false`: it is not such a one, and nothing was done.
 ///

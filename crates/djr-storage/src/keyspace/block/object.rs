@@ -4,11 +4,11 @@ use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 
-use super::{Block, FORM_MASK, FORM_OBJECT, KIND_MASK, KIND_SHIFT, NewValue, Shape};
+use super::{Block, FORM_HEAP, FORM_MASK, FORM_OBJECT, KIND_MASK, KIND_SHIFT, NewValue, Shape};
 use crate::keyspace::hash::UnixMillis;
 #[cfg(test)]
 use crate::types::Probe;
-use crate::types::{Hash, List, Object, Set, SortedSet, Stream};
+use crate::types::{Hash, List, Object, Set, SortedSet, Stream, relocate_vec};
 use crate::value::{Encoding, Kind, Value, ValueRef, with_structure};
 
 /// Blocks are aligned to this, and so a structure can be, at an offset that is a multiple of it.
@@ -298,6 +298,32 @@ pub(in crate::keyspace) unsafe fn expire_parts(
         }
         let at = block.add(shape.value_at);
         with_type!(kind_of(shape.meta), T => at.cast::<T>().as_mut().expire_parts(now, limit, on_expired))
+    }
+}
+
+/// Puts some of what hangs from a block into new memory: see [`Object::relocate`]. Returns the part to go on with; 0: done.
+///
+/// # Safety
+/// As [`object_mut`].
+pub(in crate::keyspace) unsafe fn relocate_value(
+    block: NonNull<u8>,
+    from: u128,
+    budget: usize,
+) -> u128 {
+    // SAFETY: as promised by the caller; the form and kind say what is there.
+    unsafe {
+        let shape = Block::new(block).shape();
+        match shape.meta & FORM_MASK {
+            FORM_HEAP => {
+                super::modify_heap(block, relocate_vec);
+                0
+            }
+            FORM_OBJECT => {
+                let at = block.add(shape.value_at);
+                with_type!(kind_of(shape.meta), T => at.cast::<T>().as_mut().relocate(from, budget))
+            }
+            _ => 0,
+        }
     }
 }
 

@@ -29,6 +29,7 @@ use std::marker::PhantomData;
 
 use crate::arena::region::Region;
 use crate::table::{Raw, Slot, Table, prefetch_line};
+use crate::types::RELOCATED_DICTIONARY_MAX;
 
 use super::prefetch_value;
 use block::Shape;
@@ -121,6 +122,11 @@ impl<P: Payload> Dictionary<P> {
         size_of::<Self>() - size_of::<Table>()
             + self.table.memory_bytes()
             + self.region.held_bytes()
+    }
+
+    /// Whether a copy may take its place, to free the memory of this one: it is small, and nobody reads it in steps.
+    pub(crate) fn is_relocatable(&self) -> bool {
+        self.keep.is_none() && self.memory_bytes() <= RELOCATED_DICTIONARY_MAX
     }
 
     /// Has the bucket of a member loaded into the cache, and returns the member's hash; has this itself loaded, if no member is named.

@@ -326,6 +326,15 @@ impl Object for Hash {
         }
     }
 
+    fn relocate(&mut self, _from: u128, _budget: usize) -> u128 {
+        match &mut self.form {
+            Form::Packed(listpack) | Form::Timed(listpack) => listpack.relocate(),
+            Form::Table(table) if table.is_relocatable() => *table = table.clone(),
+            Form::Table(_) => {}
+        }
+        0
+    }
+
     fn is_vacant(&self) -> bool {
         match &self.form {
             Form::Packed(listpack) | Form::Timed(listpack) => listpack.is_empty(),

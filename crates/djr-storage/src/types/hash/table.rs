@@ -73,6 +73,10 @@ impl Table {
         }
     }
 
+    pub(super) fn is_relocatable(&self) -> bool {
+        self.fields.is_relocatable()
+    }
+
     #[inline]
     pub(super) fn len(&self) -> usize {
         self.fields.len()

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use super::End;
 use super::packed::Packed;
+use crate::types::relocate_block;
 
 /// Chunks per segment: 2 KiB of them.
 const SEGMENT_LEN_MAX: usize = 64;
@@ -33,6 +34,13 @@ impl Chunk {
         match self {
             Self::Packed(packed) => packed.memory_bytes(),
             Self::Plain(bytes) => bytes.len(),
+        }
+    }
+
+    fn relocate(&mut self) -> usize {
+        match self {
+            Self::Packed(packed) => packed.relocate(),
+            Self::Plain(bytes) => relocate_block(bytes),
         }
     }
 
@@ -104,6 +112,23 @@ impl Chunks {
     #[inline]
     pub(super) fn memory_bytes(&self) -> usize {
         self.bytes + self.segments.capacity() * size_of::<Segment>()
+    }
+
+    /// Puts chunks into new memory, whole segments from the one with this number on, until `budget` bytes were copied. Returns the
+    /// number of the segment to go on with, if there is one.
+    pub(super) fn relocate(&mut self, from: usize, budget: usize) -> Option<usize> {
+        let mut copied = 0;
+        for (number, segment) in self.segments.iter_mut().enumerate().skip(from) {
+            if copied >= budget {
+                return Some(number);
+            }
+            copied += segment
+                .chunks
+                .iter_mut()
+                .map(Chunk::relocate)
+                .sum::<usize>();
+        }
+        None
     }
 
     /// The place of the chunk at one end.

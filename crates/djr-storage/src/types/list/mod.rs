@@ -290,6 +290,14 @@ impl List {
             }))
     }
 
+    /// The bytes of each chunk.
+    pub fn node_sizes(&self) -> impl Iterator<Item = usize> {
+        self.nodes().map(|node| match node {
+            Node::Packed(listpack) => listpack.entries().len(),
+            Node::Plain(bytes) => bytes.len(),
+        })
+    }
+
     /// Appends a chunk from a file. [`List::settle`] is to follow the last one.
     pub fn push_node(&mut self, node: Node<'_>) {
         let chunk = match node {
@@ -384,6 +392,20 @@ impl Object for List {
         match &self.form {
             Form::One(packed) => packed.memory_bytes(),
             Form::Many(quicklist) => size_of::<Quicklist>() + quicklist.chunks.memory_bytes(),
+        }
+    }
+
+    fn relocate(&mut self, from: u128, budget: usize) -> u128 {
+        match &mut self.form {
+            Form::One(packed) => {
+                packed.relocate();
+                0
+            }
+            Form::Many(quicklist) => {
+                let from = usize::try_from(from).unwrap_or(usize::MAX);
+                let next = quicklist.chunks.relocate(from, budget);
+                next.map_or(0, |next| next as u128)
+            }
         }
     }
 

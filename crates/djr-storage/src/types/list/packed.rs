@@ -13,7 +13,7 @@ use super::End;
 use super::rules::LISTPACK_OVERHEAD;
 use crate::types::listpack::Element;
 use crate::types::listpack::entry::{self, NewEntry};
-use crate::types::{block_size, prefetch_bytes, prefetch_value};
+use crate::types::{block_size, prefetch_bytes, prefetch_value, relocate_block};
 
 /// Blocks up to this size are not made smaller.
 const SMALL: usize = 256;
@@ -87,6 +87,11 @@ impl Packed {
     #[inline]
     pub(super) fn memory_bytes(&self) -> usize {
         self.block.len()
+    }
+
+    /// Puts the elements into new memory. Returns how many bytes it copied.
+    pub(super) fn relocate(&mut self) -> usize {
+        relocate_block(&mut self.block)
     }
 
     /// The element at an offset; `None` at the end.

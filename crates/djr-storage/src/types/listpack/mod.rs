@@ -37,7 +37,7 @@ mod tests;
 pub use entry::{Element, Needle};
 pub use iter::{Iter, IterRev};
 
-use super::prefetch_bytes;
+use super::{prefetch_bytes, relocate_block};
 
 /// Bytes before the first entry.
 const HEADER_SIZE: usize = 6;
@@ -121,6 +121,11 @@ impl Listpack {
     #[inline]
     pub fn memory_bytes(&self) -> usize {
         self.block.len()
+    }
+
+    /// Puts the elements into new memory.
+    pub(crate) fn relocate(&mut self) {
+        relocate_block(&mut self.block);
     }
 
     /// Number of elements: O(1) below 65535, else they are counted.

@@ -6,7 +6,7 @@
 
 use std::cmp::Ordering;
 
-use crate::types::prefetch_value;
+use crate::types::{prefetch_value, relocate_vec};
 
 /// A sorted array of different integers. It widens as soon as one does not fit, and never narrows: as Redis's intset.
 #[derive(Clone, Debug)]
@@ -58,6 +58,11 @@ impl Intset {
     /// Bytes of its block.
     pub fn memory_bytes(&self) -> usize {
         each_width!(self, integers => integers.capacity() * self.width())
+    }
+
+    /// Puts the integers into new memory.
+    pub(crate) fn relocate(&mut self) {
+        each_width!(self, integers => relocate_vec(integers));
     }
 
     /// Bytes of each integer: 2, 4 or 8.

@@ -343,6 +343,16 @@ impl Object for Set {
         }
     }
 
+    fn relocate(&mut self, _from: u128, _budget: usize) -> u128 {
+        match &mut self.form {
+            Form::Integers(integers) => integers.relocate(),
+            Form::Packed(listpack) => listpack.relocate(),
+            Form::Table(table) if table.is_relocatable() => *table = table.clone(),
+            Form::Table(_) => {}
+        }
+        0
+    }
+
     fn is_vacant(&self) -> bool {
         self.is_empty()
     }

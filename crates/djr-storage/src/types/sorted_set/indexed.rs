@@ -76,6 +76,10 @@ impl Indexed {
         self.dictionary.memory_bytes() + size_of::<Tree<Handle>>() + self.tree.memory_bytes()
     }
 
+    pub(super) fn is_relocatable(&self) -> bool {
+        self.dictionary.is_relocatable()
+    }
+
     pub(super) fn score(&self, member: &[u8]) -> Option<f64> {
         self.dictionary.get(member).map(|entry| entry.payload())
     }

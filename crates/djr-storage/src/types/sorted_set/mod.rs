@@ -392,6 +392,15 @@ impl Object for SortedSet {
         }
     }
 
+    fn relocate(&mut self, _from: u128, _budget: usize) -> u128 {
+        match &mut self.0 {
+            Form::Packed(packed) => packed.0.relocate(),
+            Form::Indexed(indexed) if indexed.is_relocatable() => *indexed = indexed.clone(),
+            Form::Indexed(_) => {}
+        }
+        0
+    }
+
     fn is_vacant(&self) -> bool {
         self.is_empty()
     }

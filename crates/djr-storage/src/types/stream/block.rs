@@ -12,6 +12,7 @@
 
 use super::element::{self, Element, back, integer_len, push, push_integer, read, read_integer};
 use super::{StreamId, StreamLimits};
+use crate::types::relocate_vec;
 
 /// Set in the flags of an entry that was deleted.
 const DELETED: u8 = 1;
@@ -68,6 +69,11 @@ impl Block {
         };
         block.push_entry(id, pairs, word, true);
         block
+    }
+
+    /// Puts the entries into new memory. Returns how many bytes it copied.
+    pub(super) fn relocate(&mut self) -> usize {
+        relocate_vec(&mut self.bytes) + relocate_vec(&mut self.marks)
     }
 
     /// Whether an entry of `size` bytes, names and values together, may still be put in.

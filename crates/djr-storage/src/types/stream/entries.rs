@@ -30,6 +30,22 @@ pub struct Entries {
 }
 
 impl Entries {
+    /// Puts blocks into new memory, from the one on whose first id is this or greater, until `budget` bytes were copied. Returns the
+    /// first id of the block to go on with, or `0-0`.
+    pub(super) fn relocate(&mut self, from: StreamId, budget: usize) -> StreamId {
+        let mut copied = 0;
+        for (id, block) in self.sealed.range_mut(from..) {
+            if copied >= budget {
+                return *id;
+            }
+            copied += block.relocate();
+        }
+        if let Some(tail) = &mut self.tail {
+            tail.relocate();
+        }
+        StreamId::MIN
+    }
+
     /// How many entries live.
     pub fn len(&self) -> u64 {
         self.len

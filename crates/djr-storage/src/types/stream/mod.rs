@@ -202,6 +202,13 @@ impl Object for Stream {
             + self.inner.groups.len() * GROUP_SLOT_BYTES
     }
 
+    /// Groups and what they have pending stay where they are.
+    fn relocate(&mut self, from: u128, budget: usize) -> u128 {
+        let from = StreamId::new((from >> 64) as u64, from as u64);
+        let next = self.inner.entries.relocate(from, budget);
+        u128::from(next.ms) << 64 | u128::from(next.seq)
+    }
+
     /// A stream without entries is still one: it has an id, and groups.
     fn is_vacant(&self) -> bool {
         false

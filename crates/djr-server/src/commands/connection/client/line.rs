@@ -19,8 +19,8 @@ pub(super) fn write_line(out: &mut String, client: &ClientInfo, registry: &Regis
     let result = write!(
         out,
         "id={id} addr={addr} laddr={laddr} fd={fd} name={name} age={age} idle={idle} flags={flags} capa={capa} db={db} sub={sub} psub={psub} \
-         ssub={ssub} multi={multi} watch={watch} qbuf={input} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={output} \
-         oll=0 omem=0 tot-mem={memory} events=r cmd={command} user={user} redir={redir} resp={resp} lib-name={lib_name} \
+         ssub={ssub} multi={multi} watch={watch} qbuf={input} qbuf-free={input_free} argv-mem=0 multi-mem={multi_bytes} \
+         rbs={reply_buffer} rbp={reply_buffer} obl={output} oll={waiting} omem={omem} tot-mem={memory} events={events} cmd={command} user={user} redir={redir} resp={resp} lib-name={lib_name} \
          lib-ver={lib_version} io-thread={worker} tot-net-in={bytes_in} tot-net-out={bytes_out} tot-cmds={commands}",
         id = client.id,
         addr = client.peer.remote(),
@@ -40,7 +40,21 @@ pub(super) fn write_line(out: &mut String, client: &ClientInfo, registry: &Regis
         ssub = client.subscriptions[2].load(Relaxed),
         multi = client.multi.load(Relaxed),
         watch = client.watching.load(Relaxed),
-        memory = size_of::<ClientInfo>() + input + output,
+        input_free = client.input_capacity.load(Relaxed).saturating_sub(input),
+        multi_bytes = client.multi_bytes.load(Relaxed),
+        reply_buffer = client.output_capacity.load(Relaxed),
+        // One buffer has them all.
+        waiting = usize::from(output > 0),
+        omem = if output > 0 {
+            client.output_capacity.load(Relaxed).max(output)
+        } else {
+            0
+        },
+        memory = client
+            .memory
+            .load(Relaxed)
+            .max(size_of::<ClientInfo>() + input + output),
+        events = if output > 0 { "rw" } else { "r" },
         command = command.map_or("NULL", |command| command.full_name.as_str()),
         user = names.user,
         redir = tracker

@@ -2,10 +2,17 @@
 //!
 //! A file a group of subcommands; each tells its own in a table of [`Sub`]s.
 
+mod crash;
 mod digest;
+mod inside;
 mod populate;
 mod reload;
+mod replies;
+mod switches;
 mod timing;
+mod values;
+
+pub use crash::start_again;
 
 use djr_engine::spec::{Arg, CommandSpec, Flags, Group, Run};
 use djr_engine::{Args, CommandError, Executor, Reply};
@@ -41,7 +48,17 @@ struct Sub {
 }
 
 /// All subcommands, by file.
-static SUBS: &[&[Sub]] = &[digest::SUBS, populate::SUBS, reload::SUBS, timing::SUBS];
+static SUBS: &[&[Sub]] = &[
+    crash::SUBS,
+    digest::SUBS,
+    inside::SUBS,
+    populate::SUBS,
+    reload::SUBS,
+    replies::SUBS,
+    switches::SUBS,
+    timing::SUBS,
+    values::SUBS,
+];
 
 pub(super) fn run(
     context: &mut Context<'_>,
@@ -68,14 +85,16 @@ pub(super) fn run(
     let mut subs = SUBS.iter().copied().flatten();
     match subs.find(|sub| args.is(1, sub.name) && sub.words.contains(&args.len())) {
         Some(sub) => (sub.run)(context, executor, args, reply),
-        None => {
-            let name = args.get(1);
-            let name = String::from_utf8_lossy(name.get(..NAME_SHOWN_MAX).unwrap_or(name));
-            Err(CommandError::format(format!(
-                "ERR unknown subcommand or wrong number of arguments for '{name}'. Try DEBUG HELP."
-            )))
-        }
+        None => Err(unknown(args)),
     }
+}
+
+fn unknown(args: &Args<'_>) -> CommandError {
+    let name = args.get(1);
+    let name = String::from_utf8_lossy(name.get(..NAME_SHOWN_MAX).unwrap_or(name));
+    CommandError::format(format!(
+        "ERR unknown subcommand or wrong number of arguments for '{name}'. Try DEBUG HELP."
+    ))
 }
 
 /// As much of an unknown name is shown.
@@ -95,4 +114,9 @@ fn help(reply: &mut Reply<'_>) {
     lines.push("    Print this help.".to_owned());
     reply.array(lines.len());
     lines.iter().for_each(|line| reply.simple(line));
+}
+
+/// Whether a word is 0, as `atoi` reads it: what is no number is 0.
+fn is_zero(word: &[u8]) -> bool {
+    djr_storage::value::parse_integer(word).unwrap_or_default() == 0
 }

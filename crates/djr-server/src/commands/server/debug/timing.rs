@@ -1,12 +1,12 @@
-//! DEBUG SLEEP seconds, DEBUG SET-ACTIVE-EXPIRE 0|1
+//! DEBUG SLEEP seconds, SET-ACTIVE-EXPIRE 0|1, PAUSE-CRON 0|1
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use djr_engine::{Args, CommandError, Executor, Reply};
+use djr_engine::{Args, Executor, Reply};
 use djr_storage::keyspace::Footprint;
 
-use super::Sub;
+use super::{Sub, is_zero};
 use crate::commands::{Context, Result};
 
 pub(super) static SUBS: &[Sub] = &[
@@ -24,6 +24,18 @@ pub(super) static SUBS: &[Sub] = &[
         words: 3..=3,
         run: set_active_expire,
     },
+    Sub {
+        name: "pause-cron",
+        syntax: "<0|1>",
+        summary: "Stop periodic work: active expiry, save points, looks at memory.",
+        words: 3..=3,
+        run: |context, _, args, reply| {
+            let paused = !is_zero(args.get(2));
+            context.core.shared.cron_paused.store(paused, Relaxed);
+            reply.ok();
+            Ok(())
+        },
+    },
 ];
 
 /// DEBUG SLEEP takes no longer than this.
@@ -39,7 +51,8 @@ fn sleep(
         .ok()
         .and_then(|text| text.parse::<f64>().ok())
         .filter(|seconds| seconds.is_finite())
-        .ok_or(CommandError::NotAFloat)?;
+        // As Redis reads it: what is no number is 0.
+        .unwrap_or_default();
     // As in Redis nothing else runs meanwhile: the whole keyspace is taken.
     let keyspace = &context.core.shared.engine.keyspace;
     let _all = keyspace.open(Footprint::ALL, context.core.now);
@@ -56,7 +69,7 @@ fn set_active_expire(
     args: &Args<'_>,
     reply: &mut Reply<'_>,
 ) -> Result {
-    let on = args.integer(2)? != 0;
+    let on = !is_zero(args.get(2));
     context.core.shared.active_expire.store(on, Relaxed);
     reply.ok();
     Ok(())

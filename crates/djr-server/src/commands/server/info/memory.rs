@@ -1,6 +1,7 @@
 //! INFO memory and INFO memoryclasses.
 
 use std::fmt::Write;
+use std::sync::atomic::Ordering::Relaxed;
 
 use djr_storage::keyspace::MemoryClass;
 
@@ -43,16 +44,24 @@ pub(super) fn memory(report: &mut Report<'_>) {
     report.field("used_memory_functions", shared.engine.functions.bytes());
     both(report, "maxmemory", shared.config.maxmemory());
     report.field("maxmemory_policy", shared.config.maxmemory_policy());
-    report.field("allocator_allocated", usage.arena_used);
-    report.field("allocator_active", usage.arena_held);
+    let slabs = shared.slab_memory();
+    let values = shared.value_memory();
+    let allocated = (slabs.used + values.used) as u64;
+    let active = (slabs.held + values.held) as u64;
+    let resident = usage.rss.unwrap_or(active).max(active);
+    report.field("allocator_allocated", allocated);
+    report.field("allocator_active", active);
+    report.field("allocator_resident", resident);
     report.field(
         "allocator_frag_ratio",
-        format_args!("{:.2}", ratio(usage.arena_held, usage.arena_used)),
+        format_args!("{:.2}", ratio(active, allocated)),
     );
+    report.field("allocator_frag_bytes", active.saturating_sub(allocated));
     report.field(
-        "allocator_frag_bytes",
-        usage.arena_held.saturating_sub(usage.arena_used),
+        "allocator_rss_ratio",
+        format_args!("{:.2}", ratio(resident, active)),
     );
+    report.field("allocator_rss_bytes", resident - active);
     if let Some(rss) = usage.rss {
         report.field(
             "mem_fragmentation_ratio",
@@ -61,9 +70,15 @@ pub(super) fn memory(report: &mut Report<'_>) {
         report.field("mem_fragmentation_bytes", rss as i64 - usage.used as i64);
     }
     report.field("mem_not_counted_for_evict", 0);
+    report.field("mem_clients_slaves", 0);
+    report.field("mem_clients_normal", usage.clients);
+    report.field("mem_cluster_links", 0);
     let pending = shared.log().map_or(0, |log| log.pending_bytes());
     report.field("mem_aof_buffer", pending);
     report.field("mem_allocator", "djr-arena");
+    let running = shared.workers.iter();
+    let running = running.map(|worker| worker.stats.defrag_percent.load(Relaxed));
+    report.field("active_defrag_running", running.max().unwrap_or_default());
     report.field("lazyfree_pending_objects", 0);
     let at_risk: Vec<_> = shared
         .broker_dbs_at_risk()

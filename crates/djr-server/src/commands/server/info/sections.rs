@@ -310,6 +310,23 @@ pub(super) fn stats(report: &mut Report<'_>) {
     let (current, total) = report.shared.eviction_exceeded_ms(clock::unix_millis());
     report.field("total_eviction_exceeded_time", total);
     report.field("current_eviction_exceeded_time", current);
+    report.field("active_defrag_hits", report.sum(|stats| &stats.defrag_hits));
+    report.field(
+        "active_defrag_misses",
+        report.sum(|stats| &stats.defrag_misses),
+    );
+    report.field(
+        "active_defrag_key_hits",
+        report.sum(|stats| &stats.defrag_key_hits),
+    );
+    report.field(
+        "active_defrag_key_misses",
+        report.sum(|stats| &stats.defrag_key_misses),
+    );
+    report.field(
+        "total_active_defrag_time",
+        report.sum(|stats| &stats.defrag_micros) / 1000,
+    );
     report.field("keyspace_hits", report.sum(|stats| &stats.lookups.hits));
     report.field("keyspace_misses", report.sum(|stats| &stats.lookups.misses));
     let pubsub = &report.shared.pubsub;
@@ -349,7 +366,7 @@ pub(super) fn replication(report: &mut Report<'_>) {
     report.field("role", "master");
     report.field("connected_slaves", 0);
     report.field("master_failover_state", "no-failover");
-    let id = &report.shared.run_id;
+    let id = report.shared.replication_id.lock().clone();
     report.field("master_replid", id);
     report.field(
         "master_repl_offset",
