@@ -136,7 +136,7 @@ fn large_requests_and_replies_are_noted() {
     let requests = entries(&call(&mut connection, "COMMANDLOG GET -1 large-request"));
     assert_eq!(requests.len(), 1, "{requests:?}");
     assert!(requests[0].0.starts_with("SET large "), "{requests:?}");
-    assert_eq!(requests[0].1, 2_097_189, "the request as it came");
+    assert_eq!(requests[0].1, 2_097_188, "the request as it came");
     let replies = entries(&call(&mut connection, "COMMANDLOG GET -1 large-reply"));
     assert_eq!(replies, [("GET large".to_owned(), 2_097_164)]);
     let reset = call(&mut connection, "COMMANDLOG RESET large-reply");

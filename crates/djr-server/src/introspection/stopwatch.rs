@@ -269,7 +269,9 @@ impl Core {
     pub(crate) fn count_inside(&mut self, client: &ClientInfo, ran: &Ran<'_>) {
         let stats = &self.stats.commands[ran.command.id];
         if let Some(error) = ran.error {
-            self.stats.count_error(&error.to_string());
+            if !ran.error_told {
+                self.stats.count_error(&error.to_string());
+            }
             match ran.refused {
                 true => stats.rejected.add(1),
                 false => stats.failed.add(1),
