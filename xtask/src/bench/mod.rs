@@ -5,6 +5,7 @@
 
 mod build;
 mod chart;
+mod cli;
 mod generator;
 mod interrupt;
 mod loads;
@@ -84,10 +85,21 @@ pub(crate) struct Args {
     markdown: bool,
     /// Play this through instead of measuring loads
     #[command(subcommand)]
-    scenario: Option<Scenario>,
+    special: Option<Special>,
+}
+
+/// What is measured in a way of its own.
+#[derive(clap::Subcommand)]
+enum Special {
+    Cli(cli::Args),
+    #[command(flatten)]
+    Scenario(Scenario),
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
+    if let Some(Special::Cli(args)) = &args.special {
+        return cli::run(args);
+    }
     if args.list {
         data_sets()
             .flat_map(|set| set.measures)
@@ -122,7 +134,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let contenders = contenders(args, scratch.path())?;
     let (server_cores, generator_core) = cores(args)?;
     pin(&[generator_core])?;
-    if let Some(scenario) = &args.scenario {
+    if let Some(Special::Scenario(scenario)) = &args.special {
         let contenders: Vec<_> = contenders
             .into_iter()
             .filter(|contender| contender.kind != Kind::Null)

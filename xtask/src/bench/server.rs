@@ -206,6 +206,13 @@ impl Running {
         self.child.id()
     }
 
+    /// Empties it.
+    pub(crate) fn flush(&self) -> Result<()> {
+        let line = ask(self.address, "FLUSHALL\r\n")?;
+        ensure!(line == "+OK", "FLUSHALL says {line}");
+        Ok(())
+    }
+
     /// Number of keys in database 0.
     pub(crate) fn key_count(&self) -> Result<u64> {
         let line = ask(self.address, "DBSIZE\r\n")?;
