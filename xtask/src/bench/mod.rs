@@ -11,6 +11,7 @@ mod interrupt;
 mod loads;
 mod machine;
 pub(crate) mod null;
+mod persistence;
 mod reply;
 mod report;
 mod request;
@@ -92,6 +93,8 @@ pub(crate) struct Args {
 #[derive(clap::Subcommand)]
 enum Special {
     Cli(cli::Args),
+    /// Snapshots, rewrites, loading and replay: pauses, memory, time
+    Persistence(persistence::Args),
     #[command(flatten)]
     Scenario(Scenario),
 }
@@ -99,6 +102,9 @@ enum Special {
 pub(crate) fn run(args: &Args) -> Result<()> {
     if let Some(Special::Cli(args)) = &args.special {
         return cli::run(args);
+    }
+    if let Some(Special::Persistence(args)) = &args.special {
+        return persistence::run(args);
     }
     if args.list {
         data_sets()

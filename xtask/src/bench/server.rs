@@ -258,7 +258,7 @@ impl Drop for Running {
 
 /// `Drop` stops the children on errors, panics and Ctrl-C; `setpriv` (util-linux) also sees to it when
 /// this process itself is killed.
-fn dying_with_us(program: &Path) -> Command {
+pub(super) fn dying_with_us(program: &Path) -> Command {
     if Command::new("setpriv")
         .arg("--version")
         .output()
@@ -272,7 +272,7 @@ fn dying_with_us(program: &Path) -> Command {
     }
 }
 
-fn ask(address: SocketAddr, request: &str) -> Result<String> {
+pub(super) fn ask(address: SocketAddr, request: &str) -> Result<String> {
     let mut stream = connect(address)?;
     stream.write_all(request.as_bytes())?;
     let mut line = String::new();
@@ -281,13 +281,13 @@ fn ask(address: SocketAddr, request: &str) -> Result<String> {
     Ok(line.trim_end().to_owned())
 }
 
-fn connect(address: SocketAddr) -> Result<TcpStream> {
+pub(super) fn connect(address: SocketAddr) -> Result<TcpStream> {
     let stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(START_MAX))?;
     Ok(stream)
 }
 
-fn free_address() -> Result<SocketAddr> {
+pub(super) fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 
