@@ -110,7 +110,8 @@ class Evidence:
 def read_files(directory):
     """The tasks named in the log's files, and the end of the last one."""
     folder = Path(directory) / "appendonlydir"
-    names = re.findall(r"^file (\S+) seq", (folder / "appendonly.aof.manifest").read_text(), re.MULTILINE)
+    # What is only history is not loaded, and may be removed already.
+    names = re.findall(r"^file (\S+) seq \d+ type [bi]", (folder / "appendonly.aof.manifest").read_text(), re.MULTILINE)
     found, tail = set(), b""
     for name in names:
         content = (folder / name).read_bytes()
