@@ -307,7 +307,7 @@ impl<'k> Access<'k> {
                 let (keyspace, place) = (self.keyspace, self.keyspace.place(db));
                 let state = self.state_mut(shard);
                 state.mark_watchers_of_existing(keyspace, &[db], &[db]);
-                removed += state.flush(keyspace.shard(shard), db, place);
+                removed += state.flush(keyspace, keyspace.shard(shard), db, place);
                 self.mark_waiters(shard, &[db]);
             }
         }

@@ -494,7 +494,10 @@ impl<'k> World<'k> {
             return true;
         }
         let mut found = BTreeMap::new();
-        for entry in run.portion.iter() {
+        for item in run.portion.items() {
+            let SnapshotItem::Entry(entry) = item else {
+                panic!("a probe comes at once")
+            };
             let content = (entry.value.to_vec(), entry.expire_at);
             assert!(
                 found

@@ -374,16 +374,25 @@ impl ShardState {
     }
 
     /// Removes every key of a db. The caller has told the watchers.
-    pub(super) fn flush(&mut self, shard: &Shard, db: u32, place: usize) -> usize {
+    pub(super) fn flush(
+        &mut self,
+        keyspace: &Keyspace,
+        shard: &Shard,
+        db: u32,
+        place: usize,
+    ) -> usize {
         if self.counts_classes {
             for block in self.iter(place) {
                 self.count_class(shard, (db, place), block.key(), -(block.memory() as isize));
             }
         }
+        let len = self.dbs.get(place).map_or(0, |db| db.table.len());
+        if self.cut.is_some() {
+            self.drop_kept_at(keyspace, place);
+        }
         let Some(db) = self.dbs.get_mut(place) else {
             return 0;
         };
-        let len = db.table.len();
         match &mut self.cut {
             Some(cut) if cut.wants(place) => cut.hand_over(place, db.table.detach()),
             // SAFETY: the table hands over each block once, and forgets it.

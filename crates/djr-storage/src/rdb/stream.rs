@@ -15,10 +15,10 @@ use std::collections::BTreeMap;
 
 use super::old::bytes_of;
 use super::save::begin;
-use super::writer::{Output, push_number, push_raw_string, push_string};
+use super::writer::{Output, Plain, push_number, push_raw_string, push_string};
 use super::{RdbError, Reader, kind};
 use crate::types::listpack::{Element, Listpack};
-use crate::types::stream::{Entries, Group, Pending, StreamId};
+use crate::types::stream::{Consumer, Entries, Group, Pending, StreamId};
 use crate::types::{Stream, StreamLimits};
 
 const BLOCK: RdbError = RdbError::Corrupt("a stream's block");
@@ -40,32 +40,88 @@ pub(super) fn write(out: &mut impl Output, key: Option<&[u8]>, stream: &Stream) 
         push_raw_id(out, first);
         push_raw_string(out, &listpack);
     }
+    push_figures(out, entries, stream.groups().len());
+    for (name, group) in stream.groups() {
+        push_group(out, name, group);
+        for (id, pending) in group.pending_range(StreamId::MIN..=StreamId::MAX) {
+            push_pending_entry(out, id, pending);
+        }
+        push_number(out, group.consumers_len() as u64);
+        for consumer in group.consumers() {
+            push_consumer(out, consumer);
+            for id in consumer.pending(StreamId::MIN..=StreamId::MAX) {
+                push_raw_id(out, id);
+            }
+        }
+    }
+}
+
+fn push_figures(out: &mut impl Output, entries: &Entries, groups: usize) {
     push_number(out, entries.len());
     push_id(out, entries.last_id());
     push_id(out, entries.first_id());
     push_id(out, entries.max_deleted_id());
     push_number(out, entries.added());
-    push_number(out, stream.groups().len() as u64);
-    for (name, group) in stream.groups() {
-        push_string(out, name);
-        push_id(out, group.last_id);
-        push_number(out, group.entries_read.map_or(UNKNOWN, |read| read as u64));
-        push_number(out, group.pending_len() as u64);
-        for (id, pending) in group.pending_range(StreamId::MIN..=StreamId::MAX) {
-            push_raw_id(out, id);
-            out.put(&pending.delivered_at.to_le_bytes());
-            push_number(out, pending.deliveries);
-        }
-        push_number(out, group.consumers_len() as u64);
-        for consumer in group.consumers() {
-            push_string(out, consumer.name());
-            out.put(&consumer.seen_at.to_le_bytes());
-            out.put(&consumer.active_at.unwrap_or(-1).to_le_bytes());
-            push_number(out, consumer.pending_len() as u64);
-            for id in consumer.pending(StreamId::MIN..=StreamId::MAX) {
-                push_raw_id(out, id);
-            }
-        }
+    push_number(out, groups as u64);
+}
+
+/// What comes before what is pending in a group.
+fn push_group(out: &mut impl Output, name: &[u8], group: &Group) {
+    push_string(out, name);
+    push_id(out, group.last_id);
+    push_number(out, group.entries_read.map_or(UNKNOWN, |read| read as u64));
+    push_number(out, group.pending_len() as u64);
+}
+
+fn push_pending_entry(out: &mut impl Output, id: StreamId, pending: &Pending) {
+    push_raw_id(out, id);
+    out.put(&pending.delivered_at.to_le_bytes());
+    push_number(out, pending.deliveries);
+}
+
+/// What comes before what is pending for a consumer.
+fn push_consumer(out: &mut impl Output, consumer: &Consumer) {
+    push_string(out, consumer.name());
+    out.put(&consumer.seen_at.to_le_bytes());
+    out.put(&consumer.active_at.unwrap_or(-1).to_le_bytes());
+    push_number(out, consumer.pending_len() as u64);
+}
+
+/// Pieces of large streams: see [`body`](super::body).
+pub(crate) mod pieces {
+    use super::*;
+
+    /// A block: its first id, and it as a listpack.
+    pub(crate) fn push_stream_block(out: &mut Vec<u8>, first: StreamId, listpack: &[u8]) {
+        let out = &mut Plain(out);
+        push_number(out, 16);
+        push_raw_id(out, first);
+        push_raw_string(out, listpack);
+    }
+
+    /// What comes between blocks and groups.
+    pub(crate) fn push_stream_figures(out: &mut Vec<u8>, entries: &Entries, groups: usize) {
+        push_figures(&mut Plain(out), entries, groups);
+    }
+
+    /// What comes before what is pending in a group.
+    pub(crate) fn push_group_head(out: &mut Vec<u8>, name: &[u8], group: &Group) {
+        push_group(&mut Plain(out), name, group);
+    }
+
+    /// What is pending in a group.
+    pub(crate) fn push_pending(out: &mut Vec<u8>, id: StreamId, pending: &Pending) {
+        push_pending_entry(&mut Plain(out), id, pending);
+    }
+
+    /// What comes before what is pending for a consumer.
+    pub(crate) fn push_consumer_head(out: &mut Vec<u8>, consumer: &Consumer) {
+        push_consumer(&mut Plain(out), consumer);
+    }
+
+    /// What is pending for a consumer.
+    pub(crate) fn push_pending_id(out: &mut Vec<u8>, id: StreamId) {
+        push_raw_id(&mut Plain(out), id);
     }
 }
 

@@ -21,7 +21,10 @@ mod table;
 mod tests;
 mod timed;
 
+use std::sync::Arc;
+
 use super::dictionary::Dictionary;
+use super::kept::{Kept, Ticket, keep_above};
 use super::limits::HashLimits;
 use super::listpack::{Element, Listpack};
 use super::{Object, REWRITE_PORTION};
@@ -339,6 +342,23 @@ impl Object for Hash {
         match &self.form {
             Form::Packed(listpack) | Form::Timed(listpack) => listpack.is_empty(),
             Form::Table(table) => table.len() == 0,
+        }
+    }
+
+    fn keep(&mut self, ticket: &Arc<Ticket>, out: &mut Vec<u8>) -> bool {
+        match &mut self.form {
+            Form::Table(table) if table.memory_bytes() > keep_above() => {
+                table.keep(ticket, out);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn kept(&mut self) -> Option<&mut dyn Kept> {
+        match &mut self.form {
+            Form::Table(table) => table.kept(),
+            _ => None,
         }
     }
 

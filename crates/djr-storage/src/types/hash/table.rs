@@ -1,9 +1,12 @@
 //! A dictionary of fields, and the deadlines in order.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::{Dictionary, Element, FieldExpire, FieldValue, UnixMillis, is_past};
-use crate::types::dictionary::{Entry, Handle, Payload, PayloadWriter, member_hash};
+use crate::rdb::body;
+use crate::types::dictionary::{Entry, Handle, Payload, PayloadWriter, WriteEntry, member_hash};
+use crate::types::kept::{Kept, Ticket};
 
 /// What a field's block holds beside the field: the deadline, if there is one, and the value.
 pub(super) struct ValueAndDeadline;
@@ -88,6 +91,34 @@ impl Table {
         self.fields.memory_bytes()
             + size_of_val(&self.deadlines)
             + self.deadlines.len() * DEADLINE_BYTES
+    }
+
+    /// See [`Object::keep`](crate::types::Object::keep).
+    pub(super) fn keep(&mut self, ticket: &Arc<Ticket>, out: &mut Vec<u8>) {
+        let fields = self.fields.len();
+        let (write, earliest): (WriteEntry<ValueAndDeadline>, _) = match self.next_expire() {
+            None => {
+                body::begin_hash(out, fields);
+                (
+                    |out, entry, _| body::push_field(out, entry.member(), entry.payload().0),
+                    0,
+                )
+            }
+            Some(earliest) => {
+                body::begin_timed_hash(out, earliest, fields);
+                let write: WriteEntry<_> = |out, entry: Entry<'_, ValueAndDeadline>, earliest| {
+                    let (value, expire_at) = entry.payload();
+                    body::push_timed_field(out, (entry.member(), value), expire_at, earliest);
+                };
+                (write, earliest)
+            }
+        };
+        self.fields.keep(ticket, write, earliest);
+    }
+
+    pub(super) fn kept(&mut self) -> Option<&mut dyn Kept> {
+        let fields = &mut self.fields;
+        fields.ticket().is_some().then_some(fields as _)
     }
 
     #[inline]

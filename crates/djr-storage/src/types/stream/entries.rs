@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::block::{Block, Entry};
+use super::keep::KeptBlocks;
 use super::range::{Range, RangeBack};
 use super::{StreamId, StreamLimits};
+use crate::types::kept;
 
 /// Bytes per block in the tree beside the block's own: key, block, and what of a node is not in use.
 const TREE_SLOT_BYTES: usize = (size_of::<StreamId>() + size_of::<Block>()) * 3 / 2;
@@ -16,9 +18,9 @@ const FIRST_CAPACITY: usize = 64;
 #[derive(Clone, Debug, Default)]
 pub struct Entries {
     /// All blocks but the last, by their first id.
-    sealed: BTreeMap<StreamId, Block>,
+    pub(super) sealed: BTreeMap<StreamId, Block>,
     /// The last block, where entries are added. Outside of the tree, so that a stream of one block has no tree and adding looks nothing up.
-    tail: Option<Block>,
+    pub(super) tail: Option<Block>,
     len: u64,
     /// The first live entry, or `0-0`.
     first_id: StreamId,
@@ -27,6 +29,8 @@ pub struct Entries {
     added: u64,
     /// What the blocks take from the allocator.
     block_bytes: usize,
+    /// For a snapshot under way.
+    pub(super) keep: kept::Slot<KeptBlocks>,
 }
 
 impl Entries {
@@ -128,6 +132,14 @@ impl Entries {
     ) {
         debug_assert!(id > self.last_id);
         let size = (0..2 * pairs).map(|index| word(index).len()).sum();
+        if let Some(keep) = self.keep.get_mut() {
+            keep.before_append(
+                self.tail
+                    .as_ref()
+                    .filter(|tail| tail.has_room(size, limits)),
+                id,
+            );
+        }
         match &mut self.tail {
             Some(tail) if tail.has_room(size, limits) => {
                 let before = tail.memory_bytes();
@@ -224,6 +236,9 @@ impl Entries {
             None => self.tail.as_mut(),
         };
         if let Some(block) = block {
+            if let Some(keep) = self.keep.get_mut() {
+                keep.before_change(block);
+            }
             let mut at = block.start();
             while at < block.end() {
                 let (head, next) = block.entry(at);
@@ -295,11 +310,16 @@ impl Entries {
             .map_or(StreamId::MIN, |entry| entry.id());
     }
 
+    /// A block, for changing it.
     fn block_mut(&mut self, first: StreamId) -> Option<&mut Block> {
-        match &mut self.tail {
+        let block = match &mut self.tail {
             Some(tail) if tail.first() == first => Some(tail),
             _ => self.sealed.get_mut(&first),
+        };
+        if let (Some(keep), Some(block)) = (self.keep.get_mut(), &block) {
+            keep.before_change(block);
         }
+        block
     }
 
     fn remove_block(&mut self, first: StreamId) {
@@ -311,7 +331,10 @@ impl Entries {
             }
             _ => self.sealed.remove(&first),
         };
-        self.block_bytes -= removed.map_or(0, |block| block.memory_bytes());
+        self.block_bytes -= removed.as_ref().map_or(0, Block::memory_bytes);
+        if let (Some(keep), Some(removed)) = (self.keep.get_mut(), removed) {
+            keep.put_aside(removed);
+        }
     }
 
     fn all_blocks(&self) -> impl Iterator<Item = &Block> {

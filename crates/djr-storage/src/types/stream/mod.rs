@@ -8,6 +8,7 @@ mod element;
 mod entries;
 mod group;
 mod id;
+mod keep;
 mod lag;
 mod nodes;
 mod range;
@@ -17,6 +18,7 @@ mod tests;
 mod trim;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 pub use block::{Entry, Words};
 pub use element::Element;
@@ -26,8 +28,10 @@ pub use id::{ID_TEXT_SIZE_MAX, StreamId, parse_number};
 pub use range::{Range, RangeBack};
 pub use trim::{References, Trim, TrimTo, Trimmed};
 
+use super::kept::{self, Kept, Ticket, keep_above};
 use super::{Object, StreamLimits};
 use crate::value::{Encoding, Kind};
+use keep::Keep;
 
 /// A stream. A new one is empty and has no groups.
 #[derive(Clone, Debug, Default)]
@@ -41,6 +45,8 @@ struct Inner {
     groups: BTreeMap<Box<[u8]>, Group>,
     /// What the groups take from the allocator.
     group_bytes: usize,
+    /// For a snapshot under way.
+    keep: kept::Slot<Keep>,
 }
 
 impl Clone for Inner {
@@ -50,6 +56,7 @@ impl Clone for Inner {
             entries: self.entries.clone(),
             groups: self.groups.clone(),
             group_bytes: 0,
+            keep: kept::Slot::EMPTY,
         };
         copy.entries.count_block_bytes();
         let groups = copy.groups.iter();
@@ -163,6 +170,9 @@ impl Stream {
             return false;
         };
         self.inner.group_bytes -= group.memory_bytes() + name.len();
+        if let Some(keep) = self.inner.keep.get_mut() {
+            keep.group_removed(name, group);
+        }
         true
     }
 
@@ -212,6 +222,19 @@ impl Object for Stream {
     /// A stream without entries is still one: it has an id, and groups.
     fn is_vacant(&self) -> bool {
         false
+    }
+
+    fn keep(&mut self, ticket: &Arc<Ticket>, out: &mut Vec<u8>) -> bool {
+        let is_large = self.memory_bytes() > keep_above();
+        if is_large {
+            self.inner.keep(ticket, out);
+        }
+        is_large
+    }
+
+    fn kept(&mut self) -> Option<&mut dyn Kept> {
+        let is_kept = self.inner.keep.is_some();
+        is_kept.then_some(&mut *self.inner as _)
     }
 
     fn encoding(&self) -> Encoding {
