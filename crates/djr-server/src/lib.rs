@@ -23,6 +23,7 @@ mod introspection;
 mod loading;
 pub mod logging;
 mod memory;
+mod metrics;
 mod persistence;
 mod process;
 mod pubsub;

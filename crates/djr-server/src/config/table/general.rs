@@ -117,6 +117,10 @@ pub(super) const MONITORING: Section = Section {
             "Keeps the distribution of each command's latency.";
         "latency-tracking-info-percentiles" = "50 99 99.9", special(&specials::PERCENTILES), Live,
             "The percentiles that INFO latencystats shows.";
+        "metrics-port" = "0", integer(0, 65535), Start,
+            "The port of /metrics (for Prometheus), /healthz and /readyz over HTTP; 0 for none.";
+        "metrics-bind" = "127.0.0.1 -::1", special(&specials::ADDRESSES), Start,
+            "The addresses of that port. There is no password: whoever reaches it reads it.";
     },
 };
 
