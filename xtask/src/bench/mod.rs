@@ -72,6 +72,9 @@ pub(crate) struct Args {
     /// Compare DJR with two workers to DJR with one, instead of DJR to its peers
     #[arg(long)]
     two_workers: bool,
+    /// Compare DJR with metrics, read every second, to DJR without, instead of DJR to its peers
+    #[arg(long, conflicts_with = "two_workers")]
+    metrics: bool,
     /// Where the peers are [default: bench/peers in this repository]
     #[arg(long, value_name = "DIR")]
     peers: Option<PathBuf>,
@@ -171,7 +174,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             servers: servers(args, &contenders),
             baselines: baselines(args, &contenders),
             samples: Vec::new(),
-            goal: args.two_workers.then_some(Goal::CpuAtMost(1.1)),
+            goal: match (args.two_workers, args.metrics) {
+                (true, _) => Some(Goal::CpuAtMost(1.1)),
+                (_, true) => Some(Goal::CpuAtMost(1.01)),
+                _ => None,
+            },
         },
         contenders,
     };
@@ -229,6 +236,10 @@ fn contenders(args: &Args, scratch: &Path) -> Result<Vec<Contender>> {
             Kind::Djr { workers: 2 },
             program,
         ));
+    } else if args.metrics {
+        let program = djr()?;
+        contenders.push(contender("djr", Kind::Djr { workers: 1 }, program.clone()));
+        contenders.push(contender("djr-metrics", Kind::Metrics, program));
     } else {
         for name in &args.servers {
             contenders.push(match (name.as_str(), name.split_once('=')) {
@@ -269,7 +280,8 @@ fn contenders(args: &Args, scratch: &Path) -> Result<Vec<Contender>> {
 
 fn servers(args: &Args, contenders: &[Contender]) -> Vec<Server> {
     let has_goals = |contender: &Contender| match contender.kind {
-        Kind::Djr { workers } => workers == if args.two_workers { 2 } else { 1 },
+        Kind::Djr { workers } => !args.metrics && workers == if args.two_workers { 2 } else { 1 },
+        Kind::Metrics => true,
         Kind::Redis | Kind::Null => false,
     };
     // The versions are filled in when the servers first run.
@@ -282,7 +294,10 @@ fn servers(args: &Args, contenders: &[Contender]) -> Vec<Server> {
 }
 
 fn baselines(args: &Args, contenders: &[Contender]) -> Vec<String> {
-    let first = if args.two_workers { "djr" } else { "valkey" };
+    let first = match args.two_workers || args.metrics {
+        true => "djr",
+        false => "valkey",
+    };
     let taking_part = |name: &&str| contenders.iter().any(|contender| contender.name == *name);
     let compared = args
         .compare

@@ -9,6 +9,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -17,6 +19,8 @@ use tempfile::TempDir;
 pub(crate) enum Kind {
     /// `djr-server`, with this many workers.
     Djr { workers: usize },
+    /// The same with one worker, and with metrics, which are read every second.
+    Metrics,
     /// Valkey and Redis, old and new.
     Redis,
     /// Our own, which only replies.
@@ -44,7 +48,38 @@ pub(crate) enum Durability {
 pub(crate) struct Running {
     child: Child,
     pub(crate) address: SocketAddr,
+    _reader: Option<MetricsReader>,
     _dir: TempDir,
+}
+
+/// Reads metrics every second, as Prometheus would, until it is dropped.
+struct MetricsReader(Arc<AtomicBool>);
+
+impl MetricsReader {
+    fn start(address: SocketAddr) -> Self {
+        let ended = Arc::new(AtomicBool::new(false));
+        let reader = Self(ended.clone());
+        std::thread::spawn(move || {
+            while !ended.load(Ordering::Relaxed) {
+                // Until the server listens, and when it has ended, there is nothing to read.
+                if let Ok(mut stream) = TcpStream::connect(address)
+                    && stream
+                        .write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                        .is_ok()
+                {
+                    let _ = stream.read_to_end(&mut Vec::new());
+                }
+                std::thread::sleep(Duration::from_secs(1));
+            }
+        });
+        reader
+    }
+}
+
+impl Drop for MetricsReader {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 const START_MAX: Duration = Duration::from_secs(20);
@@ -67,6 +102,13 @@ impl Contender {
         let log = dir.path().join("output");
         let output = File::create(&log)?;
         let mut command = self.command(durability, reply, address.port(), dir.path());
+        let metrics = match self.kind {
+            Kind::Metrics => Some(free_address()?),
+            _ => None,
+        };
+        if let Some(address) = metrics {
+            command.args(["--metrics-port", &address.port().to_string()]);
+        }
         command
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
@@ -82,6 +124,7 @@ impl Contender {
         let mut running = Running {
             child: child?,
             address,
+            _reader: metrics.map(MetricsReader::start),
             _dir: dir,
         };
 
@@ -122,6 +165,7 @@ impl Contender {
         }
         let (threads, count) = match self.kind {
             Kind::Djr { workers } => ("--threads", workers),
+            Kind::Metrics => ("--threads", 1),
             Kind::Redis | Kind::Null => ("--io-threads", 1),
         };
         command.args([

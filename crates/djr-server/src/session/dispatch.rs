@@ -463,8 +463,15 @@ fn execute_checked(
     }
     executor.reader = None;
     core.show_command(session, command, args);
+    let was_told = std::mem::take(&mut executor.error_told);
     if let Err(error) = result {
-        refuse(core, Some(command), &error, &mut reply, false);
+        match was_told {
+            true => {
+                core.stats.commands[command.id].failed.add(1);
+                reply.error(&error.to_string());
+            }
+            false => refuse(core, Some(command), &error, &mut reply, false),
+        }
     }
 }
 
