@@ -296,6 +296,23 @@ fn write_launchers(dir: &Path) -> Result<()> {
     Ok(())
 }
 
+/// What a launcher becomes, without the shell that it takes: for measuring how long a program takes to start.
+pub(crate) fn without_launcher(dir: &Path, program: &str) -> Result<Vec<PathBuf>> {
+    let tree = std::path::absolute(dir.join("tree"))?;
+    let (libraries, loader) = loader(&tree)?;
+    let libraries = tree.join("usr/lib").join(libraries);
+    let file = tree.join("usr/bin").join(program);
+    ensure!(file.is_file(), "there is no {}", file.display());
+    Ok(vec![
+        libraries.join(loader),
+        "--argv0".into(),
+        program.into(),
+        "--library-path".into(),
+        libraries,
+        file,
+    ])
+}
+
 /// Finds `usr/lib/<architecture>/ld-linux*.so.N`: the architecture's folder and the loader's name.
 fn loader(tree: &Path) -> Result<(String, String)> {
     for architecture in fs::read_dir(tree.join("usr/lib"))?.flatten() {

@@ -4,13 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use djr_client::Value;
 
+/// Colors, as terminals number them.
+const BOLD: &str = "1";
+const YELLOW: &str = "33";
+const GRAY: &str = "90";
+
 /// A command or a subcommand.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Entry {
     summary: String,
     since: String,
     group: String,
-    /// The arguments, each as a word or more: `key`, `[NX | XX]`, `[key ...]`.
+    /// The arguments, each as a word or more: `key`, `[NX|XX]`, `[key ...]`.
     syntax: Vec<String>,
     /// The words that stand for themselves: `EX`, `NX`.
     tokens: BTreeSet<String>,
@@ -130,28 +135,67 @@ impl Help {
             .collect()
     }
 
-    /// The arguments that are still to come after the words of `line`.
+    /// What is still to come after the words of `line`: arguments, the rest of a name that can only be one, or subcommands.
     pub(crate) fn hint(&self, line: &str) -> Option<String> {
         let words: Vec<&str> = line.split_whitespace().collect();
         let two = words
             .get(..2)
             .map(|words| words.join(" ").to_ascii_uppercase());
         let one = words.first()?.to_ascii_uppercase();
-        let (entry, name_len) = match two.and_then(|name| self.entries.get(&name)) {
-            Some(entry) => (entry, 2),
-            None => (self.entries.get(&one)?, 1),
+        let gap = if line.ends_with(' ') { "" } else { " " };
+        let known = match two.as_ref().and_then(|name| self.entries.get(name)) {
+            Some(entry) => Some((entry, 2)),
+            None => self.entries.get(&one).map(|entry| (entry, 1)),
         };
-        // The word that is being typed counts as there.
-        let rest = entry.syntax.get(words.len() - name_len..)?;
-        if rest.is_empty() {
+        if let Some((entry, name_len)) = known
+            && !entry.syntax.is_empty()
+        {
+            // The word that is being typed counts as there.
+            let rest = entry.syntax.get(words.len() - name_len..)?;
+            return (!rest.is_empty()).then(|| format!("{gap}{}", rest.join(" ")));
+        }
+        let is_lower = line.chars().any(|letter| letter.is_ascii_lowercase());
+        let cased = |text: &str| match is_lower {
+            true => text.to_ascii_lowercase(),
+            false => text.to_owned(),
+        };
+        let family = format!("{one} ");
+        if words.len() == 1 && self.family(&family).next().is_some() {
+            let names: Vec<&str> = self
+                .family(&family)
+                .map(|(name, _)| name.get(family.len()..).unwrap_or_default())
+                .collect();
+            return Some(format!("{gap}{}", cased(&names.join(" | "))));
+        }
+        // Half a name, if only one begins like this.
+        if line.ends_with(' ') || words.len() > 2 {
             return None;
         }
-        let gap = if line.ends_with(' ') { "" } else { " " };
-        Some(format!("{gap}{}", rest.join(" ")))
+        let typed = words.join(" ").to_ascii_uppercase();
+        let mut fitting = self
+            .family(&typed)
+            .filter(|(name, _)| words.len() == 2 || !name.contains(' '));
+        let (name, entry) = fitting.next()?;
+        if fitting.next().is_some() || *name == typed {
+            return None;
+        }
+        let rest = cased(name.get(typed.len()..)?);
+        Some(
+            format!("{rest} {}", entry.syntax.join(" "))
+                .trim_end()
+                .to_owned(),
+        )
+    }
+
+    /// The commands whose names begin with `start`, which is in capitals.
+    fn family<'a>(&'a self, start: &'a str) -> impl Iterator<Item = (&'a String, &'a Entry)> {
+        self.entries
+            .range(start.to_owned()..)
+            .take_while(move |(name, _)| name.starts_with(start))
     }
 
     /// The answer to `help` and the words after it.
-    pub(crate) fn answer(&self, words: &[String]) -> String {
+    pub(crate) fn answer(&self, words: &[String], has_colors: bool) -> String {
         let Some(first) = words.first() else {
             return general();
         };
@@ -159,7 +203,7 @@ impl Help {
         if let Some(group) = first.strip_prefix('@') {
             for (name, entry) in &self.entries {
                 if entry.group.eq_ignore_ascii_case(group) {
-                    answer.push_str(&entry.describe(name, false));
+                    answer.push_str(&entry.describe(name, false, has_colors));
                 }
             }
         } else {
@@ -167,7 +211,7 @@ impl Help {
             let family = format!("{wanted} ");
             for (name, entry) in &self.entries {
                 if *name == wanted || name.starts_with(&family) {
-                    answer.push_str(&entry.describe(name, true));
+                    answer.push_str(&entry.describe(name, true, has_colors));
                 }
             }
         }
@@ -176,15 +220,23 @@ impl Help {
 }
 
 impl Entry {
-    fn describe(&self, name: &str, with_group: bool) -> String {
+    fn describe(&self, name: &str, with_group: bool, has_colors: bool) -> String {
+        let colored = |color: &str, text: &str| match has_colors && !text.is_empty() {
+            true => format!("\x1b[{color}m{text}\x1b[0m"),
+            false => text.to_owned(),
+        };
         let mut lines = format!(
-            "  {name} {}\r\n  summary: {}\r\n  since: {}\r\n",
-            self.syntax.join(" "),
-            self.summary,
-            self.since
+            "  {} {}\r\n",
+            colored(BOLD, name),
+            colored(GRAY, &self.syntax.join(" "))
         );
+        let mut add = |label, text: &str| {
+            lines.push_str(&format!("  {} {text}\r\n", colored(YELLOW, label)));
+        };
+        add("summary:", &self.summary);
+        add("since:", &self.since);
         if with_group {
-            lines.push_str(&format!("  group: {}\r\n", self.group));
+            add("group:", &self.group);
         }
         lines.push_str("\r\n");
         lines
@@ -211,7 +263,8 @@ fn general() -> String {
 struct Argument {
     name: String,
     kind: String,
-    token: String,
+    /// An empty one stands for an empty argument.
+    token: Option<String>,
     is_optional: bool,
     is_multiple: bool,
     is_token_multiple: bool,
@@ -226,7 +279,7 @@ impl Argument {
                 "name" if argument.name.is_empty() => argument.name = text(value),
                 "display_text" => argument.name = text(value),
                 "type" => argument.kind = text(value),
-                "token" => argument.token = text(value),
+                "token" => argument.token = Some(text(value)),
                 "flags" => {
                     for flag in items(value) {
                         match text(flag).as_str() {
@@ -247,11 +300,10 @@ impl Argument {
     }
 
     fn collect_tokens(&self, tokens: &mut BTreeSet<String>) {
-        if self
-            .token
-            .starts_with(|first: char| first.is_ascii_alphabetic())
+        if let Some(token) = &self.token
+            && token.starts_with(|first: char| first.is_ascii_alphabetic())
         {
-            tokens.insert(self.token.to_ascii_uppercase());
+            tokens.insert(token.to_ascii_uppercase());
         }
         for argument in &self.arguments {
             argument.collect_tokens(tokens);
@@ -265,16 +317,15 @@ impl Argument {
         };
         let mut value = match self.kind.as_str() {
             "pure-token" => String::new(),
-            "oneof" if self.is_optional && self.token.is_empty() => joined(" | "),
-            "oneof" => format!("<{}>", joined(" | ")),
+            "oneof" => joined("|"),
             "block" => joined(" "),
             _ => self.name.clone(),
         };
-        let with_token = |value: &str| match (self.token.as_str(), value) {
-            ("", value) => value.to_owned(),
-            ("\"\"", "") => "\"\"".to_owned(),
-            (token, "") => token.to_owned(),
-            (token, value) => format!("{token} {value}"),
+        let with_token = |value: &str| match (self.token.as_deref(), value) {
+            (None, value) => value.to_owned(),
+            (Some("" | "\"\""), "") => "\"\"".to_owned(),
+            (Some(token), "") => token.to_owned(),
+            (Some(token), value) => format!("{token} {value}"),
         };
         if self.is_multiple && !self.is_token_multiple {
             value = format!("{value} [{value} ...]");
@@ -380,11 +431,19 @@ mod tests {
     }
 
     #[rstest]
-    #[case("set", Some(" key [key ...] [NX | XX] [EX seconds]"))]
-    #[case("SET ", Some("key [key ...] [NX | XX] [EX seconds]"))]
-    #[case("set k", Some(" [NX | XX] [EX seconds]"))]
+    #[case("set", Some(" key [key ...] [NX|XX] [EX seconds]"))]
+    #[case("SET ", Some("key [key ...] [NX|XX] [EX seconds]"))]
+    #[case("set k", Some(" [NX|XX] [EX seconds]"))]
     #[case("set k NX EX more", None)]
     #[case("client list", None)]
+    #[case("client", Some(" list"))]
+    #[case("CLIENT ", Some("LIST"))]
+    #[case("client l", Some("ist"))]
+    #[case("client x", None)]
+    #[case("client list x", None)]
+    #[case("SE", Some("T key [key ...] [NX|XX] [EX seconds]"))]
+    #[case("cl", Some("ient"))]
+    #[case("se ", None)]
     #[case("nope", None)]
     #[case("", None)]
     fn hints(#[case] line: &str, #[case] hint: Option<&str>) {
@@ -416,16 +475,16 @@ mod tests {
     #[test]
     fn answers() {
         let help = help();
-        let answer = help.answer(&["set".to_owned()]);
+        let answer = help.answer(&["set".to_owned()], false);
         assert_eq!(
             answer,
-            "\r\n  SET key [key ...] [NX | XX] [EX seconds]\r\n  summary: Sets.\r\n  since: 1.0.0\r\n  group: string\r\n\r\n"
+            "\r\n  SET key [key ...] [NX|XX] [EX seconds]\r\n  summary: Sets.\r\n  since: 1.0.0\r\n  group: string\r\n\r\n"
         );
         assert!(
-            help.answer(&["@connection".to_owned()])
+            help.answer(&["@connection".to_owned()], false)
                 .contains("CLIENT LIST")
         );
-        assert_eq!(help.answer(&["nope".to_owned()]), "\r\n");
+        assert_eq!(help.answer(&["nope".to_owned()], true), "\r\n");
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub(crate) struct Shell {
     pub(crate) help: Rc<Help>,
     /// Whether the prompt shows hints.
     pub(crate) hints: Rc<Cell<bool>>,
+    /// Whether what people read is colored.
+    pub(crate) has_colors: bool,
 }
 
 impl Shell {
@@ -43,6 +45,8 @@ impl Shell {
             session: Session::new(settings, source),
             help: Rc::default(),
             hints: Rc::new(Cell::new(true)),
+            has_colors: settings.has_tty
+                && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
         }
     }
 
@@ -77,7 +81,8 @@ impl Shell {
         } else if is("help") || is("?") {
             self.load_help().await;
             let topic = texts(command);
-            write(&self.help.answer(topic.get(1..).unwrap_or_default()));
+            let topic = topic.get(1..).unwrap_or_default();
+            write(&self.help.answer(topic, self.has_colors));
         } else if is("clear") {
             write("\x1b[H\x1b[2J");
         } else if is("restart") {

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::env;
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -34,7 +33,8 @@ pub(crate) fn run(runtime: &Runtime, settings: &Settings) -> ExitCode {
             shell.load_help().await;
         }
     });
-    let mut editor = match editor(&shell) {
+    let is_typing = Rc::new(Cell::new(false));
+    let mut editor = match editor(&shell, Rc::clone(&is_typing)) {
         Ok(editor) => editor,
         Err(error) => {
             eprintln!("Can't use the terminal: {error}");
@@ -60,7 +60,10 @@ pub(crate) fn run(runtime: &Runtime, settings: &Settings) -> ExitCode {
         }
         let line = match editor.readline(&prompt) {
             Ok(line) => line,
-            Err(ReadlineError::Eof | ReadlineError::Interrupted) => return ExitCode::SUCCESS,
+            Err(ReadlineError::Eof) => return ExitCode::SUCCESS,
+            // Ctrl-C drops the line; on an empty one it leaves, as in redis-cli.
+            Err(ReadlineError::Interrupted) if is_typing.replace(false) => continue,
+            Err(ReadlineError::Interrupted) => return ExitCode::SUCCESS,
             Err(error) => {
                 eprintln!("Can't read from the terminal: {error}");
                 return ExitCode::FAILURE;
@@ -79,7 +82,8 @@ pub(crate) fn run(runtime: &Runtime, settings: &Settings) -> ExitCode {
 
 type LineEditor = Editor<LineHelper, FileHistory>;
 
-fn editor(shell: &Shell) -> rustyline::Result<LineEditor> {
+/// `is_typing` is told whether there is anything on the line.
+fn editor(shell: &Shell, is_typing: Rc<Cell<bool>>) -> rustyline::Result<LineEditor> {
     let config = Config::builder()
         .max_history_size(HISTORY_LEN_MAX)?
         .history_ignore_space(true)
@@ -91,8 +95,9 @@ fn editor(shell: &Shell) -> rustyline::Result<LineEditor> {
     editor.set_helper(Some(LineHelper {
         help: Rc::clone(&shell.help),
         hints: Rc::clone(&shell.hints),
+        is_typing,
         room: 0,
-        has_colors: env::var_os("NO_COLOR").is_none() && std::io::stdout().is_terminal(),
+        has_colors: shell.has_colors,
     }));
     Ok(editor)
 }
@@ -143,6 +148,7 @@ fn history_path() -> Option<PathBuf> {
 struct LineHelper {
     help: Rc<Help>,
     hints: Rc<Cell<bool>>,
+    is_typing: Rc<Cell<bool>>,
     has_colors: bool,
     /// Columns behind the prompt.
     room: usize,
@@ -198,6 +204,8 @@ impl Hinter for LineHelper {
     type Hint = String;
 
     fn hint(&self, line: &str, position: usize, _: &Context<'_>) -> Option<String> {
+        // Asked at each key that is pressed.
+        self.is_typing.set(!line.is_empty());
         if !self.hints.get() || position != line.len() {
             return None;
         }

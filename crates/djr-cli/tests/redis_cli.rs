@@ -110,7 +110,7 @@ fn compare(reply: &[u8], call: &Call<'_>) {
         let port = server.port.to_string();
         let mut args = vec!["-p", &port];
         args.extend_from_slice(call.args);
-        let theirs = run(&peer, &args, call.env, call.stdin);
+        let theirs = run(&peer, &args, call.env, call.stdin).with_names_of_redis();
         let asked_theirs = server.take_log();
         let ours = run(OURS, &args, call.env, call.stdin);
         let context = format!(

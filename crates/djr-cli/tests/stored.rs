@@ -23,13 +23,17 @@ struct Server {
 impl Server {
     /// `None` if there is no `redis-server`; that is said.
     fn start() -> Option<Server> {
+        Server::start_program("redis-server".as_ref())
+    }
+
+    fn start_program(program: &std::path::Path) -> Option<Server> {
         let port = TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()
             .unwrap()
             .port()
             .to_string();
-        let started = Command::new("redis-server")
+        let started = Command::new(program)
             .args(["--port", &port, "--save", "", "--appendonly", "no"])
             .stdout(Stdio::null())
             .spawn();
@@ -243,6 +247,44 @@ fn walks_over_all_keys() {
     assert_eq!(server.ask(&["--rdb", path]).status, Some(0));
     let snapshot = std::fs::read(path).unwrap();
     assert!(snapshot.starts_with(b"REDIS") && snapshot.len() > 1000);
+}
+
+/// What the server says of its commands, as redis-cli 8 and valkey-cli 9 show it on a terminal; older ones have a list of their own.
+#[test]
+fn help_is_that_of_redis_cli() {
+    // Of older servers redis-cli writes alternatives in another way.
+    let Some(program) = support::unpacked("valkey-server") else {
+        return;
+    };
+    let server = Server::start_program(&program).unwrap();
+    let questions =
+        b"help get\nhelp @string\nhelp CLIENT kill\nhelp set\nhelp nosuchcommand\nhelp config\nhelp @generic\nhelp @server\nhelp @stream\nhelp @geo\nhelp @connection\n";
+    let answer = |program: &std::ffi::OsStr| {
+        let args = ["-p", &server.port];
+        let outcome = run(program, &args, &[("FAKETTY", "1")], questions);
+        let text = String::from_utf8(outcome.stdout).unwrap();
+        // They print what is not there.
+        text.replace(" \x1b[90m(null)\x1b[0m", " ")
+    };
+    let ours = answer(OURS.as_ref());
+    assert!(
+        ours.contains("\x1b[1mGET\x1b[0m \x1b[90mkey\x1b[0m"),
+        "{ours}"
+    );
+    for name in ["redis-cli", "valkey-cli"] {
+        if let Some(program) = support::unpacked(name) {
+            assert_eq!(ours, answer(program.as_os_str()), "{name}");
+        }
+    }
+    let piped = run(OURS, &["-p", &server.port], &[], b"help get\n");
+    assert!(!piped.stdout.contains(&0x1b), "{piped:?}");
+    let plain = run(
+        OURS,
+        &["-p", &server.port],
+        &[("FAKETTY", "1"), ("NO_COLOR", "1")],
+        b"help get\n",
+    );
+    assert!(!plain.stdout.contains(&0x1b), "{plain:?}");
 }
 
 #[test]

@@ -44,6 +44,9 @@ pub struct Executor {
     pub reader: Option<u64>,
     /// The keyspace events of the command, transaction or script under way.
     pub events: Events,
+    /// The error that a script has ended with is that of a command which it called, and was told of already ([`Shell::ran`]). Whoever
+    /// counts errors takes it.
+    pub error_told: bool,
     pub(crate) evictor: Evictor,
     pub(crate) effects: Effects,
     pub(crate) blocking: Blocking,
@@ -59,6 +62,7 @@ impl Executor {
             touch: true,
             reader: None,
             events: Events::default(),
+            error_told: false,
             evictor: Evictor::default(),
             effects: Effects::default(),
             blocking: Blocking::default(),

@@ -125,6 +125,8 @@ pub struct Ran<'a> {
     pub error: Option<&'a CommandError>,
     /// Whether it was refused before it ran.
     pub refused: bool,
+    /// Whether its error is that of a command inside of it, which was told of already.
+    pub error_told: bool,
 }
 
 /// Whether a busy script goes on.

@@ -101,6 +101,7 @@ impl Engine {
                 since,
                 error: result.as_ref().err(),
                 refused,
+                error_told: std::mem::take(&mut executor.error_told),
             });
             if let Err(error) = result {
                 reply.error(&error.to_string());

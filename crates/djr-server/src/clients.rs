@@ -51,6 +51,8 @@ pub(crate) struct ClientInfo {
     pub(crate) tracker: Mutex<Option<Arc<Tracker>>>,
     pub(crate) no_evict: AtomicBool,
     pub(crate) no_touch: AtomicBool,
+    /// `CLIENT CAPA REDIRECT`.
+    pub(crate) follows_redirects: AtomicBool,
     /// It is shown every command.
     pub(crate) is_monitor: AtomicBool,
     /// Its user; `None`: the one that connections begin as.
@@ -136,6 +138,7 @@ impl Clients {
             tracker: Mutex::default(),
             no_evict: AtomicBool::new(false),
             no_touch: AtomicBool::new(false),
+            follows_redirects: AtomicBool::new(false),
             is_monitor: AtomicBool::new(false),
             account: Mutex::default(),
             waiter: Mutex::default(),

@@ -18,6 +18,7 @@ use crate::clients::Clients;
 use crate::clock;
 use crate::commands;
 use crate::config::{self, Config};
+use crate::metrics::{self, MetricsServer};
 use crate::persistence::Persistence;
 use crate::pubsub::Directory;
 use crate::shared::{Gate, Shared, Shutdown, WorkerHandle};
@@ -37,6 +38,8 @@ pub struct Server {
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
     control: Option<JoinHandle<()>>,
+    /// `None` if it is not wanted.
+    metrics: Option<MetricsServer>,
     addresses: Vec<SocketAddr>,
     /// `None` once the server has stopped.
     pid_file: Option<PidFile>,
@@ -168,6 +171,8 @@ impl Server {
             }
         }
         let (listeners, addresses) = listen(&config)?;
+        let metrics = metrics::bind(&config)
+            .map_err(|(address, error)| StartError::Listen { address, error })?;
         let pid_file = PidFile::write(&config);
         let threads = config.threads();
         let drivers: Vec<Driver> = (0..threads)
@@ -238,10 +243,14 @@ impl Server {
             shared: shared.clone(),
             workers: Vec::new(),
             control: None,
+            metrics: None,
             addresses,
             pid_file: Some(pid_file),
         };
         on_stopper(server.stopper());
+        if !metrics.is_empty() {
+            server.metrics = Some(MetricsServer::start(shared.clone(), metrics)?);
+        }
         server.announce(&dir);
         // The first worker accepts for all of them.
         let mut listeners = Some(listeners);
@@ -270,6 +279,7 @@ impl Server {
         }
         shared.gate.clear(Gate::LOADING);
         shared.wake_workers();
+        crate::disposal::start();
         let for_control = shared.clone();
         let thread = std::thread::Builder::new().name("djr-control".into());
         server.control = Some(thread.spawn(move || control(&for_control))?);
@@ -403,6 +413,7 @@ impl Server {
         if let Some(control) = &self.control {
             control.thread().unpark();
         }
+        self.metrics = None;
         let mut result = Ok(());
         for thread in self.workers.drain(..).chain(self.control.take()) {
             if thread.join().is_err() {

@@ -13,7 +13,7 @@ use crate::acl::Acl;
 use crate::clients::Clients;
 use crate::commands::{Migrations, ServerRun};
 use crate::config::Config;
-use crate::introspection::{Distribution, Introspection};
+use crate::introspection::{Distribution, Introspection, Totals};
 use crate::loading::LoadState;
 use crate::memory::Memory;
 use crate::persistence::Persistence;
@@ -203,6 +203,19 @@ impl Shared {
         let histograms = stats.filter_map(|commands| commands.get(command)?.counted());
         histograms.for_each(|histogram| sum.add(histogram));
         sum
+    }
+
+    /// What all workers have counted so far.
+    pub(crate) fn totals(&self) -> Totals {
+        let mut totals = Totals::default();
+        for worker in &self.workers {
+            let stats = &worker.stats;
+            let calls = stats.commands.iter().map(|command| command.calls.get());
+            totals.commands += calls.sum::<u64>();
+            totals.bytes_in += stats.bytes_in.get();
+            totals.bytes_out += stats.bytes_out.get();
+        }
+        totals
     }
 
     /// Changes of the data set since the start.

@@ -34,6 +34,8 @@ class Evidence:
         self.ledger_at = 0
         self.acknowledged = {}
         self.explained = {}
+        # The same one by one: name, when it was acknowledged, the reason.
+        self.handed_over = []
         self.deaths = []
         # (kind, when) of workers that were killed.
         self.worker_deaths = []
@@ -105,12 +107,14 @@ class Evidence:
                 kind = task.split("-")[1]
                 reasons = self.explained.setdefault(kind, {})
                 reasons[why] = reasons.get(why, 0) + 1
+                self.handed_over.append({"task": task, "acknowledged": round(since, 2), "why": why})
 
 
 def read_files(directory):
     """The tasks named in the log's files, and the end of the last one."""
     folder = Path(directory) / "appendonlydir"
-    names = re.findall(r"^file (\S+) seq", (folder / "appendonly.aof.manifest").read_text(), re.MULTILINE)
+    # What is only history is not loaded, and may be removed already.
+    names = re.findall(r"^file (\S+) seq \d+ type [bi]", (folder / "appendonly.aof.manifest").read_text(), re.MULTILINE)
     found, tail = set(), b""
     for name in names:
         content = (folder / name).read_bytes()

@@ -195,6 +195,9 @@ class Huey(Sender):
 
     def send(self, task):
         self.tasks.mark(task)
+        if self.number % 200 == 0:
+            # Results that nobody asks for stay for ever.
+            self.tasks.huey.storage.flush_results()
 
 
 class Dramatiq(Sender):

@@ -15,7 +15,14 @@ pub(crate) fn release_binary() -> PathBuf {
 
 pub(crate) fn this_tree() -> Result<()> {
     eprintln!("building {BINARY} (release)");
-    cargo_build(&paths::workspace(), &paths::target())
+    cargo_build(&paths::workspace(), &paths::target(), BINARY)
+}
+
+/// Builds a program of this tree; each has the name of its package.
+pub(crate) fn release(name: &str) -> Result<PathBuf> {
+    eprintln!("building {name} (release)");
+    cargo_build(&paths::workspace(), &paths::target(), name)?;
+    Ok(paths::target().join("release").join(name))
 }
 
 /// Builds `revision` in a git worktree of its own and puts the binary into `scratch`.
@@ -24,22 +31,22 @@ pub(crate) fn revision(revision: &str, scratch: &Path) -> Result<PathBuf> {
     eprintln!("building {BINARY} of {revision} (release)");
     // Kept between runs: only what differs is built again.
     let target = paths::target().join("bench-compare");
-    cargo_build(&tree.path, &target).with_context(|| format!("revision {revision}"))?;
+    cargo_build(&tree.path, &target, BINARY).with_context(|| format!("revision {revision}"))?;
     let binary = scratch.join(format!("{BINARY}-compared"));
     std::fs::copy(target.join("release").join(BINARY), &binary)?;
     Ok(binary)
 }
 
-fn cargo_build(tree: &Path, target: &Path) -> Result<()> {
+fn cargo_build(tree: &Path, target: &Path, name: &str) -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
         .args([
             "build",
             "--release",
             "--package",
-            "djr-server",
+            name,
             "--bin",
-            BINARY,
+            name,
             "--target-dir",
         ])
         .arg(target)

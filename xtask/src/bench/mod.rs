@@ -5,11 +5,13 @@
 
 mod build;
 mod chart;
+mod cli;
 mod generator;
 mod interrupt;
 mod loads;
 mod machine;
 pub(crate) mod null;
+mod persistence;
 mod reply;
 mod report;
 mod request;
@@ -70,6 +72,9 @@ pub(crate) struct Args {
     /// Compare DJR with two workers to DJR with one, instead of DJR to its peers
     #[arg(long)]
     two_workers: bool,
+    /// Compare DJR with metrics, read every second, to DJR without, instead of DJR to its peers
+    #[arg(long, conflicts_with = "two_workers")]
+    metrics: bool,
     /// Where the peers are [default: bench/peers in this repository]
     #[arg(long, value_name = "DIR")]
     peers: Option<PathBuf>,
@@ -81,10 +86,26 @@ pub(crate) struct Args {
     markdown: bool,
     /// Play this through instead of measuring loads
     #[command(subcommand)]
-    scenario: Option<Scenario>,
+    special: Option<Special>,
+}
+
+/// What is measured in a way of its own.
+#[derive(clap::Subcommand)]
+enum Special {
+    Cli(cli::Args),
+    /// Snapshots, rewrites, loading and replay: pauses, memory, time
+    Persistence(persistence::Args),
+    #[command(flatten)]
+    Scenario(Scenario),
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
+    if let Some(Special::Cli(args)) = &args.special {
+        return cli::run(args);
+    }
+    if let Some(Special::Persistence(args)) = &args.special {
+        return persistence::run(args);
+    }
     if args.list {
         data_sets()
             .flat_map(|set| set.measures)
@@ -119,7 +140,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let contenders = contenders(args, scratch.path())?;
     let (server_cores, generator_core) = cores(args)?;
     pin(&[generator_core])?;
-    if let Some(scenario) = &args.scenario {
+    if let Some(Special::Scenario(scenario)) = &args.special {
         let contenders: Vec<_> = contenders
             .into_iter()
             .filter(|contender| contender.kind != Kind::Null)
@@ -153,7 +174,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             servers: servers(args, &contenders),
             baselines: baselines(args, &contenders),
             samples: Vec::new(),
-            goal: args.two_workers.then_some(Goal::CpuAtMost(1.1)),
+            goal: match (args.two_workers, args.metrics) {
+                (true, _) => Some(Goal::CpuAtMost(1.1)),
+                (_, true) => Some(Goal::CpuAtMost(1.01)),
+                _ => None,
+            },
         },
         contenders,
     };
@@ -211,6 +236,10 @@ fn contenders(args: &Args, scratch: &Path) -> Result<Vec<Contender>> {
             Kind::Djr { workers: 2 },
             program,
         ));
+    } else if args.metrics {
+        let program = djr()?;
+        contenders.push(contender("djr", Kind::Djr { workers: 1 }, program.clone()));
+        contenders.push(contender("djr-metrics", Kind::Metrics, program));
     } else {
         for name in &args.servers {
             contenders.push(match (name.as_str(), name.split_once('=')) {
@@ -251,7 +280,8 @@ fn contenders(args: &Args, scratch: &Path) -> Result<Vec<Contender>> {
 
 fn servers(args: &Args, contenders: &[Contender]) -> Vec<Server> {
     let has_goals = |contender: &Contender| match contender.kind {
-        Kind::Djr { workers } => workers == if args.two_workers { 2 } else { 1 },
+        Kind::Djr { workers } => !args.metrics && workers == if args.two_workers { 2 } else { 1 },
+        Kind::Metrics => true,
         Kind::Redis | Kind::Null => false,
     };
     // The versions are filled in when the servers first run.
@@ -264,7 +294,10 @@ fn servers(args: &Args, contenders: &[Contender]) -> Vec<Server> {
 }
 
 fn baselines(args: &Args, contenders: &[Contender]) -> Vec<String> {
-    let first = if args.two_workers { "djr" } else { "valkey" };
+    let first = match args.two_workers || args.metrics {
+        true => "djr",
+        false => "valkey",
+    };
     let taking_part = |name: &&str| contenders.iter().any(|contender| contender.name == *name);
     let compared = args
         .compare

@@ -9,6 +9,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -17,6 +19,8 @@ use tempfile::TempDir;
 pub(crate) enum Kind {
     /// `djr-server`, with this many workers.
     Djr { workers: usize },
+    /// The same with one worker, and with metrics, which are read every second.
+    Metrics,
     /// Valkey and Redis, old and new.
     Redis,
     /// Our own, which only replies.
@@ -44,7 +48,38 @@ pub(crate) enum Durability {
 pub(crate) struct Running {
     child: Child,
     pub(crate) address: SocketAddr,
+    _reader: Option<MetricsReader>,
     _dir: TempDir,
+}
+
+/// Reads metrics every second, as Prometheus would, until it is dropped.
+struct MetricsReader(Arc<AtomicBool>);
+
+impl MetricsReader {
+    fn start(address: SocketAddr) -> Self {
+        let ended = Arc::new(AtomicBool::new(false));
+        let reader = Self(ended.clone());
+        std::thread::spawn(move || {
+            while !ended.load(Ordering::Relaxed) {
+                // Until the server listens, and when it has ended, there is nothing to read.
+                if let Ok(mut stream) = TcpStream::connect(address)
+                    && stream
+                        .write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                        .is_ok()
+                {
+                    let _ = stream.read_to_end(&mut Vec::new());
+                }
+                std::thread::sleep(Duration::from_secs(1));
+            }
+        });
+        reader
+    }
+}
+
+impl Drop for MetricsReader {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 const START_MAX: Duration = Duration::from_secs(20);
@@ -67,6 +102,13 @@ impl Contender {
         let log = dir.path().join("output");
         let output = File::create(&log)?;
         let mut command = self.command(durability, reply, address.port(), dir.path());
+        let metrics = match self.kind {
+            Kind::Metrics => Some(free_address()?),
+            _ => None,
+        };
+        if let Some(address) = metrics {
+            command.args(["--metrics-port", &address.port().to_string()]);
+        }
         command
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
@@ -82,6 +124,7 @@ impl Contender {
         let mut running = Running {
             child: child?,
             address,
+            _reader: metrics.map(MetricsReader::start),
             _dir: dir,
         };
 
@@ -122,6 +165,7 @@ impl Contender {
         }
         let (threads, count) = match self.kind {
             Kind::Djr { workers } => ("--threads", workers),
+            Kind::Metrics => ("--threads", 1),
             Kind::Redis | Kind::Null => ("--io-threads", 1),
         };
         command.args([
@@ -160,6 +204,13 @@ impl Contender {
 impl Running {
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Empties it.
+    pub(crate) fn flush(&self) -> Result<()> {
+        let line = ask(self.address, "FLUSHALL\r\n")?;
+        ensure!(line == "+OK", "FLUSHALL says {line}");
+        Ok(())
     }
 
     /// Number of keys in database 0.
@@ -207,7 +258,7 @@ impl Drop for Running {
 
 /// `Drop` stops the children on errors, panics and Ctrl-C; `setpriv` (util-linux) also sees to it when
 /// this process itself is killed.
-fn dying_with_us(program: &Path) -> Command {
+pub(super) fn dying_with_us(program: &Path) -> Command {
     if Command::new("setpriv")
         .arg("--version")
         .output()
@@ -221,7 +272,7 @@ fn dying_with_us(program: &Path) -> Command {
     }
 }
 
-fn ask(address: SocketAddr, request: &str) -> Result<String> {
+pub(super) fn ask(address: SocketAddr, request: &str) -> Result<String> {
     let mut stream = connect(address)?;
     stream.write_all(request.as_bytes())?;
     let mut line = String::new();
@@ -230,13 +281,13 @@ fn ask(address: SocketAddr, request: &str) -> Result<String> {
     Ok(line.trim_end().to_owned())
 }
 
-fn connect(address: SocketAddr) -> Result<TcpStream> {
+pub(super) fn connect(address: SocketAddr) -> Result<TcpStream> {
     let stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(START_MAX))?;
     Ok(stream)
 }
 
-fn free_address() -> Result<SocketAddr> {
+pub(super) fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 

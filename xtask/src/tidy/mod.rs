@@ -3,7 +3,7 @@
 //! - `rules`: calls that a crate must not make.
 //! - `crates`: which crate may use which; every dependency has its line in docs/dependencies.md.
 //! - `licences`: what dependencies may be used under.
-//! - `text`: file sizes, words, links.
+//! - `text`: file sizes, words, links, pages that the book has forgotten.
 
 mod crates;
 mod licences;
@@ -37,7 +37,10 @@ pub(crate) fn run(_: &Args) -> Result<()> {
 fn findings() -> Result<Vec<String>> {
     let mut findings = Vec::new();
     let root = paths::workspace();
-    for path in files()? {
+    let paths = files()?;
+    let summary = std::fs::read_to_string(root.join("docs/SUMMARY.md"))?;
+    findings.extend(text::unlisted(&paths, &summary));
+    for path in paths {
         // What is not text (a fuzzer's corpus, a picture) or was just removed has no rules.
         let Ok(content) = std::fs::read_to_string(root.join(&path)) else {
             continue;
@@ -46,7 +49,12 @@ fn findings() -> Result<Vec<String>> {
             continue;
         }
         let exists = |target: &Path| root.join(target).exists();
-        for (line, what) in text::check(&path, &content, &exists) {
+        let mut wrong = text::check(&path, &content, &exists);
+        if path.ends_with(".md") {
+            let read = |target: &Path| std::fs::read_to_string(root.join(target)).ok();
+            wrong.extend(text::check_anchors(&path, &content, &read));
+        }
+        for (line, what) in wrong {
             findings.push(format!("{path}:{line}: {what}"));
         }
         if !path.ends_with(".rs") {

@@ -1,4 +1,4 @@
-//! What holds for every file that people read: its size, its words, where its links lead.
+//! What holds for every file that people read: its size, its words, where its links lead; and that the book holds every page.
 
 use std::path::Path;
 
@@ -65,9 +65,82 @@ fn links(line: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// The links of a page to a heading, its own or another page's, that is not there: line and what is wrong. `read` reads a page.
+pub(super) fn check_anchors(
+    path: &str,
+    text: &str,
+    read: &dyn Fn(&Path) -> Option<String>,
+) -> Vec<(usize, String)> {
+    let dir = Path::new(path).parent().unwrap_or(Path::new(""));
+    let mut found = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        for rest in line.split("](").skip(1) {
+            let target = rest.split(')').next().unwrap_or_default();
+            let Some((file, anchor)) = target.split_once('#') else {
+                continue;
+            };
+            if file.contains("://") || !(file.is_empty() || file.ends_with(".md")) {
+                continue;
+            }
+            let page = if file.is_empty() {
+                Some(text.to_owned())
+            } else {
+                read(&dir.join(file))
+            };
+            // That the file is there is another check.
+            if page.is_some_and(|page| !headings(&page).any(|heading| heading == anchor)) {
+                found.push((index + 1, format!("{target}: no such heading")));
+            }
+        }
+    }
+    found
+}
+
+/// The names under which a page's headings are linked to.
+fn headings(page: &str) -> impl Iterator<Item = String> {
+    page.lines()
+        .filter(|line| line.starts_with('#'))
+        .map(|line| {
+            let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+            let words = line.trim_start_matches('#').trim().to_lowercase();
+            words.chars().filter(kept).collect::<String>()
+        })
+        .map(|words| words.replace(' ', "-"))
+}
+
+/// The pages in docs/ that the book's summary does not name.
+pub(super) fn unlisted(files: &[String], summary: &str) -> Vec<String> {
+    let pages = files.iter().filter_map(|path| path.strip_prefix("docs/"));
+    pages
+        .filter(|page| page.ends_with(".md") && *page != "SUMMARY.md")
+        .filter(|page| !summary.contains(&format!("({page})")))
+        .map(|page| format!("docs/{page}: not in docs/SUMMARY.md: give it a place in the book"))
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn links_to_headings_are_followed() {
+        let read = |path: &Path| {
+            (path == Path::new("docs/b.md")).then(|| "# B\n\n## At the start\n".to_owned())
+        };
+        let check = |text: &str| check_anchors("docs/a.md", text, &read).len();
+        assert_eq!(
+            check("[x](b.md#at-the-start) [y](https://example.org/b.md#no)"),
+            0
+        );
+        assert_eq!(check("[x](b.md#at-the-end)"), 1);
+        assert_eq!(check("# Own, part\n[x](#own-part) [y](#other)"), 1);
+    }
+
+    #[test]
+    fn every_page_is_in_the_book() {
+        let files = ["docs/a.md", "docs/b.md", "docs/SUMMARY.md", "README.md"].map(String::from);
+        assert_eq!(unlisted(&files, "- [A](a.md)").len(), 1);
+    }
 
     #[test]
     fn what_is_wrong_with_a_text_is_found() {

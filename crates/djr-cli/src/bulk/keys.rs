@@ -1,13 +1,12 @@
-//! `--bigkeys`, `--memkeys` and `--hotkeys`: the largest or most used keys of a walk over all. One write and one wait
-//! per step: it asks for the sizes of one page of keys, for the types of the next one, and for the page after that.
+//! `--bigkeys`, `--memkeys` and `--hotkeys`: the largest or most used keys of a walk over all.
 
-use std::collections::HashMap;
 use std::io::{self, IsTerminal, Write};
 
 use djr_client::{Client, Pipeline, Value};
 
 use super::BulkError;
-use super::scan::{Walker, receive};
+use super::scan::Walker;
+use super::survey::{Kind, Survey, Wanted, database_len};
 use crate::format::quoted_text;
 use crate::options::{Mode, Settings};
 use crate::progress::{Progress, Unit};
@@ -15,145 +14,8 @@ use crate::progress::{Progress, Unit};
 /// A line in between says how far it is, every so many keys.
 const KEYS_PER_LINE: u64 = 1_000_000;
 
-/// A type of values, and how its size is asked for.
-#[derive(Clone, Debug)]
-pub(super) struct Kind {
-    pub(super) name: String,
-    /// The command for the size, and what it counts; none for the types of modules.
-    pub(super) size: Option<(&'static str, &'static str)>,
-}
-
-/// In the order of the summary.
-const KINDS: [(&str, &str, &str); 6] = [
-    ("list", "LLEN", "items"),
-    ("hash", "HLEN", "fields"),
-    ("stream", "XLEN", "entries"),
-    ("string", "STRLEN", "bytes"),
-    ("set", "SCARD", "members"),
-    ("zset", "ZCARD", "members"),
-];
-
-/// The types that are known, and those that turn up.
-#[derive(Debug)]
-pub(super) struct Kinds {
-    pub(super) all: Vec<Kind>,
-    by_name: HashMap<Vec<u8>, usize>,
-}
-
-impl Kinds {
-    pub(super) fn new() -> Kinds {
-        let mut kinds = Kinds {
-            all: Vec::new(),
-            by_name: HashMap::new(),
-        };
-        for (name, command, unit) in KINDS {
-            kinds.add(name, Some((command, unit)));
-        }
-        kinds
-    }
-
-    fn add(&mut self, name: &str, size: Option<(&'static str, &'static str)>) -> usize {
-        let index = self.all.len();
-        self.all.push(Kind {
-            name: name.to_owned(),
-            size,
-        });
-        self.by_name.insert(name.as_bytes().to_vec(), index);
-        index
-    }
-
-    /// The index of a type; `None` if the key is gone.
-    pub(super) fn of(&mut self, reply: &Value) -> Option<usize> {
-        let name = reply.as_bytes().unwrap_or_default();
-        if name == b"none" || name.is_empty() {
-            return None;
-        }
-        if let Some(index) = self.by_name.get(name) {
-            return Some(*index);
-        }
-        Some(self.add(&String::from_utf8_lossy(name), None))
-    }
-}
-
-/// A page of keys on its way: first their types are asked for, then their sizes.
-#[derive(Debug, Default)]
-pub(super) struct Page {
-    pub(super) keys: Vec<Value>,
-    /// Index of the type; `None` for a key that has gone.
-    pub(super) kinds: Vec<Option<usize>>,
-}
-
-/// Asks for the types and sizes of all keys, three steps at once.
-#[derive(Debug)]
-pub(super) struct Survey {
-    walker: Walker,
-    pub(super) kinds: Kinds,
-    /// Whose types are known, and whose sizes are to be asked for.
-    typed: Page,
-    /// Whose types are to be asked for.
-    fresh: Vec<Value>,
-}
-
-impl Survey {
-    pub(super) fn new(settings: &Settings) -> Survey {
-        Survey {
-            walker: Walker::new(&settings.walk, !settings.interval.is_zero()),
-            kinds: Kinds::new(),
-            typed: Page::default(),
-            fresh: Vec::new(),
-        }
-    }
-
-    /// The next page with what `ask` asked of each of its keys: `ask` adds commands for a key and its type and returns
-    /// how many. `None` at the end. A page may be empty.
-    pub(super) async fn next(
-        &mut self,
-        client: &mut Client,
-        pipeline: &mut Pipeline,
-        mut ask: impl FnMut(&[u8], &Kind, &mut Pipeline) -> usize,
-    ) -> Result<Option<(Page, Vec<Vec<Value>>)>, BulkError> {
-        if self.walker.is_done() && self.fresh.is_empty() && self.typed.keys.is_empty() {
-            return Ok(None);
-        }
-        pipeline.clear();
-        let page = std::mem::take(&mut self.typed);
-        let mut counts = Vec::with_capacity(page.keys.len());
-        for (key, kind) in page.keys.iter().zip(&page.kinds) {
-            let kind = kind.and_then(|index| self.kinds.all.get(index));
-            counts.push(kind.map_or(0, |kind| {
-                ask(key.as_bytes().unwrap_or_default(), kind, pipeline)
-            }));
-        }
-        let keys = std::mem::take(&mut self.fresh);
-        for key in &keys {
-            pipeline.add(&[&b"TYPE"[..], key.as_bytes().unwrap_or_default()]);
-        }
-        let is_asked = self.walker.ask(pipeline);
-        client.send_all(pipeline).await?;
-        let mut answers = Vec::with_capacity(counts.len());
-        for count in counts {
-            let mut values = Vec::with_capacity(count);
-            for _ in 0..count {
-                values.push(receive(client).await?);
-            }
-            answers.push(values);
-        }
-        let mut kinds = Vec::with_capacity(keys.len());
-        for _ in 0..keys.len() {
-            let reply = receive(client).await?;
-            kinds.push(self.kinds.of(&reply));
-        }
-        self.typed = Page { keys, kinds };
-        if is_asked {
-            self.fresh = self.walker.take(client).await?;
-        }
-        Ok(Some((page, answers)))
-    }
-
-    pub(super) fn walker(&self) -> &Walker {
-        &self.walker
-    }
-}
+/// How far it is, is told in steps of so many keys: redis-cli's, which asks for no more at a time.
+const PERCENT_STEP: u64 = 10;
 
 /// What was found of one type.
 #[derive(Clone, Debug, Default)]
@@ -162,15 +24,6 @@ struct Found {
     total: u64,
     biggest: u64,
     key: Option<Vec<u8>>,
-}
-
-/// How many keys the database has, for percentages.
-pub(super) async fn database_len(client: &mut Client) -> Result<u64, BulkError> {
-    let reply = client.command(&["DBSIZE"]).await?;
-    Ok(reply
-        .as_integer()
-        .and_then(|len| len.try_into().ok())
-        .unwrap_or(0))
 }
 
 /// Searches, for one thing after the other.
@@ -240,42 +93,29 @@ async fn sizes(
     let total = database_len(client).await?;
     let mut report = Report::new(total);
     introduce(&mut report.out, "biggest")?;
-    let samples = memory.flatten().map(|samples| samples.to_string());
-    let mut survey = Survey::new(settings);
-    let mut pipeline = Pipeline::new();
+    let wanted = Wanted {
+        size: memory.is_none(),
+        memory,
+    };
+    let mut survey = Survey::new(settings, wanted);
     let mut found: Vec<Found> = Vec::new();
     let (mut sampled, mut keys_len) = (0, 0);
-    let ask = |key: &[u8], kind: &Kind, pipeline: &mut Pipeline| {
-        if memory.is_some() {
-            let mut words: Vec<&[u8]> = vec![b"MEMORY", b"USAGE", key];
-            if let Some(samples) = &samples {
-                words.extend([&b"SAMPLES"[..], samples.as_bytes()]);
-            }
-            pipeline.add(&words);
-            return 1;
-        }
-        match kind.size {
-            Some((command, _)) => {
-                pipeline.add(&[command.as_bytes(), key]);
-                1
-            }
-            None => 0,
-        }
-    };
-    while let Some((page, answers)) = survey.next(client, &mut pipeline, ask).await? {
-        let percent = percentage(sampled, total);
+    while let Some(page) = survey.next(client).await? {
         found.resize_with(survey.kinds.all.len(), Found::default);
-        for ((key, kind), answer) in page.keys.iter().zip(&page.kinds).zip(&answers) {
+        for entry in &page {
+            let percent = percentage(sampled - sampled % PERCENT_STEP, total);
             sampled += 1;
-            let key = key.as_bytes().unwrap_or_default();
+            let key = entry.name();
             keys_len += key.len() as u64;
-            let Some(index) = *kind else { continue };
+            let Some(index) = entry.kind else { continue };
             let (Some(kind), Some(found)) = (survey.kinds.all.get(index), found.get_mut(index))
             else {
                 continue;
             };
-            let size = answer.first().and_then(Value::as_integer);
-            let size: u64 = size.and_then(|size| size.try_into().ok()).unwrap_or(0);
+            let size = match memory {
+                Some(_) => entry.memory,
+                None => entry.size,
+            };
             found.count += 1;
             found.total += size;
             if size > found.biggest {
@@ -292,9 +132,8 @@ async fn sizes(
             }
         }
         if let Some(progress) = &mut report.progress {
-            progress.advance(page.keys.len() as u64);
+            progress.advance(page.len() as u64);
         }
-        survey.walker().pause(settings.interval).await;
     }
     report.line("\n-------- summary -------\n")?;
     report.line(&format!("Sampled {sampled} keys in the keyspace!"))?;

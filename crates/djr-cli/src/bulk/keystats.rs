@@ -2,10 +2,10 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use djr_client::{Client, Pipeline, Value};
+use djr_client::Client;
 
 use super::BulkError;
-use super::keys::{Kind, Kinds, Survey, database_len};
+use super::survey::{Kind, Kinds, Survey, Wanted, database_len};
 use crate::format::{human_bytes, quoted_text};
 use crate::options::Settings;
 use crate::progress::{Progress, Unit};
@@ -73,9 +73,8 @@ impl Distribution {
                 break;
             }
             if share >= goal {
-                let mut reached = goal;
+                let reached = goal;
                 while goal <= share {
-                    reached = goal;
                     goal = if goal == 0.0 {
                         50.0
                     } else {
@@ -109,49 +108,31 @@ pub(crate) async fn run(
     let mut progress = out
         .is_terminal()
         .then(|| Progress::new(Unit::Keys, Some(total)));
-    let mut survey = Survey::new(settings);
-    let mut pipeline = Pipeline::new();
-    let samples = samples.map(|samples| samples.to_string());
-    let ask = |key: &[u8], kind: &Kind, pipeline: &mut Pipeline| {
-        let mut words: Vec<&[u8]> = vec![b"MEMORY", b"USAGE", key];
-        if let Some(samples) = &samples {
-            words.extend([&b"SAMPLES"[..], samples.as_bytes()]);
-        }
-        pipeline.add(&words);
-        match kind.size {
-            Some((command, _)) => {
-                pipeline.add(&[command.as_bytes(), key]);
-                2
-            }
-            None => 1,
-        }
+    let wanted = Wanted {
+        size: true,
+        memory: Some(samples),
     };
+    let mut survey = Survey::new(settings, wanted);
     let mut found: Vec<Found> = Vec::new();
     let mut largest: Vec<(u64, usize, Vec<u8>)> = Vec::new();
     let (mut sizes, mut names) = (Distribution::default(), Distribution::default());
     let mut is_stopped = false;
     loop {
         let step = tokio::select! {
-            step = survey.next(&mut client, &mut pipeline, ask) => step?,
+            step = survey.next(&mut client) => step?,
             _ = tokio::signal::ctrl_c() => {
                 is_stopped = true;
                 None
             }
         };
-        let Some((page, answers)) = step else { break };
+        let Some(page) = step else { break };
         found.resize_with(survey.kinds.all.len(), Found::default);
-        for ((key, kind), answer) in page.keys.iter().zip(&page.kinds).zip(&answers) {
-            let key = key.as_bytes().unwrap_or_default();
-            let Some(found) = kind.and_then(|index| found.get_mut(index)) else {
+        for entry in &page {
+            let key = entry.name();
+            let Some(found) = entry.kind.and_then(|index| found.get_mut(index)) else {
                 continue;
             };
-            let number = |index: usize| {
-                let number = answer.get(index).and_then(Value::as_integer);
-                number
-                    .and_then(|number| u64::try_from(number).ok())
-                    .unwrap_or(0)
-            };
-            let (memory, length) = (number(0), number(1));
+            let (memory, length) = (entry.memory, entry.size);
             found.count += 1;
             found.memory += memory;
             found.length += length;
@@ -161,19 +142,18 @@ pub(crate) async fn run(
             names.add(key.len() as u64);
             let at = largest.partition_point(|(size, ..)| *size >= memory);
             if at < top {
-                largest.insert(at, (memory, kind.unwrap_or_default(), key.to_vec()));
+                largest.insert(at, (memory, entry.kind.unwrap_or_default(), key.to_vec()));
                 largest.truncate(top);
             }
         }
         if let Some(progress) = &mut progress {
-            progress.advance(page.keys.len() as u64);
+            progress.advance(page.len() as u64);
         }
-        survey.walker().pause(settings.interval).await;
     }
     drop(progress);
     found.resize_with(survey.kinds.all.len(), Found::default);
     if is_stopped {
-        let cursor = survey.walker().cursor();
+        let cursor = survey.cursor();
         writeln!(
             out,
             "Scan interrupted:\nUse '--cursor {cursor}' to restart from the last cursor.\n"
@@ -278,7 +258,7 @@ impl Report<'_> {
             "\nType        Total keys  Keys % Tot size Avg size  Total length/card Avg ln/card\n\
              --------- ------------ ------- -------- -------- ------------------ -----------"
         )?;
-        for (kind, found) in self.kinds() {
+        for (kind, found) in self.kinds().filter(|(_, found)| found.count > 0) {
             let count = found.count.max(1);
             let average = found.length as f64 / count as f64;
             let (length, average) = match kind.size {

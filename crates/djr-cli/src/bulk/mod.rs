@@ -6,6 +6,7 @@
 //! | [`scan`] | `--scan`, and the walk over all keys that the others use |
 //! | [`keys`] | `--bigkeys`, `--memkeys`, `--hotkeys` |
 //! | [`keystats`] | `--keystats` |
+//! | [`survey`] | what these ask about each key |
 //! | [`rdb`] | `--rdb`, `--functions-rdb`, `--replica` |
 
 pub(crate) mod keys;
@@ -14,6 +15,7 @@ pub(crate) mod pipe;
 pub(crate) mod rdb;
 mod replies;
 pub(crate) mod scan;
+mod survey;
 
 use std::io;
 

@@ -78,10 +78,6 @@ impl Walker {
         Ok(keys)
     }
 
-    pub(crate) fn is_done(&self) -> bool {
-        self.is_done
-    }
-
     /// The step that comes next, to go on from there another time.
     pub(crate) fn cursor(&self) -> String {
         String::from_utf8_lossy(&self.cursor).into_owned()

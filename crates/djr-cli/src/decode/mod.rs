@@ -1,18 +1,15 @@
 //! What a value is, layer by layer: compressed, encoded, serialized. For people who look at what Django, Celery and others
 //! store. Nothing is executed, and everything is bounded: values come from anywhere.
 
+mod compressed;
 pub mod msgpack;
 pub mod node;
 pub mod pickle;
 
-use std::io::Read;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use compressed::unpack;
 use node::Nodes;
-
-/// How large a value may become by decompression.
-const UNPACKED_LEN_MAX: u64 = 64 * 1024 * 1024;
 
 /// How many layers are taken off.
 const LAYERS_MAX: usize = 5;
@@ -90,6 +87,15 @@ pub fn message_body(message: &serde_json::Value) -> Option<Decoded> {
     let bytes = STANDARD.decode(body).ok()?;
     let mut decoded = decode(&bytes);
     decoded.layers.insert(0, "base64");
+    // YAML has no signature: that it is some, only the message can tell.
+    let kind = message
+        .get("content-type")
+        .and_then(serde_json::Value::as_str);
+    if let Content::Text(_) = decoded.content
+        && kind.is_some_and(|kind| kind.ends_with("yaml"))
+    {
+        decoded.layers.push("yaml");
+    }
     Some(decoded)
 }
 
@@ -119,10 +125,11 @@ fn take_off(bytes: &[u8], layers: &mut Vec<&'static str>) -> Content {
         && let Ok(inner) = STANDARD.decode(text)
     {
         // Many words are valid base64: only what makes sense inside counts.
-        let mut inside = vec!["base64"];
+        let mut inside = layers.clone();
+        inside.push("base64");
         let content = take_off(&inner, &mut inside);
-        if inside.len() > 1 {
-            layers.append(&mut inside);
+        if inside.len() > layers.len() + 1 {
+            *layers = inside;
             return content;
         }
     }
@@ -164,36 +171,4 @@ fn is_pickle(bytes: &[u8]) -> bool {
         }
         _ => false,
     }
-}
-
-/// What is compressed begins with a signature.
-fn unpack(bytes: &[u8]) -> Option<(&'static str, Vec<u8>)> {
-    let (name, read) = match bytes {
-        [0x1f, 0x8b, ..] => ("gzip", limited(flate2::read::MultiGzDecoder::new(bytes))),
-        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => {
-            ("xz", limited(lzma_rust2::XzReader::new(bytes, true)))
-        }
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => {
-            let decoder = ruzstd::decoding::StreamingDecoder::new(bytes).ok()?;
-            ("zstd", limited(decoder))
-        }
-        // A window size, no dictionary, and a check over both.
-        [
-            method @ (0x08 | 0x18 | 0x28 | 0x38 | 0x48 | 0x58 | 0x68 | 0x78),
-            flags,
-            ..,
-        ] if flags & 0x20 == 0
-            && (u16::from(*method) << 8 | u16::from(*flags)).is_multiple_of(31) =>
-        {
-            ("zlib", limited(flate2::read::ZlibDecoder::new(bytes)))
-        }
-        _ => return None,
-    };
-    Some((name, read?))
-}
-
-fn limited(reader: impl Read) -> Option<Vec<u8>> {
-    let mut out = Vec::new();
-    reader.take(UNPACKED_LEN_MAX).read_to_end(&mut out).ok()?;
-    Some(out)
 }

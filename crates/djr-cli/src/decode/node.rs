@@ -12,6 +12,26 @@ const TEXT_LEN_MAX: usize = 1024 * 1024;
 /// How many values are written: shared ones count each time, or a small pickle could keep us busy for ever.
 const STEPS_MAX: usize = 500_000;
 
+/// How long the JSON of a value may get, about; the largest text that a value can hold is not cut.
+const JSON_LEN_MAX: usize = 64 * 1024 * 1024;
+
+/// What may still be written.
+struct Budget {
+    steps: usize,
+    bytes: usize,
+}
+
+impl Budget {
+    fn is_spent(&self) -> bool {
+        self.steps == 0 || self.bytes == 0
+    }
+
+    fn spend(&mut self, text: String) -> String {
+        self.bytes = self.bytes.saturating_sub(text.len());
+        text
+    }
+}
+
 /// A value. Others are named by their index in [`Nodes`]: values may be shared, and contain themselves.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)] // They are named as Python names them.
@@ -90,13 +110,17 @@ impl Nodes {
     /// The whole as JSON. What JSON does not have is a string of what Python writes.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
-        self.json(self.root, 0, &mut 200_000)
+        let mut left = Budget {
+            steps: 200_000,
+            bytes: JSON_LEN_MAX,
+        };
+        self.json(self.root, 0, &mut left)
     }
 
-    fn json(&self, index: usize, depth: usize, left: &mut usize) -> serde_json::Value {
+    fn json(&self, index: usize, depth: usize, left: &mut Budget) -> serde_json::Value {
         use serde_json::Value;
-        *left = left.saturating_sub(1);
-        if depth > DEPTH_MAX || *left == 0 {
+        left.steps = left.steps.saturating_sub(1);
+        if depth > DEPTH_MAX || left.is_spent() {
             return Value::String("…".to_owned());
         }
         match self.get(index) {
@@ -107,13 +131,13 @@ impl Nodes {
                 Err(_) => Value::String(number.to_string()),
             },
             Some(Node::Float(number)) if number.is_finite() => (*number).into(),
-            Some(Node::Text(text)) => Value::String(text.clone()),
+            Some(Node::Text(text)) => Value::String(left.spend(text.clone())),
             Some(
                 Node::List(items) | Node::Tuple(items) | Node::Set(items) | Node::FrozenSet(items),
             ) => {
                 let mut all = Vec::new();
                 for item in items {
-                    if *left == 0 {
+                    if left.is_spent() {
                         break;
                     }
                     all.push(self.json(*item, depth + 1, left));
@@ -123,18 +147,19 @@ impl Nodes {
             Some(Node::Dict(pairs)) => {
                 let mut map = serde_json::Map::new();
                 for (key, value) in pairs {
-                    if *left == 0 {
+                    if left.is_spent() {
                         break;
                     }
                     let key = match self.get(*key) {
                         Some(Node::Text(text)) => text.clone(),
                         _ => self.part(*key),
                     };
+                    let key = left.spend(key);
                     map.insert(key, self.json(*value, depth + 1, left));
                 }
                 Value::Object(map)
             }
-            Some(_) => Value::String(self.part(index)),
+            Some(_) => Value::String(left.spend(self.part(index))),
         }
     }
 

@@ -19,8 +19,10 @@ pub(crate) fn run(seconds: u64) -> io::Result<()> {
         let took = now - before;
         runs += 1;
         sum += took;
-        if took > max {
-            max = took;
+        // Said in whole microseconds, and so only if that is more.
+        let is_more = took.as_micros() > max.as_micros();
+        max = max.max(took);
+        if is_more {
             writeln!(
                 stdout,
                 "Max latency so far: {} microseconds.",

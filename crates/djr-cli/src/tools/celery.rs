@@ -31,9 +31,8 @@ const PRIORITIES: std::ops::RangeInclusive<u8> = 1..=9;
 pub(crate) enum Command {
     /// Length of each queue over all priorities, what is unacknowledged and scheduled, and who waits
     Queues {
-        /// The transport's global_keyprefix
-        #[arg(long, default_value = "")]
-        prefix: String,
+        #[command(flatten)]
+        transport: Transport,
         #[command(flatten)]
         view: View,
     },
@@ -43,17 +42,15 @@ pub(crate) enum Command {
         /// Tasks to show
         #[arg(long, default_value_t = 20)]
         limit: usize,
-        /// The transport's global_keyprefix
-        #[arg(long, default_value = "")]
-        prefix: String,
+        #[command(flatten)]
+        transport: Transport,
         #[command(flatten)]
         view: View,
     },
     /// Tasks that workers have taken and not finished, the scheduled ones included
     Unacked {
-        /// The transport's global_keyprefix
-        #[arg(long, default_value = "")]
-        prefix: String,
+        #[command(flatten)]
+        transport: Transport,
         #[command(flatten)]
         view: View,
     },
@@ -70,6 +67,52 @@ pub(crate) enum Command {
     },
 }
 
+/// What the project says in `broker_transport_options`.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Transport {
+    /// The transport's global_keyprefix
+    #[arg(long, default_value = "")]
+    prefix: String,
+    /// The transport's sep, between a queue's name and a priority [default: kombu's, and a colon]
+    #[arg(long)]
+    sep: Option<String>,
+}
+
+impl Transport {
+    fn separators(&self) -> Vec<&[u8]> {
+        match &self.sep {
+            Some(sep) => vec![sep.as_bytes()],
+            None => SEPARATORS.to_vec(),
+        }
+    }
+
+    /// The lists of a queue, the most urgent one first.
+    fn lists(&self, queue: &[u8]) -> Vec<(u8, Vec<u8>)> {
+        let base = [self.prefix.as_bytes(), queue].concat();
+        let mut all = vec![(0, base.clone())];
+        for priority in PRIORITIES {
+            for separator in self.separators() {
+                let list = [&base, separator, priority.to_string().as_bytes()].concat();
+                all.push((priority, list));
+            }
+        }
+        all
+    }
+
+    /// The queue of a binding: what is behind the last separator.
+    fn bound<'a>(&self, member: &'a [u8]) -> &'a [u8] {
+        for separator in self.separators().into_iter().filter(|sep| !sep.is_empty()) {
+            let at = member
+                .windows(separator.len())
+                .rposition(|window| window == separator);
+            if let Some(at) = at {
+                return member.get(at + separator.len()..).unwrap_or_default();
+            }
+        }
+        member
+    }
+}
+
 impl Command {
     pub(super) fn view(&self) -> &View {
         match self {
@@ -83,14 +126,16 @@ impl Command {
 
 pub(super) async fn look(client: &mut Client, command: &Command) -> Result<Found, BulkError> {
     match command {
-        Command::Queues { prefix, .. } => queues(client, prefix).await,
+        Command::Queues { transport, .. } => queues(client, transport).await,
         Command::Tasks {
             queue,
             limit,
-            prefix,
+            transport,
             ..
-        } => tasks(client, queue, *limit, prefix).await,
-        Command::Unacked { prefix, .. } => Ok(unacked_table(&unacked(client, prefix).await?)),
+        } => tasks(client, queue, *limit, transport).await,
+        Command::Unacked { transport, .. } => {
+            Ok(unacked_table(&unacked(client, &transport.prefix).await?))
+        }
         Command::Results { limit, prefix, .. } => results(client, *limit, prefix).await,
     }
 }
@@ -102,24 +147,12 @@ fn now() -> f64 {
         .as_secs_f64()
 }
 
-/// The lists of a queue, the most urgent one first.
-fn lists(prefix: &str, queue: &[u8]) -> Vec<(u8, Vec<u8>)> {
-    let base = [prefix.as_bytes(), queue].concat();
-    let mut all = vec![(0, base.clone())];
-    for priority in PRIORITIES {
-        for separator in SEPARATORS {
-            all.push((
-                priority,
-                [&base, separator, priority.to_string().as_bytes()].concat(),
-            ));
-        }
-    }
-    all
-}
-
 /// The names of all queues that are bound to something.
-async fn queue_names(client: &mut Client, prefix: &str) -> Result<BTreeSet<Vec<u8>>, BulkError> {
-    let pattern = format!("{}_kombu.binding.*", escaped(prefix));
+async fn queue_names(
+    client: &mut Client,
+    transport: &Transport,
+) -> Result<BTreeSet<Vec<u8>>, BulkError> {
+    let pattern = format!("{}_kombu.binding.*", escaped(&transport.prefix));
     let bindings = keys(client, pattern.as_bytes(), usize::MAX).await?;
     let mut pipeline = Pipeline::new();
     for key in &bindings {
@@ -132,24 +165,11 @@ async fn queue_names(client: &mut Client, prefix: &str) -> Result<BTreeSet<Vec<u
     for reply in client.run(&pipeline).await? {
         for member in reply?.as_slice().unwrap_or_default() {
             let member = member.as_bytes().unwrap_or_default();
-            names.insert(last_part(member).to_vec());
+            names.insert(transport.bound(member).to_vec());
         }
     }
     names.retain(|name| !name.is_empty());
     Ok(names)
-}
-
-/// The part of a binding behind the last separator.
-fn last_part(member: &[u8]) -> &[u8] {
-    for separator in SEPARATORS {
-        let at = member
-            .windows(separator.len())
-            .rposition(|window| window == separator);
-        if let Some(at) = at {
-            return member.get(at + separator.len()..).unwrap_or_default();
-        }
-    }
-    member
 }
 
 /// A pattern that matches `text` and nothing else.
@@ -162,9 +182,9 @@ pub(super) fn escaped(text: &str) -> String {
         .collect()
 }
 
-async fn queues(client: &mut Client, prefix: &str) -> Result<Found, BulkError> {
-    let mut names = queue_names(client, prefix).await?;
-    let taken = unacked(client, prefix).await?;
+async fn queues(client: &mut Client, transport: &Transport) -> Result<Found, BulkError> {
+    let mut names = queue_names(client, transport).await?;
+    let taken = unacked(client, &transport.prefix).await?;
     names.extend(taken.iter().map(|task| task.queue.clone().into_bytes()));
     if names.is_empty() {
         names.insert(b"celery".to_vec());
@@ -172,7 +192,7 @@ async fn queues(client: &mut Client, prefix: &str) -> Result<Found, BulkError> {
     let mut pipeline = Pipeline::new();
     let all: Vec<_> = names
         .iter()
-        .map(|name| (name, lists(prefix, name)))
+        .map(|name| (name, transport.lists(name)))
         .collect();
     for (_, key) in all.iter().flat_map(|(_, lists)| lists) {
         pipeline.add(&[b"LLEN", key.as_slice()]);
@@ -242,7 +262,7 @@ async fn queues(client: &mut Client, prefix: &str) -> Result<Found, BulkError> {
             let list = String::from_utf8_lossy(list.as_bytes().unwrap_or_default()).into_owned();
             Some(
                 list.lines()
-                    .filter(|line| line.contains(" cmd=brpop"))
+                    .filter(|line| line.contains(" cmd=brpop") && is_blocked(line))
                     .count(),
             )
         }
@@ -255,6 +275,13 @@ async fn queues(client: &mut Client, prefix: &str) -> Result<Found, BulkError> {
         text: format!("{}\nconsumers waiting: {waiting_text}\n", table.text()),
         json: json!({"queues": rows, "consumers_waiting": waiting}),
     })
+}
+
+/// Whether a line of `CLIENT LIST` is of one that waits: the command alone tells what it did last.
+fn is_blocked(line: &str) -> bool {
+    line.split(' ')
+        .filter_map(|field| field.strip_prefix("flags="))
+        .any(|flags| flags.contains('b'))
 }
 
 /// What a message says of its task.
@@ -328,7 +355,7 @@ async fn tasks(
     client: &mut Client,
     queue: &str,
     limit: usize,
-    prefix: &str,
+    transport: &Transport,
 ) -> Result<Found, BulkError> {
     let mut table = Table::new(&[
         "ID",
@@ -342,7 +369,7 @@ async fn tasks(
     let mut rows = Vec::new();
     // A queue is pushed to on the left and read from on the right.
     let first = format!("-{}", limit.max(1));
-    for (_, key) in lists(prefix, queue.as_bytes()) {
+    for (_, key) in transport.lists(queue.as_bytes()) {
         let left = limit.saturating_sub(rows.len());
         if left == 0 {
             break;
@@ -530,9 +557,18 @@ mod tests {
 
     #[test]
     fn names_of_queues() {
-        assert_eq!(last_part(b"k\x06\x16\x06\x16queue:a"), b"queue:a");
-        assert_eq!(last_part(b"celery::celery"), b"celery");
-        assert_eq!(last_part(b"plain"), b"plain");
+        let mut transport = Transport {
+            prefix: "shop_".to_owned(),
+            sep: None,
+        };
+        assert_eq!(transport.bound(b"k\x06\x16\x06\x16queue:a"), b"queue:a");
+        assert_eq!(transport.bound(b"celery::celery"), b"celery");
+        assert_eq!(transport.bound(b"plain"), b"plain");
+        assert_eq!(transport.lists(b"q")[0], (0, b"shop_q".to_vec()));
+        assert_eq!(transport.lists(b"q")[2], (1, b"shop_q:1".to_vec()));
+        transport.sep = Some("|".to_owned());
+        assert_eq!(transport.bound(b"a:b||a:b"), b"a:b");
+        assert_eq!(transport.lists(b"q")[9], (9, b"shop_q|9".to_vec()));
         assert_eq!(escaped("a*b"), "a\\*b");
     }
 

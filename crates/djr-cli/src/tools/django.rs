@@ -176,11 +176,12 @@ async fn sessions(
             None => format!("*:*:{engine}*"),
         };
         for key in keys(client, pattern.as_bytes(), usize::MAX).await? {
-            names.push((engine, key));
+            if session_id(&key, engine).is_some() {
+                names.push((engine, key));
+            }
         }
     }
     names.sort_by(|a, b| a.1.cmp(&b.1));
-    names.dedup_by(|a, b| a.1 == b.1);
     let total = names.len();
     names.truncate(limit);
     let mut pipeline = Pipeline::new();
@@ -201,10 +202,7 @@ async fn sessions(
         let decoded = decode(value.as_bytes().unwrap_or_default());
         let data = decoded.to_json();
         let key = String::from_utf8_lossy(key).into_owned();
-        let id = key
-            .split_once(engine)
-            .map_or(key.as_str(), |(_, id)| id)
-            .to_owned();
+        let id = session_id(key.as_bytes(), engine).unwrap_or_default();
         let user = data.get("_auth_user_id").map(|user| match user {
             Json::String(user) => user.clone(),
             other => other.to_string(),
@@ -236,6 +234,16 @@ async fn sessions(
         text,
         json: json!({"total": total, "sessions": rows}),
     })
+}
+
+/// What is behind the name of the engine. The name of one is the beginning of the other's, so it must be what Django makes.
+fn session_id(key: &[u8], engine: &str) -> Option<String> {
+    let text = std::str::from_utf8(key).ok()?;
+    let (_, id) = text.split_once(engine)?;
+    let is_made = id
+        .bytes()
+        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    (is_made && id.len() >= 8).then(|| id.to_owned())
 }
 
 #[cfg(test)]

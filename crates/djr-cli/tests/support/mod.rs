@@ -41,10 +41,11 @@ impl FakeServer {
         FakeServer { port, log }
     }
 
-    /// What was asked since the last call. Prompts ask for `COMMAND DOCS` when they like; that is left out.
+    /// What was asked since the last call. Prompts ask for `COMMAND DOCS` and `INFO` when they like;
+    /// that is left out.
     pub(crate) fn take_log(&self) -> Vec<String> {
         let mut lines = std::mem::take(&mut *self.log.lock().unwrap());
-        lines.retain(|line| !line.starts_with("COMMAND"));
+        lines.retain(|line| !line.starts_with("COMMAND") && !line.starts_with("INFO"));
         lines
     }
 }
@@ -66,6 +67,10 @@ fn serve(mut stream: TcpStream, reply: &[u8], logs_in: bool, log: &Log) {
             log.lock().unwrap().push(words.join(" "));
             let answer: &[u8] = match request.name().to_ascii_uppercase().as_slice() {
                 b"COMMAND" => b"-ERR unknown command\r\n",
+                // redis-cli 8 asks for the version before it helps.
+                b"INFO" if words == ["INFO"] || words == ["INFO", "SERVER"] => {
+                    b"$21\r\nredis_version:8.0.0\r\n\r\n"
+                }
                 b"HELLO" if logs_in => {
                     b"%2\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$5\r\n7.0.0\r\n"
                 }
@@ -86,6 +91,35 @@ pub(crate) struct Outcome {
     pub(crate) stdout: Vec<u8>,
     pub(crate) stderr: Vec<u8>,
     pub(crate) status: Option<i32>,
+}
+
+impl Outcome {
+    /// valkey-cli calls itself and its server by their names; we say what redis-cli says.
+    pub(crate) fn with_names_of_redis(mut self) -> Outcome {
+        for text in [&mut self.stdout, &mut self.stderr] {
+            *text = text.replace_all(b"connect to Valkey at", b"connect to Redis at");
+            *text = text.replace_all(b"Invalid valkey-cli", b"Invalid redis-cli");
+            *text = text.replace_all(b"unknown valkey-cli", b"unknown redis-cli");
+        }
+        self
+    }
+}
+
+trait ReplaceAll {
+    fn replace_all(&self, from: &[u8], to: &[u8]) -> Vec<u8>;
+}
+
+impl ReplaceAll for Vec<u8> {
+    fn replace_all(&self, from: &[u8], to: &[u8]) -> Vec<u8> {
+        let (mut out, mut rest) = (Vec::new(), self.as_slice());
+        while let Some(at) = rest.windows(from.len()).position(|window| window == from) {
+            out.extend_from_slice(&rest[..at]);
+            out.extend_from_slice(to);
+            rest = &rest[at + from.len()..];
+        }
+        out.extend_from_slice(rest);
+        out
+    }
 }
 
 impl std::fmt::Debug for Outcome {
@@ -158,8 +192,8 @@ pub(crate) fn has_terminal() -> bool {
     is_there
 }
 
-/// The programs to be compared with: those in `DJR_REDIS_CLI` (separated by colons), or `redis-cli` on the path.
-/// Without any, says so; where `CI=true`, fails.
+/// The programs to be compared with: those in `DJR_REDIS_CLI` (separated by colons), or `redis-cli` on the path and what `cargo
+/// xtask peers` has unpacked. Without any, says so; where `CI=true`, fails.
 pub(crate) fn peers() -> Vec<PathBuf> {
     let found: Vec<PathBuf> = match std::env::var_os("DJR_REDIS_CLI") {
         Some(paths) => std::env::split_paths(&paths)
@@ -171,6 +205,8 @@ pub(crate) fn peers() -> Vec<PathBuf> {
                 .map(|dir| dir.join("redis-cli"))
                 .find(|file| file.is_file())
                 .into_iter()
+                .chain(unpacked("redis-cli"))
+                .chain(unpacked("valkey-cli"))
                 .collect()
         }
     };
@@ -180,4 +216,16 @@ pub(crate) fn peers() -> Vec<PathBuf> {
         eprintln!("SKIPPED: no redis-cli to compare with (install one, or set DJR_REDIS_CLI)");
     }
     found
+}
+
+/// A program that `cargo xtask peers` has unpacked, of this name. Where that ran, it must be there.
+pub(crate) fn unpacked(name: &str) -> Option<PathBuf> {
+    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../bench/peers/bin");
+    if !dir.is_dir() {
+        eprintln!("SKIPPED: no {name} of `cargo xtask peers` to compare with");
+        return None;
+    }
+    let program = dir.join(name);
+    assert!(program.is_file(), "no {}", program.display());
+    Some(program)
 }

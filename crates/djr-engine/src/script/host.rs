@@ -46,6 +46,9 @@ pub(super) struct ErrorReply {
 }
 
 impl ErrorReply {
+    /// The field of the table that says that an error was counted where it arose.
+    pub(super) const COUNTED: &'static str = "ignore_error_stats_update";
+
     /// An error of the API's own.
     pub(super) const fn api(text: &'static str) -> Self {
         Self {
@@ -75,7 +78,7 @@ impl ErrorReply {
         let table = lua.create_table_with_capacity(0, 2)?;
         table.raw_set("err", mlua::String::wrap(&self.text))?;
         if self.counted {
-            table.raw_set("ignore_error_stats_update", true)?;
+            table.raw_set(Self::COUNTED, true)?;
         }
         Ok(Value::Table(table))
     }

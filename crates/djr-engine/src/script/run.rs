@@ -197,6 +197,7 @@ impl Call<'_> {
             started_ms: None,
             busy: false,
             killed: None,
+            told: false,
         };
         engine.scripts.running().begin();
         let outcome = host::enter(&mut running, || match &callee {
@@ -207,6 +208,7 @@ impl Call<'_> {
         });
         engine.scripts.running().end();
         let (resp3, killed) = (running.resp3, running.killed.take());
+        let told = running.told;
         interpreter.buffers = running.buffers;
         interpreter.buffers.shrink();
         let shell = running.shell;
@@ -222,7 +224,10 @@ impl Call<'_> {
         match outcome? {
             Outcome::Returned(value) => lua_to_reply(value, resp3, reply)
                 .map_err(|error| CommandError::format(one_line(format!("ERR {error}").as_bytes()))),
-            Outcome::Failed(error, place) => Err(at_place(&error_text(&error), &callee, &place)),
+            Outcome::Failed(error, place) => {
+                executor.error_told = told && is_of_command(&error);
+                Err(at_place(&error_text(&error), &callee, &place))
+            }
         }
     }
 
@@ -255,6 +260,12 @@ fn at_place(text: &str, callee: &Callee, place: &Place) -> CommandError {
         place.line
     );
     CommandError::format(one_line(text.as_bytes()))
+}
+
+/// Whether what a script raised is the error of a command that it called.
+fn is_of_command(error: &Value) -> bool {
+    matches!(error, Value::Table(table)
+        if matches!(table.raw_get(ErrorReply::COUNTED), Ok(Value::Boolean(true))))
 }
 
 /// The text of what a script raised: of a table its `err`, which begins with a code of its own.
@@ -293,6 +304,8 @@ struct Run<'a, 'k> {
     busy: bool,
     /// Where the script was when it was told to end.
     killed: Option<Place>,
+    /// The last call has ended with an error that the shell was told of.
+    told: bool,
 }
 
 /// Memory for the command that a script runs, used again by the next one.
@@ -357,7 +370,7 @@ impl Run<'_, '_> {
         {
             return Err(NOT_ALLOWED);
         }
-        if self.read_only && command.may_write() {
+        if self.read_only && command.may_replicate() {
             return Err(READ_ONLY);
         }
         Ok(command)
@@ -385,6 +398,7 @@ impl Run<'_, '_> {
         args: Result<Args<'_>, ErrorReply>,
         output: &mut Vec<u8>,
     ) -> Result<(), ErrorReply> {
+        self.told = false;
         let args = args?;
         let command = self.resolve(&args)?;
         output.clear();
@@ -416,7 +430,9 @@ impl Run<'_, '_> {
             since,
             error: result.as_ref().err(),
             refused,
+            error_told: false,
         });
+        self.told = result.is_err();
         if !self.wrote && self.executor.effects.len() > self.effects_before {
             self.wrote = true;
             self.engine.scripts.running().set_wrote();

@@ -1,5 +1,6 @@
 //! The server's own commands: what concerns sessions and the server, not the keyspace.
 
+mod cluster;
 mod connection;
 mod generic;
 mod pubsub;
@@ -45,6 +46,7 @@ pub(crate) type Entry = (&'static CommandSpec, ServerRun);
 
 /// The families of this crate: the commands, and what runs them and their subcommands.
 static FAMILIES: &[(&[&CommandSpec], &[&[Entry]])] = &[
+    (cluster::COMMANDS, cluster::RUNS),
     (connection::COMMANDS, connection::RUNS),
     (generic::COMMANDS, generic::RUNS),
     (pubsub::COMMANDS, pubsub::RUNS),

@@ -382,6 +382,10 @@ const MAXMEMORY_CLIENTS: Words = Words::of("maxmemory-clients");
 const MEMORY_CLASSES: Words = Words::of("memory-class");
 const RESERVE: Number = Number::of("maxmemory-reserve");
 const RESERVE_KEYS: Words = Words::of("maxmemory-reserve-keys");
+const HZ: Number = Number::of("hz");
+const BACKLOG_SIZE: Number = Number::of("repl-backlog-size");
+const METRICS_PORT: Number = Number::of("metrics-port");
+const METRICS_BIND: Words = Words::of("metrics-bind");
 const BIND: Words = Words::of("bind");
 const PORT: Number = Number::of("port");
 const UNIX_SOCKET: Words = Words::of("unixsocket");
@@ -442,6 +446,7 @@ const RDB_INCREMENTAL_FSYNC: Number = Number::of("rdb-save-incremental-fsync");
 const AOF_INCREMENTAL_FSYNC: Number = Number::of("aof-rewrite-incremental-fsync");
 const AOF_RDB_PREAMBLE: Number = Number::of("aof-use-rdb-preamble");
 const LOAD_TRUNCATED: Number = Number::of("aof-load-truncated");
+const KEY_LOAD_DELAY: Number = Number::of("key-load-delay");
 const TIMESTAMPS: Number = Number::of("aof-timestamp-enabled");
 
 /// In the order of the choices of `appendfsync`.
@@ -505,6 +510,31 @@ impl Config {
     /// The addresses to listen on.
     pub(crate) fn bind(&self) -> Vec<String> {
         self.string(BIND)
+            .split_ascii_whitespace()
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// `hz`, which changes nothing.
+    pub(crate) fn hz(&self) -> i64 {
+        self.number(HZ)
+    }
+
+    /// `repl-backlog-size`.
+    pub(crate) fn backlog_size(&self) -> i64 {
+        self.number(BACKLOG_SIZE)
+    }
+
+    /// The port of `/metrics`, if it is wanted.
+    pub(crate) fn metrics_port(&self) -> Option<u16> {
+        let port = u16::try_from(self.number(METRICS_PORT)).ok();
+        port.filter(|port| *port != 0)
+    }
+
+    /// The addresses that it is on.
+    pub(crate) fn metrics_bind(&self) -> Vec<String> {
+        let addresses = self.string(METRICS_BIND);
+        addresses
             .split_ascii_whitespace()
             .map(str::to_owned)
             .collect()
@@ -658,6 +688,11 @@ impl Config {
 
     pub(crate) fn aof_load_truncated(&self) -> bool {
         self.is(LOAD_TRUNCATED)
+    }
+
+    /// Microseconds per key that loading is slowed down by.
+    pub(crate) fn key_load_delay(&self) -> u64 {
+        u64::try_from(self.number(KEY_LOAD_DELAY)).unwrap_or(0)
     }
 
     /// `save`: seconds and changes.

@@ -73,6 +73,11 @@ impl CommandLog {
         self.lists[kind as usize].lock().entries.len()
     }
 
+    /// How many have been noted since the start.
+    pub(crate) fn total(&self, kind: Kind) -> u64 {
+        self.lists[kind as usize].lock().next_id
+    }
+
     /// Forgets all entries. Their ids are not used again.
     pub(crate) fn reset(&self, kind: Kind) {
         self.lists[kind as usize].lock().entries.clear();

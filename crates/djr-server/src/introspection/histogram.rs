@@ -29,26 +29,36 @@ const fn highest_of(bucket: usize) -> u64 {
 }
 
 /// Counts of durations. One thread adds.
-pub(crate) struct Histogram(Box<[Counter]>);
+pub(crate) struct Histogram {
+    counts: Box<[Counter]>,
+    /// All durations together, in nanoseconds.
+    nanos: Counter,
+}
 
 impl Histogram {
-    /// Counts `calls` that took about so long each.
+    /// Counts `calls`, of which there is at least one, that took so long together.
     #[inline]
     pub(crate) fn add(&self, nanos: u64, calls: u64) {
-        if let Some(counter) = self.0.get(bucket_of(nanos)) {
+        let each = nanos.checked_div(calls).unwrap_or(0);
+        if let Some(counter) = self.counts.get(bucket_of(each)) {
             counter.add(calls);
         }
+        self.nanos.add(nanos);
     }
 
     /// Forgets everything. Additions under way may survive.
     pub(crate) fn reset(&self) {
-        self.0.iter().for_each(Counter::reset);
+        self.counts.iter().for_each(Counter::reset);
+        self.nanos.reset();
     }
 }
 
 impl Default for Histogram {
     fn default() -> Self {
-        Self((0..BUCKETS).map(|_| Counter::default()).collect())
+        Self {
+            counts: (0..BUCKETS).map(|_| Counter::default()).collect(),
+            nanos: Counter::default(),
+        }
     }
 }
 
@@ -58,17 +68,20 @@ pub(crate) struct Distribution {
     counts: Vec<u64>,
     /// Durations in all.
     pub(crate) calls: u64,
+    /// All of them together, in nanoseconds.
+    pub(crate) nanos: u64,
 }
 
 impl Distribution {
     /// Adds what a histogram has counted so far.
     pub(crate) fn add(&mut self, histogram: &Histogram) {
         self.counts.resize(BUCKETS, 0);
-        for (sum, counter) in self.counts.iter_mut().zip(&histogram.0) {
+        for (sum, counter) in self.counts.iter_mut().zip(&histogram.counts) {
             let count = counter.get();
             *sum += count;
             self.calls += count;
         }
+        self.nanos += histogram.nanos.get();
     }
 
     /// Nanoseconds that so many percent of the durations do not exceed.

@@ -5,6 +5,7 @@ mod command_log;
 mod histogram;
 mod latency_monitor;
 mod monitor;
+mod rates;
 mod redact;
 mod stopwatch;
 mod thresholds;
@@ -13,6 +14,7 @@ pub(crate) use command_log::{CommandLog, Entry, Kind};
 pub(crate) use histogram::{Distribution, Histogram};
 pub(crate) use latency_monitor::{Event, LatencyMonitor, Series};
 pub(crate) use monitor::{Monitors, forget as forget_monitor};
+pub(crate) use rates::{Rates, Totals};
 use redact::shown_args;
 pub(crate) use stopwatch::{Source, Stopwatch};
 pub(crate) use thresholds::Thresholds;
@@ -26,4 +28,6 @@ pub(crate) struct Introspection {
     pub(crate) latency: LatencyMonitor,
     /// MONITOR.
     pub(crate) monitors: Monitors,
+    /// Of the whole server.
+    pub(crate) rates: Rates,
 }

@@ -178,7 +178,7 @@ impl Core {
         stats.calls.add(calls);
         stats.nanos.add(nanos);
         if self.thresholds.is_tracking {
-            stats.histogram().add(nanos / calls.max(1), calls);
+            stats.histogram().add(nanos, calls);
         }
     }
 
@@ -204,7 +204,9 @@ impl Core {
             self.note_event(event, nanos);
         }
         let request_len = args.raw().map_or(0, <[u8]>::len);
-        let is_slow = nanos >= self.thresholds.slow_nanos;
+        // One that waits has not run yet.
+        let is_parked = command.blocks && client.waiter.lock().is_some();
+        let is_slow = nanos >= self.thresholds.slow_nanos && !is_parked;
         if is_slow && calls > 1 {
             self.thresholds.suspect(self.now);
         }
@@ -269,7 +271,9 @@ impl Core {
     pub(crate) fn count_inside(&mut self, client: &ClientInfo, ran: &Ran<'_>) {
         let stats = &self.stats.commands[ran.command.id];
         if let Some(error) = ran.error {
-            self.stats.count_error(&error.to_string());
+            if !ran.error_told {
+                self.stats.count_error(&error.to_string());
+            }
             match ran.refused {
                 true => stats.rejected.add(1),
                 false => stats.failed.add(1),

@@ -442,6 +442,10 @@ impl Worker {
     fn tick(&mut self, turn: &Turn) {
         let core = &mut self.core;
         core.next_tick = core.clock + TICK;
+        if core.index == 0 {
+            let shared = &core.shared;
+            shared.introspection.rates.sample(core.now, shared.totals());
+        }
         let since = core.event_begins();
         core.expire();
         core.event_ends(Event::ExpireCycle, since);

@@ -37,7 +37,9 @@ use crate::value::{EMBSTR_SIZE_MAX, Encoding, Kind, StringRef, StringValue, Valu
 pub(super) use change::{
     create, free, modify_bytes, modify_heap, overwrite, relocate, rewrite, set_expire_at, take,
 };
-pub(super) use object::{NewObject, expire_parts, object_mut, relocate_value};
+pub(super) use object::{
+    NewObject, drop_content, expire_parts, keep, kept, object_mut, relocate_value,
+};
 
 /// The longest string kept inside the block, in bytes.
 pub(super) const INLINE_SIZE_MAX: usize = 960;

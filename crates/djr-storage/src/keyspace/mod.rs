@@ -28,6 +28,7 @@ mod block;
 mod classes;
 mod db;
 mod defrag;
+pub mod disposal;
 mod entry;
 mod eviction;
 #[cfg(test)]
@@ -61,7 +62,9 @@ pub use hash::{Footprint, Key, KeyHash, UnixMillis};
 pub use keyspace::{ExpireProgress, Keyspace, Turn};
 pub use load::LoadedFacts;
 pub use options::{AccessClock, KeyspaceOptions};
-pub use snapshot::{Cut, Portion, Snapshot, SnapshotDb, SnapshotEntry};
+pub use snapshot::{
+    Cut, Portion, Snapshot, SnapshotDb, SnapshotEntry, SnapshotItem, SnapshotMore, WholeEntries,
+};
 pub use tracking::{Invalidation, Readers, Tracking};
 pub use wait::{ReadyKey, Registration, Ticket, WaiterRef, Waits};
 pub use watch::WatchFlag;

@@ -104,8 +104,8 @@ impl<'a> Part<'a> {
     #[inline]
     pub(super) fn leave(&mut self, slot: Slot) {
         if let Some(cut) = &mut self.state.cut {
-            // SAFETY: as in `block`; the shard's tables are not changed while it is looked at.
-            cut.before_change(self.keyspace, self.place, unsafe { block_of(slot.raw()) });
+            // SAFETY: a live block of this part, to which `&mut self` excludes references.
+            unsafe { cut.before_change(self.keyspace, self.place, slot.raw()) };
         }
     }
 
@@ -130,8 +130,8 @@ impl<'a> Part<'a> {
             keyspace.rehash(block_of(raw))
         });
         if let Some(cut) = &mut self.state.cut {
-            // SAFETY: the block just made.
-            cut.added(self.place, key.hash, unsafe { Block::new(base) });
+            // SAFETY: the block just made, to which nothing refers.
+            unsafe { cut.added(self.place, key.hash, Raw::new(base)) };
         }
         self.file(key.hash, None, expire_at);
         self.count(1, isize::from(expire_at.is_some()), memory as isize);
@@ -163,6 +163,7 @@ impl<'a> Part<'a> {
             return slot.raw();
         }
         let next_expire = value.next_expire();
+        let is_object = matches!(value, NewValue::Object(_));
         // SAFETY: a live block of this arena, to which `&mut self` excludes references; the value comes from outside.
         let changed = unsafe {
             block::rewrite(
@@ -176,7 +177,12 @@ impl<'a> Part<'a> {
         if next_expire.is_some() {
             self.file_parts(hash, next_expire);
         }
-        self.changed(hash, slot, changed)
+        let raw = self.changed(hash, slot, changed);
+        if is_object && let Some(cut) = &mut self.state.cut {
+            // SAFETY: the block that is in the table now, to which `&mut self` excludes references.
+            unsafe { cut.arrived(self.place, hash, raw) };
+        }
+        raw
     }
 
     /// Sets or clears the deadline of an entry. Returns its block, for [`found_at`](Self::found_at).
@@ -330,6 +336,10 @@ impl<'a> Part<'a> {
     /// Removes an entry and returns its value.
     pub(super) fn take(&mut self, slot: Slot) -> Value {
         let base = self.detach(slot);
+        if let Some(cut) = &mut self.state.cut {
+            // SAFETY: the block is in no table any more, and nothing refers to it.
+            unsafe { cut.departs(Raw::new(base)) };
+        }
         // SAFETY: the block is in no table any more.
         let (value, facts) = unsafe { block::take(&mut self.state.arena, base) };
         self.count_removed(facts);

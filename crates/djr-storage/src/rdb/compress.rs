@@ -30,6 +30,8 @@ fn pieces(kind: u8) -> Option<(&'static [Piece], &'static [Piece])> {
         kind::LIST_QUICKLIST_2 => (&[Number], &[Number, String]),
         kind::HASH_DEADLINES => (&[Raw(8), Number], &[Number, String, String]),
         kind::HASH_LISTPACK_DEADLINES => (&[Raw(8)], &[String]),
+        // Blocks with their first ids. Only some of what follows: see `compress_value`.
+        kind::STREAM_3 => (&[Number], &[String, String]),
         _ => return None,
     })
 }

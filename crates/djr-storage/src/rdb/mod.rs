@@ -7,6 +7,7 @@
 //! Read is every type that Redis up to 8 and Valkey up to 9 write, but for those of modules. Whatever the bytes, reading ends in a value or in
 //! an [`RdbError`]: each length and count is compared with what is left before anything is reserved, packed types are checked from end to end.
 
+pub(crate) mod body;
 mod checksum;
 mod compress;
 mod file;
@@ -31,6 +32,11 @@ pub use load::{ValueLimits, read_value};
 pub use payload::{dump, restore, restore_unchecked};
 pub use reader::Reader;
 pub use save::write_value;
+pub(crate) use stream::pieces::{
+    push_consumer_head, push_group_head, push_pending, push_pending_id, push_stream_block,
+    push_stream_figures,
+};
+pub(crate) use writer::Plain;
 pub use writer::{Output, Uncompressed};
 
 /// The version that values are written in: that of Redis 7.2.

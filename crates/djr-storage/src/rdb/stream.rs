@@ -15,11 +15,11 @@ use std::collections::BTreeMap;
 
 use super::old::bytes_of;
 use super::save::begin;
-use super::writer::{Output, push_number, push_raw_string, push_string};
+use super::writer::{Output, Plain, push_number, push_raw_string, push_string};
 use super::{RdbError, Reader, kind};
+use crate::types::Stream;
 use crate::types::listpack::{Element, Listpack};
-use crate::types::stream::{Entries, Group, Pending, StreamId};
-use crate::types::{Stream, StreamLimits};
+use crate::types::stream::{Consumer, Entries, Group, Pending, RestoredBlock, StreamId};
 
 const BLOCK: RdbError = RdbError::Corrupt("a stream's block");
 const PENDING: RdbError = RdbError::Corrupt("what is pending in a stream's group");
@@ -40,32 +40,88 @@ pub(super) fn write(out: &mut impl Output, key: Option<&[u8]>, stream: &Stream) 
         push_raw_id(out, first);
         push_raw_string(out, &listpack);
     }
+    push_figures(out, entries, stream.groups().len());
+    for (name, group) in stream.groups() {
+        push_group(out, name, group);
+        for (id, pending) in group.pending_range(StreamId::MIN..=StreamId::MAX) {
+            push_pending_entry(out, id, pending);
+        }
+        push_number(out, group.consumers_len() as u64);
+        for consumer in group.consumers() {
+            push_consumer(out, consumer);
+            for id in consumer.pending(StreamId::MIN..=StreamId::MAX) {
+                push_raw_id(out, id);
+            }
+        }
+    }
+}
+
+fn push_figures(out: &mut impl Output, entries: &Entries, groups: usize) {
     push_number(out, entries.len());
     push_id(out, entries.last_id());
     push_id(out, entries.first_id());
     push_id(out, entries.max_deleted_id());
     push_number(out, entries.added());
-    push_number(out, stream.groups().len() as u64);
-    for (name, group) in stream.groups() {
-        push_string(out, name);
-        push_id(out, group.last_id);
-        push_number(out, group.entries_read.map_or(UNKNOWN, |read| read as u64));
-        push_number(out, group.pending_len() as u64);
-        for (id, pending) in group.pending_range(StreamId::MIN..=StreamId::MAX) {
-            push_raw_id(out, id);
-            out.put(&pending.delivered_at.to_le_bytes());
-            push_number(out, pending.deliveries);
-        }
-        push_number(out, group.consumers_len() as u64);
-        for consumer in group.consumers() {
-            push_string(out, consumer.name());
-            out.put(&consumer.seen_at.to_le_bytes());
-            out.put(&consumer.active_at.unwrap_or(-1).to_le_bytes());
-            push_number(out, consumer.pending_len() as u64);
-            for id in consumer.pending(StreamId::MIN..=StreamId::MAX) {
-                push_raw_id(out, id);
-            }
-        }
+    push_number(out, groups as u64);
+}
+
+/// What comes before what is pending in a group.
+fn push_group(out: &mut impl Output, name: &[u8], group: &Group) {
+    push_string(out, name);
+    push_id(out, group.last_id);
+    push_number(out, group.entries_read.map_or(UNKNOWN, |read| read as u64));
+    push_number(out, group.pending_len() as u64);
+}
+
+fn push_pending_entry(out: &mut impl Output, id: StreamId, pending: &Pending) {
+    push_raw_id(out, id);
+    out.put(&pending.delivered_at.to_le_bytes());
+    push_number(out, pending.deliveries);
+}
+
+/// What comes before what is pending for a consumer.
+fn push_consumer(out: &mut impl Output, consumer: &Consumer) {
+    push_string(out, consumer.name());
+    out.put(&consumer.seen_at.to_le_bytes());
+    out.put(&consumer.active_at.unwrap_or(-1).to_le_bytes());
+    push_number(out, consumer.pending_len() as u64);
+}
+
+/// Pieces of large streams: see [`body`](super::body).
+pub(crate) mod pieces {
+    use super::*;
+
+    /// A block: its first id, and it as a listpack.
+    pub(crate) fn push_stream_block(out: &mut Vec<u8>, first: StreamId, listpack: &[u8]) {
+        let out = &mut Plain(out);
+        push_number(out, 16);
+        push_raw_id(out, first);
+        push_raw_string(out, listpack);
+    }
+
+    /// What comes between blocks and groups.
+    pub(crate) fn push_stream_figures(out: &mut Vec<u8>, entries: &Entries, groups: usize) {
+        push_figures(&mut Plain(out), entries, groups);
+    }
+
+    /// What comes before what is pending in a group.
+    pub(crate) fn push_group_head(out: &mut Vec<u8>, name: &[u8], group: &Group) {
+        push_group(&mut Plain(out), name, group);
+    }
+
+    /// What is pending in a group.
+    pub(crate) fn push_pending(out: &mut Vec<u8>, id: StreamId, pending: &Pending) {
+        push_pending_entry(&mut Plain(out), id, pending);
+    }
+
+    /// What comes before what is pending for a consumer.
+    pub(crate) fn push_consumer_head(out: &mut Vec<u8>, consumer: &Consumer) {
+        push_consumer(&mut Plain(out), consumer);
+    }
+
+    /// What is pending for a consumer.
+    pub(crate) fn push_pending_id(out: &mut Vec<u8>, id: StreamId) {
+        push_raw_id(&mut Plain(out), id);
     }
 }
 
@@ -92,11 +148,7 @@ fn raw_id(reader: &mut Reader<'_>) -> Result<StreamId, RdbError> {
 }
 
 /// Reads a stream.
-pub(super) fn read(
-    reader: &mut Reader<'_>,
-    kind: u8,
-    limits: &StreamLimits,
-) -> Result<Stream, RdbError> {
+pub(super) fn read(reader: &mut Reader<'_>, kind: u8) -> Result<Stream, RdbError> {
     let mut stream = Stream::default();
     for _ in 0..reader.count(2)? {
         let first = reader.string()?;
@@ -106,11 +158,12 @@ pub(super) fn read(
             return Err(BLOCK);
         }
         let listpack = Listpack::from_bytes(reader.string()?.into_owned()).map_err(|_| BLOCK)?;
-        read_block(&mut stream, id, &listpack, limits)?;
+        read_block(&mut stream, id, &listpack)?;
     }
     let len = reader.number()?;
     let last_id = id(reader)?;
-    if len != stream.entries().len() || len > 0 && last_id < stream.entries().last_id() {
+    let last_live_id = stream.entries().last_live_id();
+    if len != stream.entries().len() || last_live_id.is_some_and(|id| last_id < id) {
         return Err(RdbError::Corrupt("a stream's number of entries or last id"));
     }
     let (mut added, mut max_deleted_id) = (len, StreamId::MIN);
@@ -119,6 +172,10 @@ pub(super) fn read(
         id(reader)?;
         max_deleted_id = id(reader)?;
         added = reader.number()?;
+    }
+    if last_id < stream.entries().last_id() {
+        // XSETID of old versions did not look at deleted entries. New ones would come before them.
+        stream.forget_deleted_at_end();
     }
     stream.set_id(last_id, Some(added), Some(max_deleted_id));
     for _ in 0..reader.count(4)? {
@@ -131,12 +188,7 @@ pub(super) fn read(
     Ok(stream)
 }
 
-fn read_block(
-    stream: &mut Stream,
-    first: StreamId,
-    listpack: &Listpack,
-    limits: &StreamLimits,
-) -> Result<(), RdbError> {
+fn read_block(stream: &mut Stream, first: StreamId, listpack: &Listpack) -> Result<(), RdbError> {
     let mut elements = listpack.iter();
     let mut next = || elements.next().ok_or(BLOCK);
     let number = |element: Element<'_>| -> Result<u64, RdbError> {
@@ -152,6 +204,7 @@ fn read_block(
     if number(next()?)? != 0 {
         return Err(BLOCK);
     }
+    let mut block = RestoredBlock::new(first, &fields);
     let (mut live_seen, mut deleted_seen) = (0, 0);
     for _ in 0..live.checked_add(deleted).ok_or(BLOCK)? {
         let flags = next()?.as_integer().ok_or(BLOCK)?;
@@ -160,7 +213,8 @@ fn read_block(
         // Modulo 2^64: in a later millisecond the number may be less than that of the first id.
         let id = StreamId::new(first.ms.wrapping_add(ms), first.seq.wrapping_add(seq));
         let mut words: Vec<Cow<'_, [u8]>> = Vec::new();
-        let more = if flags & SAME_FIELDS != 0 {
+        let same = flags & SAME_FIELDS != 0;
+        let more = if same {
             for field in &fields {
                 words.push(field.clone());
                 words.push(bytes_of(next()?));
@@ -176,22 +230,25 @@ fn read_block(
         if number(next()?)? != more {
             return Err(BLOCK);
         }
-        if flags & DELETED != 0 {
-            deleted_seen += 1;
-            continue;
-        }
-        live_seen += 1;
+        let is_deleted = flags & DELETED != 0;
+        deleted_seen += u64::from(is_deleted);
+        live_seen += u64::from(!is_deleted);
         let size: usize = words.iter().map(|word| word.len()).sum();
-        let in_order = id > stream.entries().last_id();
-        if !in_order || words.is_empty() || size > Entries::ENTRY_SIZE_MAX {
+        if words.is_empty()
+            || size > Entries::ENTRY_SIZE_MAX
+            || !block.push(id, &words, same, is_deleted)
+        {
             return Err(BLOCK);
         }
-        stream.append(id, words.len() / 2, |index| &words[index], limits);
     }
     if elements.next().is_some() || (live_seen, deleted_seen) != (live, deleted) {
         return Err(BLOCK);
     }
-    Ok(())
+    if stream.append_block(block) {
+        Ok(())
+    } else {
+        Err(BLOCK)
+    }
 }
 
 fn read_group(reader: &mut Reader<'_>, kind: u8) -> Result<Group, RdbError> {

@@ -54,6 +54,26 @@ impl Output for Uncompressed {
     }
 }
 
+/// Takes values as they are, with no string compressed: that is done when they are written to a file.
+pub(crate) struct Plain<'a>(pub(crate) &'a mut Vec<u8>);
+
+impl Output for Plain<'_> {
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    #[inline]
+    fn push(&mut self, byte: u8) {
+        self.0.push(byte);
+    }
+
+    #[inline]
+    fn compresses(&self) -> bool {
+        false
+    }
+}
+
 /// Appends a number in the form of a length.
 pub(super) fn push_number(out: &mut impl Output, number: u64) {
     match number {

@@ -1,7 +1,7 @@
 //! From the keyspace to commands: a base of the log without RDB format (`aof-use-rdb-preamble no`).
 
 use super::{Content, Progress, SaveError};
-use crate::keyspace::{Portion, SnapshotEntry};
+use crate::keyspace::{Portion, SnapshotEntry, WholeEntries};
 use crate::rdb::{Reader, VERSION_OF_FIELD_EXPIRY, ValueLimits, read_value};
 use crate::value::{INTEGER_TEXT_SIZE_MAX, Value, format_integer};
 
@@ -24,13 +24,16 @@ pub fn write_commands(
         emit(0, &[b"FUNCTION", b"LOAD", code])?;
     }
     let mut portion = Portion::default();
+    let mut whole = WholeEntries::default();
     loop {
         if progress.is_cancelled() {
             return Err(SaveError::Cancelled);
         }
         let more = snapshot.step(&mut portion);
-        for entry in portion.iter() {
-            write_entry(&entry, emit)?;
+        for item in portion.items() {
+            if let Some(entry) = whole.add(item) {
+                write_entry(&entry, emit)?;
+            }
         }
         progress.add(&portion);
         portion.clear();

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::{Progress, SaveError};
-use crate::keyspace::{Portion, Snapshot, SnapshotDb, SnapshotEntry, UnixMillis};
+use crate::keyspace::{Portion, Snapshot, SnapshotDb, SnapshotEntry, SnapshotItem, UnixMillis};
 use crate::rdb::{EntryFacts, FileHeader, FileWriter, VERSION, VERSION_OF_FIELD_EXPIRY};
 
 /// What goes into a file.
@@ -61,19 +61,30 @@ pub fn write<W: io::Write>(
     }
     let mut selected = Selected::default();
     let mut portion = Portion::default();
+    // The type of the last entry.
+    let mut kind = 0;
     loop {
         if progress.is_cancelled() {
             return Err(SaveError::Cancelled);
         }
         let more = snapshot.step(&mut portion);
-        for entry in portion.iter() {
-            selected
-                .select(&mut file, &entry, snapshot.dbs())
-                .map_err(&mut failed)?;
-            let facts = facts(&snapshot, &entry, clocks);
-            if let Some((kind, body)) = entry.value.split_first() {
-                file.plain_entry(entry.key, *kind, body, &facts)
-                    .map_err(&mut failed)?;
+        for item in portion.items() {
+            match item {
+                SnapshotItem::Entry(entry) => {
+                    selected
+                        .select(&mut file, &entry, snapshot.dbs())
+                        .map_err(&mut failed)?;
+                    let facts = facts(&snapshot, &entry, clocks);
+                    if let Some((type_byte, body)) = entry.value.split_first() {
+                        kind = *type_byte;
+                        file.plain_entry(entry.key, kind, body, &facts)
+                            .map_err(&mut failed)?;
+                    }
+                }
+                SnapshotItem::More(more) if more.are_elements => {
+                    file.plain_elements(kind, more.bytes).map_err(&mut failed)?
+                }
+                SnapshotItem::More(more) => file.raw_elements(more.bytes).map_err(&mut failed)?,
             }
         }
         progress.add(&portion);

@@ -5,6 +5,9 @@ mod limits;
 
 pub mod dictionary;
 pub mod hash;
+pub mod kept;
+#[cfg(test)]
+mod kept_tests;
 pub mod list;
 pub mod listpack;
 #[cfg(test)]
@@ -15,6 +18,7 @@ pub mod stream;
 
 pub use dictionary::{Dictionary, seed_member_hashes};
 pub use hash::Hash;
+use kept::{Kept, Ticket};
 pub use limits::{HashLimits, ListLimits, SetLimits, SortedSetLimits, StreamLimits};
 pub use list::List;
 pub use listpack::Listpack;
@@ -23,6 +27,8 @@ pub(crate) use probe::Probe;
 pub use set::Set;
 pub use sorted_set::SortedSet;
 pub use stream::Stream;
+
+use std::sync::Arc;
 
 use crate::keyspace::UnixMillis;
 use crate::table::prefetch_line;
@@ -37,7 +43,7 @@ pub const REWRITE_PORTION: usize = 64;
 /// bytes, aligned to at most 8; both are checked when compiling): what is large is behind a pointer. Dropping it frees all of it.
 ///
 /// Only the structures of this module implement it: there is one for each [`Kind`] but strings.
-pub trait Object: sealed::Structure + Clone + Send + 'static {
+pub trait Object: sealed::Structure + Clone + Default + Send + 'static {
     /// The kind of value that this is.
     const KIND: Kind;
 
@@ -65,6 +71,18 @@ pub trait Object: sealed::Structure + Clone + Send + 'static {
 
     /// The next step: has the member itself loaded, when its bucket has had time to come.
     fn prefetch_member(&self, _hash: u64) {}
+
+    /// If it is large: keeps what there is at this moment, for whoever has the ticket, appends the beginning of its value as RDB files have it,
+    /// and returns yes. Takes no longer for many elements. See [`kept`].
+    fn keep(&mut self, ticket: &Arc<Ticket>, out: &mut Vec<u8>) -> bool {
+        let _ = (ticket, out);
+        false
+    }
+
+    /// What is kept, if anything is.
+    fn kept(&mut self) -> Option<&mut dyn Kept> {
+        None
+    }
 
     /// Removes parts (fields of a hash) whose deadline is before `now`, `limit` at most, and tells each, so that `HDEL key field`
     /// is logged for it. Returns how many went. If fewer than `limit` are due, [`next_expire`](Self::next_expire) is not before

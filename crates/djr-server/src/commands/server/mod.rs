@@ -12,6 +12,7 @@ mod lastsave;
 mod latency;
 mod lolwut;
 mod memory;
+mod module;
 mod monitor;
 mod role;
 mod save;
@@ -37,6 +38,7 @@ pub(super) static COMMANDS: &[&CommandSpec] = &[
     &latency::SPEC,
     &lolwut::SPEC,
     &memory::SPEC,
+    &module::SPEC,
     &monitor::SPEC,
     &role::SPEC,
     &save::SPEC,
@@ -52,6 +54,7 @@ pub(super) static RUNS: &[&[Entry]] = &[
     config::RUNS,
     latency::RUNS,
     memory::RUNS,
+    module::RUNS,
     slowlog::RUNS,
     &[
         (&bgrewriteaof::SPEC, ServerRun::Plain(bgrewriteaof::run)),

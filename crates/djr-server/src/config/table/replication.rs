@@ -11,7 +11,7 @@ pub(super) const SECTION: Section = Section {
         "replicaof" | "slaveof" = "", special(&specials::PRIMARY), Start,
             "The primary whose replica this server is.", .default_only("replication is not supported yet");
         "masterauth" | "primaryauth" = "", Text, Live, "The password for the primary.", .later(LATER), .secret();
-        "masteruser" | "primaryuser" = "", Text, Live, "The user at the primary.", .later(LATER);
+        "masteruser" | "primaryuser" = "", Text, Live, "The user at the primary.", .later(LATER), .secret();
         "replica-serve-stale-data" | "slave-serve-stale-data" = "yes", YesNo, Live,
             "Serves reads while the primary is away.", .later(LATER);
         "replica-read-only" | "slave-read-only" = "yes", YesNo, Live, "A replica takes no writes.", .later(LATER);

@@ -3,11 +3,13 @@
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
+use std::sync::Arc;
 
 use super::{Block, FORM_HEAP, FORM_MASK, FORM_OBJECT, KIND_MASK, KIND_SHIFT, NewValue, Shape};
 use crate::keyspace::hash::UnixMillis;
 #[cfg(test)]
 use crate::types::Probe;
+use crate::types::kept::{Kept, Ticket, keep_above};
 use crate::types::{Hash, List, Object, Set, SortedSet, Stream, relocate_vec};
 use crate::value::{Encoding, Kind, Value, ValueRef, with_structure};
 
@@ -256,6 +258,12 @@ impl<'a> Block<'a> {
         self.structure_next_expire(&self.shape())
     }
 
+    /// Whether the value is a structure that takes too long to be copied at once.
+    pub(in crate::keyspace) fn is_large(self) -> bool {
+        self.flags() & FORM_MASK == FORM_OBJECT
+            && self.structure_memory(&self.shape()) > keep_above()
+    }
+
     /// Whether the value is a structure with nothing left in it.
     pub(in crate::keyspace) fn is_vacant(self) -> bool {
         if self.flags() & FORM_MASK != FORM_OBJECT {
@@ -298,6 +306,57 @@ pub(in crate::keyspace) unsafe fn expire_parts(
         }
         let at = block.add(shape.value_at);
         with_type!(kind_of(shape.meta), T => at.cast::<T>().as_mut().expire_parts(now, limit, on_expired))
+    }
+}
+
+/// Has a large structure keep what there is at this moment: see [`Object::keep`].
+///
+/// # Safety
+/// As [`object_mut`].
+pub(in crate::keyspace) unsafe fn keep(
+    block: NonNull<u8>,
+    ticket: &Arc<Ticket>,
+    out: &mut Vec<u8>,
+) -> bool {
+    // SAFETY: as promised by the caller; the form and kind say that such a structure is there.
+    unsafe {
+        let shape = Block::new(block).shape();
+        if shape.meta & FORM_MASK != FORM_OBJECT {
+            return false;
+        }
+        let at = block.add(shape.value_at);
+        with_type!(kind_of(shape.meta), T => at.cast::<T>().as_mut().keep(ticket, out))
+    }
+}
+
+/// What the structure in a block keeps, if it is one that does.
+///
+/// # Safety
+/// As [`object_mut`].
+pub(in crate::keyspace) unsafe fn kept<'a>(block: NonNull<u8>) -> Option<&'a mut dyn Kept> {
+    // SAFETY: as promised by the caller; the form and kind say that such a structure is there.
+    unsafe {
+        let shape = Block::new(block).shape();
+        if shape.meta & FORM_MASK != FORM_OBJECT {
+            return None;
+        }
+        let at = block.add(shape.value_at);
+        with_type!(kind_of(shape.meta), T => at.cast::<T>().as_mut().kept())
+    }
+}
+
+/// Drops the structure in a block and leaves an empty one.
+///
+/// # Safety
+/// As [`object_mut`].
+pub(in crate::keyspace) unsafe fn drop_content(block: NonNull<u8>) {
+    // SAFETY: as promised by the caller; the form and kind say that such a structure is there.
+    unsafe {
+        let shape = Block::new(block).shape();
+        if shape.meta & FORM_MASK == FORM_OBJECT {
+            let at = block.add(shape.value_at);
+            with_type!(kind_of(shape.meta), T => drop(std::mem::take(at.cast::<T>().as_mut())));
+        }
     }
 }
 

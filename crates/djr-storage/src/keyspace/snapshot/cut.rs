@@ -15,24 +15,32 @@
 //! A db that is emptied is handed over whole ([`Detached`]): the walk goes on in what was its table, and frees it afterwards. `SWAPDB`
 //! changes nothing here, for everything goes by place.
 //!
+//! Values that are too large to be copied at once are kept in themselves ([`crate::types::kept`]), from when they are visited or first changed,
+//! and read in steps of their own. Each shard knows those that are in it; they may move to another one (`RENAME`).
+//!
 //! A snapshot that is given up walks on without copying, to take the marks away.
 #![allow(unsafe_code)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use super::portion::Portion;
-use crate::keyspace::block::Block;
+use super::portion::{Gathered, Large};
+use crate::keyspace::block;
 use crate::keyspace::hash::KeyHash;
 use crate::keyspace::keyspace::Keyspace;
-use crate::keyspace::shard::{ShardState, block_of, drop_block};
-use crate::table::{Detached, Raw};
+use crate::keyspace::shard::{ShardState, base_of, block_of, drop_block};
+use crate::table::{Detached, Raw, Slot};
+use crate::types::kept::Ticket;
 
 /// Buckets of what was handed over that are freed in one step.
 const FREE_BUCKETS: u32 = 32;
 /// What work costs, where copying a byte costs 1.
 const BUCKET_COST: usize = 32;
 const ENTRY_COST: usize = 64;
+/// Beginning to keep a large value.
+const KEEP_COST: usize = 4 << 10;
+/// Where a large value is while a command has it in hands.
+pub(in crate::keyspace) const NO_SHARD: u32 = u32::MAX;
 
 /// The dbs that had keys at the cut, in the order of the walk.
 pub(in crate::keyspace) struct CutDbs {
@@ -70,8 +78,16 @@ impl AsideBytes {
     }
 }
 
+/// A large value that is kept, and where it is if it was not dropped.
+struct KeptAt {
+    ticket: Arc<Ticket>,
+    place: usize,
+    hash: KeyHash,
+}
+
 /// A shard's part of a snapshot.
 pub(in crate::keyspace) struct ShardCut {
+    shard: u32,
     dbs: Arc<CutDbs>,
     /// The db that is walked: its position. Those before it have been visited.
     at: usize,
@@ -82,20 +98,24 @@ pub(in crate::keyspace) struct ShardCut {
     /// What was handed over and has been visited: to be freed.
     garbage: Vec<Detached>,
     /// Old values of what was changed before it was visited.
-    aside: Portion,
+    aside: Gathered,
+    /// The large values of this shard that are kept.
+    kept: Vec<KeptAt>,
     /// Nobody wants the snapshot any more.
     is_given_up: bool,
 }
 
 impl ShardCut {
-    pub(in crate::keyspace) fn new(dbs: Arc<CutDbs>) -> Self {
+    pub(in crate::keyspace) fn new(shard: u32, dbs: Arc<CutDbs>) -> Self {
         Self {
+            shard,
             dbs,
             at: 0,
             cursor: 0,
             handed: Vec::new(),
             garbage: Vec::new(),
-            aside: Portion::default(),
+            aside: Gathered::default(),
+            kept: Vec::new(),
             is_given_up: false,
         }
     }
@@ -111,17 +131,23 @@ impl ShardCut {
     }
 
     /// Before an entry is changed or removed.
+    ///
+    /// # Safety
+    /// A live block of this shard, to which there is no reference.
     #[cold]
-    pub(in crate::keyspace) fn before_change(
+    pub(in crate::keyspace) unsafe fn before_change(
         &mut self,
         keyspace: &Keyspace,
         place: usize,
-        block: Block<'_>,
+        raw: Raw,
     ) {
-        if block.is_left()
-            || self.is_given_up
-            || self.has_visited(place, KeyHash(keyspace.rehash(block)))
-        {
+        // SAFETY: as promised by the caller.
+        let block = unsafe { block_of(raw) };
+        if self.at == self.dbs.dbs.len() || block.is_left() || self.is_given_up {
+            return;
+        }
+        let hash = KeyHash(keyspace.rehash(block));
+        if self.has_visited(place, hash) {
             return;
         }
         block.set_left(true);
@@ -130,18 +156,74 @@ impl ShardCut {
             .position(place)
             .and_then(|position| self.dbs.dbs.get(position))
         {
-            let bytes = self.aside.push(*db, block);
+            let mut kept = Vec::new();
+            let Self { aside, shard, .. } = self;
+            let before = aside.portion.bytes();
+            // SAFETY: as promised by the caller.
+            unsafe { gather(raw, (*db, place, *shard), hash, aside, &mut kept) };
+            self.kept.extend(kept.into_iter().map(|(_, kept)| kept));
             let AsideBytes(total) = &keyspace.aside;
-            total.fetch_add(bytes, Relaxed);
+            total.fetch_add(aside.portion.bytes() - before, Relaxed);
         }
     }
 
     /// After an entry was added.
+    ///
+    /// # Safety
+    /// As [`before_change`](Self::before_change).
     #[cold]
-    pub(in crate::keyspace) fn added(&mut self, place: usize, hash: KeyHash, block: Block<'_>) {
+    pub(in crate::keyspace) unsafe fn added(&mut self, place: usize, hash: KeyHash, raw: Raw) {
         if !self.is_given_up && !self.has_visited(place, hash) {
-            block.set_left(true);
+            // SAFETY: as promised by the caller.
+            unsafe { block_of(raw) }.set_left(true);
         }
+        // SAFETY: as promised by the caller.
+        unsafe { self.arrived(place, hash, raw) };
+    }
+
+    /// After an entry has got a value, which may be kept: it may come from another key.
+    ///
+    /// # Safety
+    /// As [`before_change`](Self::before_change).
+    #[cold]
+    pub(in crate::keyspace) unsafe fn arrived(&mut self, place: usize, hash: KeyHash, raw: Raw) {
+        // SAFETY: as promised by the caller.
+        let Some(value) = (unsafe { block::kept(base_of(raw)) }) else {
+            return;
+        };
+        let Some(ticket) = value.ticket().cloned() else {
+            return;
+        };
+        if self.is_given_up {
+            ticket.cancel();
+            value.end_keep();
+            return;
+        }
+        ticket.set_shard(self.shard);
+        self.kept.push(KeptAt {
+            ticket,
+            place,
+            hash,
+        });
+    }
+
+    /// A value is taken out of this shard, perhaps to be put in elsewhere.
+    ///
+    /// # Safety
+    /// As [`before_change`](Self::before_change).
+    #[cold]
+    pub(in crate::keyspace) unsafe fn departs(&mut self, raw: Raw) {
+        // SAFETY: as promised by the caller.
+        let value = unsafe { block::kept(base_of(raw)) };
+        if let Some(ticket) = value.as_ref().and_then(|value| value.ticket()) {
+            ticket.set_shard(NO_SHARD);
+            self.forget_kept(ticket);
+        }
+    }
+
+    /// A large value has been read, or is elsewhere.
+    pub(in crate::keyspace) fn forget_kept(&mut self, ticket: &Arc<Ticket>) {
+        self.kept.retain(|kept| !Arc::ptr_eq(&kept.ticket, ticket));
     }
 
     /// Whether the content of this place is to be handed over before it is emptied.
@@ -160,9 +242,9 @@ impl ShardCut {
         }
     }
 
-    pub(in crate::keyspace) fn give_up(&mut self, keyspace: &Keyspace) {
+    fn give_up(&mut self, keyspace: &Keyspace) {
         self.is_given_up = true;
-        self.take_aside(keyspace, &mut Portion::default());
+        self.take_aside(keyspace, &mut Gathered::default());
         let handed = self.handed.drain(..).map(|(_, content)| content);
         self.garbage.extend(handed);
     }
@@ -176,9 +258,9 @@ impl ShardCut {
     }
 
     /// Moves what was put aside to `out`.
-    pub(in crate::keyspace) fn take_aside(&mut self, keyspace: &Keyspace, out: &mut Portion) {
+    pub(in crate::keyspace) fn take_aside(&mut self, keyspace: &Keyspace, out: &mut Gathered) {
         let AsideBytes(total) = &keyspace.aside;
-        total.fetch_sub(self.aside.bytes(), Relaxed);
+        total.fetch_sub(self.aside.portion.bytes(), Relaxed);
         out.append(&mut self.aside);
     }
 
@@ -195,7 +277,7 @@ impl ShardState {
         keyspace: &Keyspace,
         position: usize,
         budget: usize,
-        out: &mut Portion,
+        out: &mut Gathered,
     ) -> bool {
         let Self {
             cut, dbs, arena, ..
@@ -217,7 +299,8 @@ impl ShardState {
             .handed
             .iter()
             .position(|(handed, _)| *handed == position);
-        let is_given_up = cut.is_given_up;
+        let (is_given_up, shard) = (cut.is_given_up, cut.shard);
+        let mut kept = Vec::new();
         let mut cost = 0;
         // SAFETY: an element of a table of this shard, whose lock is held, or of what was one.
         let rehash = |raw: Raw| unsafe { keyspace.rehash(block_of(raw)) };
@@ -230,7 +313,16 @@ impl ShardState {
                 if block.is_left() {
                     block.set_left(false);
                 } else if !is_given_up {
-                    cost += out.push(db, block);
+                    // SAFETY: as above, and there is no other reference to it.
+                    cost += unsafe {
+                        gather(
+                            raw,
+                            (db, place, shard),
+                            KeyHash(rehash(raw)),
+                            out,
+                            &mut kept,
+                        )
+                    };
                 }
             };
             let before = cut.cursor;
@@ -240,6 +332,13 @@ impl ShardState {
                     .get(place)
                     .map_or(0, |db| db.table.scan(before, &rehash, &mut visit)),
             };
+            if handed.is_some() {
+                // Nobody else will come across these values any more.
+                for (raw, _) in kept.drain(..) {
+                    // SAFETY: as above. What is left of it goes to the snapshot.
+                    unsafe { block::drop_content(base_of(raw)) };
+                }
+            }
             if next == 0 {
                 (cut.at, cut.cursor) = (position + 1, 0);
                 if let Some(index) = handed {
@@ -252,6 +351,114 @@ impl ShardState {
                 break;
             }
         }
+        cut.kept.extend(kept.into_iter().map(|(_, kept)| kept));
         !cut.is_at_end_of(position)
     }
+
+    /// Reads some more of a large value that is kept in this shard. Returns whether that is elements, and whether it was the last; `None` if the
+    /// value is not here.
+    pub(in crate::keyspace) fn walk_kept(
+        &mut self,
+        ticket: &Arc<Ticket>,
+        budget: usize,
+        out: &mut Vec<u8>,
+    ) -> Option<(bool, bool)> {
+        let (_, slot) = self.find_kept(ticket)?;
+        // SAFETY: an element of a table of this shard, to which `&mut self` excludes references.
+        let value = unsafe { block::kept(base_of(slot.raw())) }?;
+        let are_elements = value.is_at_elements();
+        let more = value.walk(budget, out);
+        Some((are_elements, !more))
+    }
+
+    /// The db and the entry with a large value that is kept here.
+    fn find_kept(&mut self, ticket: &Arc<Ticket>) -> Option<(usize, Slot)> {
+        let mut kept = self.cut.as_ref()?.kept.iter();
+        let kept = kept.find(|kept| Arc::ptr_eq(&kept.ticket, ticket))?;
+        let table = &self.dbs.get(kept.place)?.table;
+        let slot = table.find(kept.hash.0, |raw| {
+            // SAFETY: an element of the table, to which `&mut self` excludes references.
+            let value = unsafe { block::kept(base_of(raw)) };
+            let found = value.as_ref().and_then(|value| value.ticket());
+            found.is_some_and(|found| Arc::ptr_eq(found, ticket))
+        })?;
+        Some((kept.place, slot))
+    }
+
+    /// Removes the entries of a place whose values are kept: what is left of them goes to the snapshot. The caller counts.
+    #[cold]
+    pub(in crate::keyspace) fn drop_kept_at(&mut self, keyspace: &Keyspace, place: usize) {
+        let kept = self.cut.iter().flat_map(|cut| &cut.kept);
+        let tickets: Vec<_> = kept
+            .filter(|kept| kept.place == place)
+            .map(|kept| Arc::clone(&kept.ticket))
+            .collect();
+        for ticket in tickets {
+            if let Some((place, slot)) = self.find_kept(&ticket) {
+                // SAFETY: elements of tables of this shard; the one that is removed is in no table then.
+                unsafe {
+                    let rehash = |raw| keyspace.rehash(block_of(raw));
+                    let raw = self.dbs[place].table.remove_slot(slot, &rehash);
+                    drop_block(&mut self.arena, raw);
+                }
+            }
+        }
+    }
+
+    /// Nobody wants the snapshot any more.
+    pub(in crate::keyspace) fn give_up(&mut self, keyspace: &Keyspace) {
+        let kept = self.cut.iter().flat_map(|cut| &cut.kept);
+        let tickets: Vec<_> = kept.map(|kept| Arc::clone(&kept.ticket)).collect();
+        for ticket in tickets {
+            ticket.cancel();
+            if let Some((_, slot)) = self.find_kept(&ticket)
+                // SAFETY: an element of a table of this shard, to which `&mut self` excludes references.
+                && let Some(value) = unsafe { block::kept(base_of(slot.raw())) }
+            {
+                value.end_keep();
+            }
+        }
+        if let Some(cut) = &mut self.cut {
+            cut.kept.clear();
+            cut.give_up(keyspace);
+        }
+    }
+}
+
+/// Copies an entry, or begins to keep its value if that is large. Returns about how many bytes were copied.
+///
+/// # Safety
+/// A live block of this shard, to which there is no reference.
+unsafe fn gather(
+    raw: Raw,
+    (db, place, shard): (u32, usize, u32),
+    hash: KeyHash,
+    out: &mut Gathered,
+    kept: &mut Vec<(Raw, KeptAt)>,
+) -> usize {
+    // SAFETY: as promised by the caller.
+    let block = unsafe { block_of(raw) };
+    if block.is_large() {
+        let ticket = Ticket::new(shard);
+        let mut head = Vec::new();
+        // SAFETY: as promised by the caller.
+        if unsafe { block::keep(base_of(raw), &ticket, &mut head) } {
+            out.large.push(Large {
+                db,
+                key: block.key().into(),
+                expire_at: block.expire_at(),
+                clock: block.clock(),
+                head,
+                ticket: Arc::clone(&ticket),
+            });
+            let at = KeptAt {
+                ticket,
+                place,
+                hash,
+            };
+            kept.push((raw, at));
+            return KEEP_COST;
+        }
+    }
+    out.portion.push(db, block)
 }

@@ -2,20 +2,24 @@
 //!
 //! [`Access::begin_snapshot`] makes the *cut*: it takes no longer for many keys. [`Snapshot::step`] then copies the entries as they were at
 //! the cut, some in each short step under one shard's lock. Whoever changes or removes an entry that was not copied yet leaves its old
-//! value aside for the snapshot.
+//! value aside for the snapshot. Large values come in pieces: see [`crate::types::kept`].
 
 mod cut;
 mod portion;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Release};
 
+use cut::NO_SHARD;
 pub(super) use cut::{AsideBytes, CutDbs, ShardCut};
-pub use portion::{Portion, SnapshotEntry};
+use portion::{Gathered, Large};
+pub use portion::{Portion, SnapshotEntry, SnapshotItem, SnapshotMore, WholeEntries};
 
 use super::access::Access;
 use super::hash::{Footprint, UnixMillis};
 use super::keyspace::Keyspace;
+use crate::types::kept::{Kept, Ticket};
 
 /// What one step costs at most, but for a single entry that is larger: about so many bytes copied. Some ten microseconds.
 const STEP_COST: usize = 16 << 10;
@@ -45,7 +49,19 @@ pub struct Snapshot<'k> {
     shard: u32,
     /// The shard that what was put aside is fetched from next.
     aside_from: u32,
+    /// Large values that are kept and not read yet.
+    large: VecDeque<Large>,
+    /// The one that is being read.
+    reading: Option<Reading>,
     is_given_up: bool,
+    has_ended: bool,
+}
+
+/// A large value that is being read.
+struct Reading {
+    ticket: Arc<Ticket>,
+    /// What is left of it, if it was dropped.
+    remains: Option<Box<dyn Kept>>,
 }
 
 /// What a db held at the cut.
@@ -69,7 +85,7 @@ impl Access<'_> {
         }
         let dbs = Arc::new(CutDbs::new(keyspace));
         for shard in 0..keyspace.shards() {
-            let cut = ShardCut::new(Arc::clone(&dbs));
+            let cut = ShardCut::new(shard, Arc::clone(&dbs));
             self.state_mut(shard).cut = Some(Box::new(cut));
         }
         let figures = |(db, _): &(u32, usize)| SnapshotDb {
@@ -96,7 +112,10 @@ impl Cut {
             position: 0,
             shard: 0,
             aside_from: 0,
+            large: VecDeque::new(),
+            reading: None,
             is_given_up: false,
+            has_ended: false,
         }
     }
 }
@@ -122,8 +141,8 @@ impl Snapshot<'_> {
         self.has_part_deadlines
     }
 
-    /// Puts some more entries into `out`. Each entry that was there at the cut comes once; entries of one db come mostly one behind the other. Waits for one shard, and
-    /// keeps it for a short time. Returns whether there is more to do.
+    /// Puts some more into `out`. Each entry that was there at the cut comes once; entries of one db come mostly one behind the other. The pieces of a
+    /// large value come right behind its entry, in the steps that follow. Waits for one shard, and keeps it for a short time. Returns whether there is more to do.
     pub fn step(&mut self, out: &mut Portion) -> bool {
         let budget = if self.is_given_up {
             GIVE_UP_COST
@@ -134,10 +153,41 @@ impl Snapshot<'_> {
     }
 
     /// As [`step`](Self::step), of about this cost.
-    pub(super) fn step_of(&mut self, budget: usize, out: &mut Portion) -> bool {
-        if self.position == self.dbs.dbs.len() {
+    #[doc(hidden)]
+    pub fn step_of(&mut self, budget: usize, out: &mut Portion) -> bool {
+        if self.has_ended {
             return false;
         }
+        if let Some(reading) = &mut self.reading {
+            if reading.step(self.keyspace, budget, out) {
+                self.reading = None;
+            }
+            return true;
+        }
+        if let Some(large) = self.large.pop_front() {
+            out.begin(&large);
+            self.reading = Some(Reading {
+                ticket: large.ticket,
+                remains: None,
+            });
+            return true;
+        }
+        if self.position == self.dbs.dbs.len() {
+            self.end();
+            return false;
+        }
+        let mut gathered = Gathered {
+            portion: std::mem::take(out),
+            large: Vec::new(),
+        };
+        self.shard_step(budget, &mut gathered);
+        *out = gathered.portion;
+        self.large.extend(gathered.large);
+        true
+    }
+
+    /// A step of the walk through the shards.
+    fn shard_step(&mut self, budget: usize, out: &mut Gathered) {
         let keyspace = self.keyspace;
         if keyspace.aside.get() > ASIDE_MAX {
             let shard = self.aside_from;
@@ -150,37 +200,93 @@ impl Snapshot<'_> {
         let mut access = keyspace.open(Footprint::of(self.shard), 0);
         let state = access.state_mut(self.shard);
         if state.walk(keyspace, self.position, budget, out) {
-            return true;
+            return;
         }
-        let is_last_db = self.position + 1 == self.dbs.dbs.len();
-        if is_last_db {
-            state.cut = None;
-        }
-        drop(access);
         self.shard += 1;
         if self.shard == keyspace.shards() {
             (self.shard, self.position) = (0, self.position + 1);
         }
-        self.position < self.dbs.dbs.len()
+    }
+
+    /// The shards keep nothing any more. Only now: a large value may have moved to a shard that has long been visited.
+    fn end(&mut self) {
+        for shard in 0..self.keyspace.shards() {
+            let mut access = self.keyspace.open(Footprint::of(shard), 0);
+            access.state_mut(shard).cut = None;
+        }
+        self.has_ended = true;
+    }
+}
+
+impl Reading {
+    /// Puts a piece into `out`. Returns whether that was the last.
+    fn step(&mut self, keyspace: &Keyspace, budget: usize, out: &mut Portion) -> bool {
+        loop {
+            if self.remains.is_none() {
+                self.remains = self.ticket.take_remains();
+            }
+            let mut is_last = false;
+            if let Some(remains) = &mut self.remains {
+                out.go_on(|out| {
+                    let are_elements = remains.is_at_elements();
+                    is_last = !remains.walk(budget, out);
+                    (are_elements, is_last)
+                });
+            } else {
+                let shard = self.ticket.shard();
+                if shard == NO_SHARD {
+                    // A command has just taken it, and puts it in elsewhere or drops it.
+                    std::thread::yield_now();
+                    continue;
+                }
+                let mut access = keyspace.open(Footprint::of(shard), 0);
+                let state = access.state_mut(shard);
+                let mut found = None;
+                let mut piece = Vec::new();
+                if self.ticket.shard() == shard && !self.ticket.has_remains() {
+                    found = state.walk_kept(&self.ticket, budget, &mut piece);
+                }
+                drop(access);
+                let Some((are_elements, last)) = found else {
+                    continue;
+                };
+                is_last = last;
+                out.go_on(|out| {
+                    out.append(&mut piece);
+                    (are_elements, last)
+                });
+            }
+            if is_last {
+                self.forget(keyspace);
+            }
+            return is_last;
+        }
+    }
+
+    /// It has been read.
+    fn forget(&self, keyspace: &Keyspace) {
+        let shard = self.ticket.shard();
+        if shard != NO_SHARD {
+            let mut access = keyspace.open(Footprint::of(shard), 0);
+            if let Some(cut) = &mut access.state_mut(shard).cut {
+                cut.forget_kept(&self.ticket);
+            }
+        }
     }
 }
 
 impl Drop for Snapshot<'_> {
     fn drop(&mut self) {
-        if self.position < self.dbs.dbs.len() {
+        if !self.has_ended {
             self.is_given_up = true;
+            let waiting = self.large.drain(..).map(|large| large.ticket);
+            let reading = self.reading.take().map(|reading| reading.ticket);
+            waiting.chain(reading).for_each(|ticket| ticket.cancel());
             for shard in 0..self.keyspace.shards() {
                 let mut access = self.keyspace.open(Footprint::of(shard), 0);
-                if let Some(cut) = &mut access.state_mut(shard).cut {
-                    cut.give_up(self.keyspace);
-                }
+                access.state_mut(shard).give_up(self.keyspace);
             }
             while self.step(&mut Portion::default()) {}
-        } else if self.dbs.dbs.is_empty() {
-            for shard in 0..self.keyspace.shards() {
-                let mut access = self.keyspace.open(Footprint::of(shard), 0);
-                access.state_mut(shard).cut = None;
-            }
         }
         self.keyspace.has_snapshot.store(false, Release);
     }

@@ -1,38 +1,45 @@
 //! Entries on their way from the keyspace to a file.
 
+use std::sync::Arc;
+
 use crate::keyspace::UnixMillis;
 use crate::keyspace::block::Block;
 use crate::rdb;
+use crate::types::kept::Ticket;
 
-/// Some entries of a snapshot, copied out of the keyspace.
+/// Some of a snapshot, copied out of the keyspace: entries, and pieces of values that are too large to come at once.
 #[derive(Default)]
 pub struct Portion {
     /// Keys and values, one behind the other.
     bytes: Vec<u8>,
-    entries: Vec<Record>,
+    records: Vec<Record>,
+    /// How many of them are entries.
+    entries: usize,
 }
 
-struct Record {
-    db: u32,
-    expire_at: Option<UnixMillis>,
-    clock: u32,
-    key_end: usize,
-    value_end: usize,
+enum Record {
+    Entry {
+        db: u32,
+        expire_at: Option<UnixMillis>,
+        clock: u32,
+        key_end: usize,
+        value_end: usize,
+        goes_on: bool,
+    },
+    More {
+        end: usize,
+        are_elements: bool,
+        is_last: bool,
+    },
 }
 
-/// Takes values as they are: they are compressed when they are written.
-struct Plain<'a>(&'a mut Vec<u8>);
-
-impl rdb::Output for Plain<'_> {
-    #[inline]
-    fn put(&mut self, bytes: &[u8]) {
-        self.0.extend_from_slice(bytes);
-    }
-
-    #[inline]
-    fn compresses(&self) -> bool {
-        false
-    }
+/// Something of a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SnapshotItem<'a> {
+    /// An entry.
+    Entry(SnapshotEntry<'a>),
+    /// More of the value of the last entry, which [goes on](SnapshotEntry::goes_on).
+    More(SnapshotMore<'a>),
 }
 
 /// An entry as it was at the cut.
@@ -48,6 +55,45 @@ pub struct SnapshotEntry<'a> {
     pub(in crate::keyspace) clock: u32,
     /// Its value as [`rdb::write_value`] writes it, with no string compressed: type and body.
     pub value: &'a [u8],
+    /// The value is only the beginning: more of it follows.
+    pub goes_on: bool,
+}
+
+/// A piece of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SnapshotMore<'a> {
+    /// What follows the pieces before it.
+    pub bytes: &'a [u8],
+    /// They are whole elements, in whose strings something may be gained by compression.
+    pub are_elements: bool,
+    /// The value is complete.
+    pub is_last: bool,
+}
+
+/// What a step under a shard's lock finds.
+#[derive(Default)]
+pub(in crate::keyspace) struct Gathered {
+    pub(in crate::keyspace) portion: Portion,
+    pub(in crate::keyspace) large: Vec<Large>,
+}
+
+impl Gathered {
+    /// Moves everything of another behind what there is.
+    pub(in crate::keyspace) fn append(&mut self, other: &mut Gathered) {
+        self.portion.append(&mut other.portion);
+        self.large.append(&mut other.large);
+    }
+}
+
+/// A large value that is kept as it was at the cut, and is yet to be read.
+pub(in crate::keyspace) struct Large {
+    pub(in crate::keyspace) db: u32,
+    pub(in crate::keyspace) key: Box<[u8]>,
+    pub(in crate::keyspace) expire_at: Option<UnixMillis>,
+    pub(in crate::keyspace) clock: u32,
+    /// The beginning of the value.
+    pub(in crate::keyspace) head: Vec<u8>,
+    pub(in crate::keyspace) ticket: Arc<Ticket>,
 }
 
 impl Portion {
@@ -57,32 +103,68 @@ impl Portion {
         self.bytes.extend_from_slice(block.key());
         let key_end = self.bytes.len();
         // Before every deadline: fields that are past theirs are still there, and are removed by what comes behind the cut.
-        let out = &mut Plain(&mut self.bytes);
+        let out = &mut rdb::Plain(&mut self.bytes);
         rdb::write_value(out, block.value(), UnixMillis::MIN);
-        self.entries.push(Record {
+        self.entries += 1;
+        self.records.push(Record::Entry {
             db,
             expire_at: block.expire_at(),
             clock: block.clock(),
             key_end,
             value_end: self.bytes.len(),
+            goes_on: false,
         });
         self.bytes.len() - start
     }
 
-    /// Moves the entries of another portion behind those of this one.
-    pub(in crate::keyspace) fn append(&mut self, other: &mut Portion) {
-        if self.is_empty() {
+    /// An entry whose value follows in pieces.
+    pub(in crate::keyspace) fn begin(&mut self, large: &Large) {
+        self.bytes.extend_from_slice(&large.key);
+        let key_end = self.bytes.len();
+        self.bytes.extend_from_slice(&large.head);
+        self.entries += 1;
+        self.records.push(Record::Entry {
+            db: large.db,
+            expire_at: large.expire_at,
+            clock: large.clock,
+            key_end,
+            value_end: self.bytes.len(),
+            goes_on: true,
+        });
+    }
+
+    /// A piece of the value of the last entry, which `write` writes and tells of it whether it is elements and whether it is the last.
+    pub(in crate::keyspace) fn go_on(&mut self, write: impl FnOnce(&mut Vec<u8>) -> (bool, bool)) {
+        let (are_elements, is_last) = write(&mut self.bytes);
+        self.records.push(Record::More {
+            end: self.bytes.len(),
+            are_elements,
+            is_last,
+        });
+    }
+
+    /// Moves what is in another portion behind what is in this one.
+    fn append(&mut self, other: &mut Portion) {
+        if self.records.is_empty() {
             std::mem::swap(self, other);
             return;
         }
         let offset = self.bytes.len();
         self.bytes.append(&mut other.bytes);
-        let moved = other.entries.drain(..).map(|record| Record {
-            key_end: record.key_end + offset,
-            value_end: record.value_end + offset,
-            ..record
+        self.entries += std::mem::take(&mut other.entries);
+        let moved = other.records.drain(..).map(|mut record| {
+            match &mut record {
+                Record::Entry {
+                    key_end, value_end, ..
+                } => {
+                    *key_end += offset;
+                    *value_end += offset;
+                }
+                Record::More { end, .. } => *end += offset,
+            }
+            record
         });
-        self.entries.extend(moved);
+        self.records.extend(moved);
     }
 
     /// Bytes of keys and values.
@@ -90,39 +172,106 @@ impl Portion {
         self.bytes.len()
     }
 
-    /// Whether there are no entries.
+    /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.records.is_empty()
     }
 
-    /// Number of entries.
+    /// Number of entries, those included whose values are not complete.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.entries
     }
 
-    /// Forgets the entries; keeps some memory.
+    /// Forgets everything; keeps some memory.
     pub fn clear(&mut self) {
         /// More is given back: a large value has passed.
         const KEPT: usize = 1 << 20;
-        self.entries.clear();
+        self.records.clear();
+        self.entries = 0;
         self.bytes.clear();
         self.bytes.shrink_to(KEPT);
     }
 
-    /// The entries.
-    pub fn iter(&self) -> impl Iterator<Item = SnapshotEntry<'_>> {
+    /// What is in it, in order.
+    pub fn items(&self) -> impl Iterator<Item = SnapshotItem<'_>> {
         let mut start = 0;
-        self.entries.iter().map(move |record| {
-            let key = self.bytes.get(start..record.key_end);
-            let value = self.bytes.get(record.key_end..record.value_end);
-            start = record.value_end;
-            SnapshotEntry {
-                db: record.db,
-                key: key.unwrap_or_default(),
-                expire_at: record.expire_at,
-                clock: record.clock,
-                value: value.unwrap_or_default(),
-            }
+        let mut up_to = move |end: usize| {
+            let bytes = self.bytes.get(start..end).unwrap_or_default();
+            start = end;
+            bytes
+        };
+        self.records.iter().map(move |record| match *record {
+            Record::Entry {
+                db,
+                expire_at,
+                clock,
+                key_end,
+                value_end,
+                goes_on,
+            } => SnapshotItem::Entry(SnapshotEntry {
+                db,
+                key: up_to(key_end),
+                expire_at,
+                clock,
+                value: up_to(value_end),
+                goes_on,
+            }),
+            Record::More {
+                end,
+                are_elements,
+                is_last,
+            } => SnapshotItem::More(SnapshotMore {
+                bytes: up_to(end),
+                are_elements,
+                is_last,
+            }),
         })
+    }
+}
+
+/// Puts values together that come in pieces, for whoever needs them whole.
+#[derive(Debug, Default)]
+pub struct WholeEntries {
+    open: Option<Open>,
+}
+
+/// An entry whose value is not complete.
+#[derive(Debug)]
+struct Open {
+    db: u32,
+    key: Vec<u8>,
+    expire_at: Option<UnixMillis>,
+    clock: u32,
+    value: Vec<u8>,
+}
+
+impl WholeEntries {
+    /// Takes the next item. Returns an entry if it is complete with it.
+    pub fn add<'a>(&'a mut self, item: SnapshotItem<'a>) -> Option<SnapshotEntry<'a>> {
+        match item {
+            SnapshotItem::Entry(entry) if entry.goes_on => {
+                self.open = Some(Open {
+                    db: entry.db,
+                    key: entry.key.to_vec(),
+                    expire_at: entry.expire_at,
+                    clock: entry.clock,
+                    value: entry.value.to_vec(),
+                });
+                None
+            }
+            SnapshotItem::Entry(entry) => Some(entry),
+            SnapshotItem::More(more) => {
+                let open = self.open.as_mut()?;
+                open.value.extend_from_slice(more.bytes);
+                more.is_last.then_some(SnapshotEntry {
+                    db: open.db,
+                    key: &open.key,
+                    expire_at: open.expire_at,
+                    clock: open.clock,
+                    value: &open.value,
+                    goes_on: false,
+                })
+            }
+        }
     }
 }

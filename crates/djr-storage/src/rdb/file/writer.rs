@@ -296,6 +296,12 @@ impl<W: io::Write> FileWriter<W> {
         self.sink.result()
     }
 
+    /// As [`plain_elements`](Self::plain_elements), for what is no elements, or should not be compressed.
+    pub fn raw_elements(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.sink.put(bytes);
+        self.sink.result()
+    }
+
     fn facts(&mut self, facts: &EntryFacts) {
         if let Some(at) = facts.expire_at {
             self.sink.push(opcode::EXPIRE_MS);

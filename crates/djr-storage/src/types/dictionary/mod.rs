@@ -27,6 +27,7 @@ mod tests;
 
 use std::marker::PhantomData;
 
+use super::kept;
 use crate::arena::region::Region;
 use crate::table::{Raw, Slot, Table, prefetch_line};
 use crate::types::RELOCATED_DICTIONARY_MAX;
@@ -51,7 +52,7 @@ pub struct Dictionary<P: Payload> {
     /// While blocks are being copied together: the table's cursor before which it is done.
     tidied: u64,
     /// For a snapshot under way.
-    keep: Option<Box<Keep<P>>>,
+    keep: kept::Slot<Keep<P>>,
     _payload: PhantomData<P>,
 }
 
@@ -99,7 +100,7 @@ impl<P: Payload> Dictionary<P> {
             table,
             region: Region::new(),
             tidied: 0,
-            keep: None,
+            keep: kept::Slot::EMPTY,
             _payload: PhantomData,
         }
     }
@@ -126,7 +127,7 @@ impl<P: Payload> Dictionary<P> {
 
     /// Whether a copy may take its place, to free the memory of this one: it is small, and nobody reads it in steps.
     pub(crate) fn is_relocatable(&self) -> bool {
-        self.keep.is_none() && self.memory_bytes() <= RELOCATED_DICTIONARY_MAX
+        !self.keep.is_some() && self.memory_bytes() <= RELOCATED_DICTIONARY_MAX
     }
 
     /// Has the bucket of a member loaded into the cache, and returns the member's hash; has this itself loaded, if no member is named.

@@ -3,7 +3,7 @@
 pub use super::block::PayloadWriter;
 
 /// What a dictionary keeps beside each member: some bytes of the member's block.
-pub trait Payload: 'static {
+pub trait Payload: Send + 'static {
     /// As it is handed in and out.
     type Value<'a>: Copy;
 

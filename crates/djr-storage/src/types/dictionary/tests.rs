@@ -1,8 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::*;
+use crate::types::kept::{Kept, Ticket};
 
 /// Bytes with a flag: a payload whose size varies.
 struct Bytes;
@@ -78,13 +81,23 @@ fn told(member: &[u8], payload: &[u8], flag: bool) -> Vec<u8> {
 
 type Model = BTreeMap<Vec<u8>, (Vec<u8>, bool)>;
 
+/// A dictionary that is kept.
+struct KeptRun {
+    ticket: Arc<Ticket>,
+    /// The dictionary, after it was dropped.
+    remains: Option<Box<dyn Kept>>,
+    /// What was there when it began to be kept.
+    model: Model,
+    /// What has been told of it.
+    out: Vec<u8>,
+}
+
 struct Pair {
     dictionary: Dictionary<Bytes>,
     model: Model,
     /// The handle of each member, kept up as an index beside the dictionary would.
     handles: HashMap<Vec<u8>, Handle>,
-    /// What was there when it began to be kept, and what of it has been told.
-    kept: Option<(Model, Vec<u8>)>,
+    kept: Option<KeptRun>,
 }
 
 impl Pair {
@@ -141,15 +154,17 @@ impl Pair {
                     .iter()
                     .map(|entry| (entry.member().to_vec(), entry.handle()))
                     .collect();
+                // What was kept of the former one is read where it has gone.
                 self.dictionary = clone;
-                self.kept = None;
             }
             Step::Many(first, count) => {
                 (first..first + count).for_each(|number| self.insert(number, 9, true));
             }
             Step::Keep => {
                 if self.kept.is_none() {
+                    let ticket = Ticket::new(0);
                     self.dictionary.keep(
+                        &ticket,
                         |out, entry, _| {
                             let told = told(entry.member(), entry.payload().0, entry.payload().1);
                             out.extend_from_slice(&(told.len() as u32).to_le_bytes());
@@ -157,7 +172,12 @@ impl Pair {
                         },
                         0,
                     );
-                    self.kept = Some((self.model.clone(), Vec::new()));
+                    self.kept = Some(KeptRun {
+                        ticket,
+                        remains: None,
+                        model: self.model.clone(),
+                        out: Vec::new(),
+                    });
                 }
             }
             Step::WalkKept(members) => _ = self.walk_kept(members),
@@ -171,10 +191,24 @@ impl Pair {
     }
 
     fn walk_kept(&mut self, members: usize) -> bool {
-        let Some((model, out)) = &mut self.kept else {
+        let Some(run) = &mut self.kept else {
             return false;
         };
-        if self.dictionary.walk_kept(members, out) {
+        if run.remains.is_none() {
+            run.remains = run.ticket.take_remains();
+        }
+        let KeptRun {
+            remains,
+            model,
+            out,
+            ..
+        } = run;
+        let budget = members * 100;
+        let more = match remains {
+            Some(remains) => remains.walk(budget, out),
+            None => self.dictionary.walk(budget, out),
+        };
+        if more {
             return true;
         }
         let mut expected: Vec<_> = model

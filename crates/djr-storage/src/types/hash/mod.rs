@@ -21,7 +21,10 @@ mod table;
 mod tests;
 mod timed;
 
+use std::sync::Arc;
+
 use super::dictionary::Dictionary;
+use super::kept::{Kept, Ticket, keep_above};
 use super::limits::HashLimits;
 use super::listpack::{Element, Listpack};
 use super::{Object, REWRITE_PORTION};
@@ -99,7 +102,7 @@ impl Hash {
         }
     }
 
-    /// Number of live fields. Those that are still there past their deadline are counted one by one: few, as they are removed actively.
+    /// Number of live fields.
     #[inline]
     pub fn len(&self, now: UnixMillis) -> usize {
         let expired = match &self.form {
@@ -247,6 +250,13 @@ impl Hash {
         }
     }
 
+    /// Prepares for deadlines, as the commands that may set one do in Redis even where in the end they set none.
+    pub fn expect_deadlines(&mut self) {
+        if let Form::Packed(listpack) = &self.form {
+            self.form = Form::Timed(timed::of_packed(listpack));
+        }
+    }
+
     /// Gives a field another deadline, or none; whether there is such a field.
     pub fn set_expire(
         &mut self,
@@ -339,6 +349,23 @@ impl Object for Hash {
         match &self.form {
             Form::Packed(listpack) | Form::Timed(listpack) => listpack.is_empty(),
             Form::Table(table) => table.len() == 0,
+        }
+    }
+
+    fn keep(&mut self, ticket: &Arc<Ticket>, out: &mut Vec<u8>) -> bool {
+        match &mut self.form {
+            Form::Table(table) if table.memory_bytes() > keep_above() => {
+                table.keep(ticket, out);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn kept(&mut self) -> Option<&mut dyn Kept> {
+        match &mut self.form {
+            Form::Table(table) => table.kept(),
+            _ => None,
         }
     }
 

@@ -4,8 +4,9 @@
 use std::collections::VecDeque;
 
 use super::End;
+use super::keep::Keep;
 use super::packed::Packed;
-use crate::types::relocate_block;
+use crate::types::{kept, relocate_block};
 
 /// Chunks per segment: 2 KiB of them.
 const SEGMENT_LEN_MAX: usize = 64;
@@ -16,8 +17,18 @@ pub(super) enum Chunk {
     /// Small ones.
     Packed(Packed),
     /// A large one, alone.
-    Plain(Box<[u8]>),
+    Plain(Plain),
 }
+
+/// A large element.
+#[derive(Clone, Debug)]
+pub(super) struct Plain {
+    pub(super) bytes: Box<[u8]>,
+    /// See [`Chunk::number`].
+    pub(super) number: u32,
+}
+
+const _: () = assert!(size_of::<Chunk>() == 32);
 
 impl Chunk {
     /// Number of elements.
@@ -33,14 +44,28 @@ impl Chunk {
     fn memory_bytes(&self) -> usize {
         match self {
             Self::Packed(packed) => packed.memory_bytes(),
-            Self::Plain(bytes) => bytes.len(),
+            Self::Plain(plain) => plain.bytes.len(),
+        }
+    }
+
+    /// A large element.
+    pub(super) fn plain(bytes: Box<[u8]>) -> Self {
+        Self::Plain(Plain { bytes, number: 0 })
+    }
+
+    /// The chunk's number among those that are kept for a snapshot, from 1, if the chunk is one of them and as it was then, and its segment
+    /// does not tell its numbers. Of no meaning if nothing is kept.
+    pub(super) fn number(&mut self) -> &mut u32 {
+        match self {
+            Self::Packed(packed) => &mut packed.number,
+            Self::Plain(plain) => &mut plain.number,
         }
     }
 
     fn relocate(&mut self) -> usize {
         match self {
             Self::Packed(packed) => packed.relocate(),
-            Self::Plain(bytes) => relocate_block(bytes),
+            Self::Plain(plain) => relocate_block(&mut plain.bytes),
         }
     }
 
@@ -54,16 +79,22 @@ impl Chunk {
 
 /// Neighbouring chunks, at least one.
 #[derive(Debug)]
-struct Segment {
-    chunks: Vec<Chunk>,
+pub(super) struct Segment {
+    pub(super) chunks: Vec<Chunk>,
     /// Elements in them.
     len: usize,
+    /// If not 0: the [number](Chunk::number) of the first chunk; the others have those behind it.
+    pub(super) first_number: u32,
 }
 
 impl Segment {
     fn of(chunks: Vec<Chunk>) -> Self {
         let len = chunks.iter().map(Chunk::len).sum();
-        Self { chunks, len }
+        Self {
+            chunks,
+            len,
+            first_number: 0,
+        }
     }
 
     fn memory_bytes(&self) -> usize {
@@ -74,19 +105,21 @@ impl Segment {
 /// The place of a chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct At {
-    segment: usize,
-    chunk: usize,
+    pub(super) segment: usize,
+    pub(super) chunk: usize,
 }
 
 /// All chunks of a list. None of them is without elements, except while one is being changed.
 #[derive(Debug, Default)]
 pub(super) struct Chunks {
-    segments: VecDeque<Segment>,
+    pub(super) segments: VecDeque<Segment>,
     /// Elements.
     len: usize,
     chunks: usize,
     /// Bytes taken by the chunks, and by the segments' own vectors.
     bytes: usize,
+    /// For a snapshot under way.
+    pub(super) keep: kept::Slot<Keep>,
 }
 
 impl Chunks {
@@ -180,9 +213,12 @@ impl Chunks {
         })
     }
 
-    /// Changes a chunk. Should no element be left in it, [`Chunks::remove`] is to follow.
+    /// Changes a packed chunk, or looks at a plain one. Should no element be left in it, [`Chunks::remove`] is to follow.
     #[inline]
     pub(super) fn edit<R>(&mut self, at: At, change: impl FnOnce(&mut Chunk) -> R) -> R {
+        if self.keep.is_some() {
+            self.before_edit(at);
+        }
         let segment = &mut self.segments[at.segment];
         let chunk = &mut segment.chunks[at.chunk];
         let (len, bytes) = (chunk.len(), chunk.memory_bytes());
@@ -191,6 +227,22 @@ impl Chunks {
         self.len = self.len - len + chunk.len();
         self.bytes = self.bytes - bytes + chunk.memory_bytes();
         result
+    }
+
+    /// Puts another chunk in the place of one.
+    pub(super) fn replace(&mut self, at: At, chunk: Chunk) {
+        if self.keep.is_some() {
+            self.tell_numbers(at.segment);
+        }
+        let segment = &mut self.segments[at.segment];
+        let (len, bytes) = (chunk.len(), chunk.memory_bytes());
+        let old = std::mem::replace(&mut segment.chunks[at.chunk], chunk);
+        segment.len = segment.len - old.len() + len;
+        self.len = self.len - old.len() + len;
+        self.bytes = self.bytes - old.memory_bytes() + bytes;
+        if let Some(keep) = self.keep.get_mut() {
+            keep.put_aside(old);
+        }
     }
 
     /// Adds a chunk at one end.
@@ -229,6 +281,9 @@ impl Chunks {
         self.len += len;
         self.chunks += 1;
         self.bytes += chunk.memory_bytes();
+        if self.keep.is_some() {
+            self.tell_numbers(at.segment);
+        }
         match self.segments.get_mut(at.segment) {
             Some(segment) if segment.chunks.len() < SEGMENT_LEN_MAX => {
                 let before = segment.memory_bytes();
@@ -273,12 +328,18 @@ impl Chunks {
 
     /// Removes a chunk; returns the place of the one behind it. Places before it remain.
     pub(super) fn remove(&mut self, at: At) -> Option<At> {
+        if self.keep.is_some() {
+            self.tell_numbers(at.segment);
+        }
         let segment = &mut self.segments[at.segment];
         let chunk = segment.chunks.remove(at.chunk);
         segment.len -= chunk.len();
         self.len -= chunk.len();
         self.chunks -= 1;
         self.bytes -= chunk.memory_bytes();
+        if let Some(keep) = self.keep.get_mut() {
+            keep.put_aside(chunk);
+        }
         let left = segment.chunks.len();
         if left == 0 {
             self.bytes -= segment.memory_bytes();
@@ -307,6 +368,10 @@ impl Chunks {
         };
         if len(index) + len(index + 1) > SEGMENT_LEN_MAX / 2 {
             return;
+        }
+        if self.keep.is_some() {
+            self.tell_numbers(index);
+            self.tell_numbers(index + 1);
         }
         let Some(next) = self.segments.remove(index + 1) else {
             return;
@@ -352,6 +417,11 @@ impl Chunks {
 
     /// The only chunk, taken out.
     pub(super) fn into_only(mut self) -> Option<Chunk> {
+        if self.keep.is_some()
+            && let Some(only) = self.end(End::Front)
+        {
+            self.before_edit(only);
+        }
         match self.segments.pop_front() {
             Some(mut segment) if self.chunks == 1 => segment.chunks.pop(),
             _ => None,
@@ -416,6 +486,7 @@ impl Clone for Chunks {
             segments,
             len: self.len,
             chunks: self.chunks,
+            keep: kept::Slot::EMPTY,
         }
     }
 }

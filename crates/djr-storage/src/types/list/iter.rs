@@ -24,7 +24,7 @@ impl List {
                         Chunk::Packed(packed) => {
                             iter.entries = &packed.entries()[packed.offset(index)..];
                         }
-                        Chunk::Plain(bytes) => iter.plain = Some(bytes),
+                        Chunk::Plain(plain) => iter.plain = Some(&plain.bytes),
                     }
                     iter.chunks = quicklist.chunks.behind(at);
                 }
@@ -55,7 +55,7 @@ impl List {
                         Chunk::Packed(packed) => {
                             iter.entries = &packed.entries()[..packed.offset(index + 1)];
                         }
-                        Chunk::Plain(bytes) => iter.plain = Some(bytes),
+                        Chunk::Plain(plain) => iter.plain = Some(&plain.bytes),
                     }
                     iter.chunks = quicklist.chunks.before(at);
                 }
@@ -100,7 +100,7 @@ impl<'a> Iterator for Iter<'a> {
             }
             match self.chunks.next(End::Front)? {
                 Chunk::Packed(packed) => self.entries = packed.entries(),
-                Chunk::Plain(bytes) => self.plain = Some(bytes),
+                Chunk::Plain(plain) => self.plain = Some(&plain.bytes),
             }
         }
     }
@@ -132,7 +132,7 @@ impl<'a> Iterator for IterRev<'a> {
             }
             match self.chunks.next(End::Back)? {
                 Chunk::Packed(packed) => self.entries = packed.entries(),
-                Chunk::Plain(bytes) => self.plain = Some(bytes),
+                Chunk::Plain(plain) => self.plain = Some(&plain.bytes),
             }
         }
     }

@@ -13,14 +13,18 @@
 
 mod chunks;
 mod iter;
+mod keep;
 mod packed;
 mod quicklist;
 mod rules;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 pub use iter::{Iter, IterRev};
 
+use super::kept::{Kept, Ticket, keep_above};
 use super::listpack::{Element, Needle, entry};
 use super::{ListLimits, Listpack, Object, REWRITE_PORTION, prefetch_value};
 use crate::value::{Encoding, INTEGER_TEXT_SIZE_MAX, Kind};
@@ -148,7 +152,7 @@ impl List {
                 let at = quicklist.chunks.end(end)?;
                 match quicklist.chunks.get(at) {
                     Chunk::Packed(packed) => packed.peek(end),
-                    Chunk::Plain(bytes) => Some(Element::Bytes(bytes)),
+                    Chunk::Plain(plain) => Some(Element::Bytes(&plain.bytes)),
                 }
             }
         }
@@ -183,7 +187,7 @@ impl List {
                 let (at, index) = quicklist.chunks.locate(index)?;
                 match quicklist.chunks.get(at) {
                     Chunk::Packed(packed) => packed.get(packed.offset(index)),
-                    Chunk::Plain(bytes) => Some(Element::Bytes(bytes)),
+                    Chunk::Plain(plain) => Some(Element::Bytes(&plain.bytes)),
                 }
             }
         }
@@ -286,7 +290,7 @@ impl List {
             .map(node)
             .chain(many.into_iter().flatten().map(move |chunk| match chunk {
                 Chunk::Packed(packed) => node(packed),
-                Chunk::Plain(bytes) => Node::Plain(bytes),
+                Chunk::Plain(plain) => Node::Plain(&plain.bytes),
             }))
     }
 
@@ -305,7 +309,7 @@ impl List {
             Node::Packed(listpack) => {
                 Chunk::Packed(Packed::from_entries(listpack.entries(), listpack.len()))
             }
-            Node::Plain(bytes) => Chunk::Plain(bytes.into()),
+            Node::Plain(bytes) => Chunk::plain(bytes.into()),
         };
         let mut quicklist = self.take_many();
         quicklist.chunks.push(End::Back, chunk);
@@ -411,6 +415,23 @@ impl Object for List {
 
     fn is_vacant(&self) -> bool {
         self.is_empty()
+    }
+
+    fn keep(&mut self, ticket: &Arc<Ticket>, out: &mut Vec<u8>) -> bool {
+        match &mut self.form {
+            Form::Many(quicklist) if quicklist.chunks.memory_bytes() > keep_above() => {
+                quicklist.chunks.keep(ticket, out);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn kept(&mut self) -> Option<&mut dyn Kept> {
+        match &mut self.form {
+            Form::Many(quicklist) if quicklist.chunks.keep.is_some() => Some(&mut quicklist.chunks),
+            _ => None,
+        }
     }
 
     fn encoding(&self) -> Encoding {

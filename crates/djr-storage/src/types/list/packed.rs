@@ -25,6 +25,8 @@ pub(super) struct Packed {
     start: u32,
     end: u32,
     count: u32,
+    /// See [`Chunk::number`](super::chunks::Chunk::number).
+    pub(super) number: u32,
 }
 
 impl Packed {
@@ -44,6 +46,7 @@ impl Packed {
             start: 0,
             end: entries.len() as u32,
             count: count as u32,
+            number: 0,
         }
     }
 
@@ -58,6 +61,7 @@ impl Packed {
             start,
             end: start,
             count: 0,
+            number: 0,
         }
     }
 

@@ -70,7 +70,7 @@ impl Quicklist {
     /// A chunk with one element; more are expected from `end`.
     fn chunk_of(element: Element<'_>, len: usize, end: End, limits: ListLimits) -> Chunk {
         if limits.is_large(len) {
-            return Chunk::Plain(element.to_vec().into_boxed_slice());
+            return Chunk::plain(element.to_vec().into_boxed_slice());
         }
         let room = if limits.max_listpack_size < 0 {
             limits.size_max() / 8
@@ -93,8 +93,8 @@ impl Quicklist {
                     left -= packed.drain(end, left, &mut visit);
                     packed.len() == 0
                 }
-                Chunk::Plain(bytes) => {
-                    visit(Element::Bytes(bytes));
+                Chunk::Plain(plain) => {
+                    visit(Element::Bytes(&plain.bytes));
                     left -= 1;
                     true
                 }
@@ -232,14 +232,14 @@ impl Quicklist {
                     self.push_into(next, End::Front, element, limits);
                     self.chunks.remove(at);
                 } else {
-                    self.chunks.edit(at, |chunk| {
-                        *chunk = Self::chunk_of(element, len, End::Back, limits);
-                    });
+                    let chunk = Self::chunk_of(element, len, End::Back, limits);
+                    self.chunks.replace(at, chunk);
                 }
             }
-            Chunk::Plain(_) => self.chunks.edit(at, |chunk| {
-                *chunk = Self::chunk_of(element, len, End::Back, limits);
-            }),
+            Chunk::Plain(_) => {
+                let chunk = Self::chunk_of(element, len, End::Back, limits);
+                self.chunks.replace(at, chunk);
+            }
             Chunk::Packed(_) => {
                 let mut at = at;
                 if index + 1 < chunk_len {
@@ -282,7 +282,7 @@ impl Quicklist {
                     super::find_all(packed, &needle, from, count - removed, &mut gone);
                     gone.len()
                 }
-                Chunk::Plain(plain) => usize::from(**plain == *bytes),
+                Chunk::Plain(plain) => usize::from(*plain.bytes == *bytes),
             };
             removed += matches;
             let place = if matches == chunk.len() {

@@ -14,10 +14,14 @@ mod sample;
 #[cfg(test)]
 mod tests;
 
-use super::dictionary::Dictionary;
+use std::sync::Arc;
+
+use super::dictionary::{Dictionary, WriteEntry};
+use super::kept::{Kept, Ticket, keep_above};
 use super::limits::SetLimits;
 use super::listpack::{Element, Listpack};
 use super::{Object, REWRITE_PORTION};
+use crate::rdb::body;
 use crate::value::{Encoding, INTEGER_TEXT_SIZE_MAX, Kind};
 
 pub use intset::Intset;
@@ -355,6 +359,25 @@ impl Object for Set {
 
     fn is_vacant(&self) -> bool {
         self.is_empty()
+    }
+
+    fn keep(&mut self, ticket: &Arc<Ticket>, out: &mut Vec<u8>) -> bool {
+        match &mut self.form {
+            Form::Table(table) if table.memory_bytes() > keep_above() => {
+                body::begin_set(out, table.len());
+                let write: WriteEntry<()> = |out, entry, _| body::push_member(out, entry.member());
+                table.keep(ticket, write, 0);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn kept(&mut self) -> Option<&mut dyn Kept> {
+        match &mut self.form {
+            Form::Table(table) if table.ticket().is_some() => Some(&mut **table),
+            _ => None,
+        }
     }
 
     fn encoding(&self) -> Encoding {

@@ -5,10 +5,13 @@
 // by its hash would cost a cache miss or two for each step of a range.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::bounds::{MemberBound, ScoreBound};
 use super::tree::{AtItem, AtMember, AtScore, Items, Members, Tree};
-use crate::types::dictionary::{Dictionary, Handle, Upserted};
+use crate::rdb::body;
+use crate::types::dictionary::{Dictionary, Handle, Upserted, WriteEntry};
+use crate::types::kept::{Kept, Ticket};
 use crate::types::listpack::Element;
 
 /// Members with scores, by name and in order.
@@ -74,6 +77,19 @@ impl Indexed {
 
     pub(super) fn memory_bytes(&self) -> usize {
         self.dictionary.memory_bytes() + size_of::<Tree<Handle>>() + self.tree.memory_bytes()
+    }
+
+    /// See [`Object::keep`](crate::types::Object::keep). The members are told in no order: readers make one of their own.
+    pub(super) fn keep(&mut self, ticket: &Arc<Ticket>, out: &mut Vec<u8>) {
+        body::begin_sorted_set(out, self.len());
+        let write: WriteEntry<f64> =
+            |out, entry, _| body::push_scored(out, entry.member(), entry.payload());
+        self.dictionary.keep(ticket, write, 0);
+    }
+
+    pub(super) fn kept(&mut self) -> Option<&mut dyn Kept> {
+        let dictionary = &mut self.dictionary;
+        dictionary.ticket().is_some().then_some(dictionary as _)
     }
 
     pub(super) fn is_relocatable(&self) -> bool {

@@ -19,11 +19,13 @@ mod tree;
 
 use std::cmp::Ordering;
 use std::ops::Range;
+use std::sync::Arc;
 
 use djr_protocol::format_double;
 
 pub use bounds::{MemberBound, ScoreBound};
 
+use super::kept::{Kept, Ticket, keep_above};
 use super::limits::SortedSetLimits;
 use super::listpack::{Element, Listpack};
 use super::{Object, REWRITE_PORTION};
@@ -403,6 +405,23 @@ impl Object for SortedSet {
 
     fn is_vacant(&self) -> bool {
         self.is_empty()
+    }
+
+    fn keep(&mut self, ticket: &Arc<Ticket>, out: &mut Vec<u8>) -> bool {
+        match &mut self.0 {
+            Form::Indexed(indexed) if indexed.memory_bytes() > keep_above() => {
+                indexed.keep(ticket, out);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn kept(&mut self) -> Option<&mut dyn Kept> {
+        match &mut self.0 {
+            Form::Indexed(indexed) => indexed.kept(),
+            Form::Packed(_) => None,
+        }
     }
 
     fn rewrite(&self, key: &[u8], emit: &mut dyn FnMut(&[&[u8]])) {

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::block::{Block, Entry};
+use super::keep::KeptBlocks;
 use super::range::{Range, RangeBack};
 use super::{StreamId, StreamLimits};
+use crate::types::kept;
 
 /// Bytes per block in the tree beside the block's own: key, block, and what of a node is not in use.
 const TREE_SLOT_BYTES: usize = (size_of::<StreamId>() + size_of::<Block>()) * 3 / 2;
@@ -12,13 +14,43 @@ const TREE_SLOT_BYTES: usize = (size_of::<StreamId>() + size_of::<Block>()) * 3 
 /// The first block of a stream begins this small; others as large as the one before them has become.
 const FIRST_CAPACITY: usize = 64;
 
+/// A block that comes from a dump, entry by entry.
+#[derive(Clone, Debug)]
+pub struct RestoredBlock(Block);
+
+impl RestoredBlock {
+    /// A block whose ids are kept relative to `first`, with the fields that most of its entries have.
+    pub fn new(first: StreamId, fields: &[impl AsRef<[u8]>]) -> Self {
+        Self(Block::of_fields(first, fields))
+    }
+
+    /// Adds an entry: field, value, field, value …. `same` says that it has the block's fields. Refused where the ids do not ascend.
+    pub fn push(
+        &mut self,
+        id: StreamId,
+        words: &[impl AsRef<[u8]>],
+        same: bool,
+        deleted: bool,
+    ) -> bool {
+        let ascends = if self.0.is_unused() {
+            id >= self.0.first()
+        } else {
+            id > self.0.last()
+        };
+        if ascends {
+            self.0.restore(id, words, same, deleted);
+        }
+        ascends
+    }
+}
+
 /// The entries of a stream and what is remembered of those that are gone.
 #[derive(Clone, Debug, Default)]
 pub struct Entries {
     /// All blocks but the last, by their first id.
-    sealed: BTreeMap<StreamId, Block>,
+    pub(super) sealed: BTreeMap<StreamId, Block>,
     /// The last block, where entries are added. Outside of the tree, so that a stream of one block has no tree and adding looks nothing up.
-    tail: Option<Block>,
+    pub(super) tail: Option<Block>,
     len: u64,
     /// The first live entry, or `0-0`.
     first_id: StreamId,
@@ -27,6 +59,8 @@ pub struct Entries {
     added: u64,
     /// What the blocks take from the allocator.
     block_bytes: usize,
+    /// For a snapshot under way.
+    pub(super) keep: kept::Slot<KeptBlocks>,
 }
 
 impl Entries {
@@ -128,6 +162,14 @@ impl Entries {
     ) {
         debug_assert!(id > self.last_id);
         let size = (0..2 * pairs).map(|index| word(index).len()).sum();
+        if let Some(keep) = self.keep.get_mut() {
+            keep.before_append(
+                self.tail
+                    .as_ref()
+                    .filter(|tail| tail.has_room(size, limits)),
+                id,
+            );
+        }
         match &mut self.tail {
             Some(tail) if tail.has_room(size, limits) => {
                 let before = tail.memory_bytes();
@@ -148,6 +190,42 @@ impl Entries {
         if self.len == 1 {
             self.first_id = id;
         }
+    }
+
+    /// Adds a block as it was kept elsewhere, whatever the limits are now. Refused where its ids do not follow those of the blocks
+    /// before it.
+    pub(super) fn append_block(&mut self, block: RestoredBlock) -> bool {
+        let mut block = block.0;
+        let follows = self.blocks() == 0
+            || block.first() > self.tail.as_ref().map_or(StreamId::MIN, Block::last);
+        if !follows {
+            return false;
+        }
+        // Nothing is to be found in it; nor does a server keep such a one.
+        if block.live() == 0 {
+            return true;
+        }
+        self.seal_tail();
+        block.seal();
+        self.block_bytes += block.memory_bytes();
+        self.len += u64::from(block.live());
+        self.added = self.added.wrapping_add(u64::from(block.live()));
+        self.last_id = block.last();
+        self.tail = Some(block);
+        if self.first_id == StreamId::MIN {
+            self.find_first();
+        }
+        true
+    }
+
+    /// Makes the last block anew without the deleted entries.
+    pub(super) fn forget_deleted_at_end(&mut self) {
+        let Some(tail) = &mut self.tail else { return };
+        let before = tail.memory_bytes();
+        *tail = tail.without_deleted();
+        self.block_bytes += tail.memory_bytes();
+        self.block_bytes -= before;
+        self.last_id = tail.last();
     }
 
     /// The largest entry, names and values together.
@@ -224,6 +302,9 @@ impl Entries {
             None => self.tail.as_mut(),
         };
         if let Some(block) = block {
+            if let Some(keep) = self.keep.get_mut() {
+                keep.before_change(block);
+            }
             let mut at = block.start();
             while at < block.end() {
                 let (head, next) = block.entry(at);
@@ -295,11 +376,16 @@ impl Entries {
             .map_or(StreamId::MIN, |entry| entry.id());
     }
 
+    /// A block, for changing it.
     fn block_mut(&mut self, first: StreamId) -> Option<&mut Block> {
-        match &mut self.tail {
+        let block = match &mut self.tail {
             Some(tail) if tail.first() == first => Some(tail),
             _ => self.sealed.get_mut(&first),
+        };
+        if let (Some(keep), Some(block)) = (self.keep.get_mut(), &block) {
+            keep.before_change(block);
         }
+        block
     }
 
     fn remove_block(&mut self, first: StreamId) {
@@ -311,7 +397,10 @@ impl Entries {
             }
             _ => self.sealed.remove(&first),
         };
-        self.block_bytes -= removed.map_or(0, |block| block.memory_bytes());
+        self.block_bytes -= removed.as_ref().map_or(0, Block::memory_bytes);
+        if let (Some(keep), Some(removed)) = (self.keep.get_mut(), removed) {
+            keep.put_aside(removed);
+        }
     }
 
     fn all_blocks(&self) -> impl Iterator<Item = &Block> {

@@ -1,10 +1,12 @@
 //! Consumer groups: how far a group has come, which entries its consumers have got and not acknowledged.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::RangeInclusive;
+use std::ops::{Bound, RangeInclusive};
 
 use super::StreamId;
+use super::keep::KeptPending;
 use crate::keyspace::UnixMillis;
+use crate::types::kept;
 
 /// An entry that was delivered and not acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +21,7 @@ pub struct Pending {
 
 /// Which consumer of its group. Good until the consumer is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ConsumerIndex(u32);
+pub struct ConsumerIndex(pub(super) u32);
 
 /// A consumer.
 #[derive(Clone, Debug)]
@@ -77,6 +79,8 @@ pub struct Group {
     /// The consumers in order of their names.
     by_name: Vec<u32>,
     name_bytes: usize,
+    /// For a snapshot under way.
+    pub(super) keep: kept::Slot<KeptPending>,
 }
 
 /// Bytes of trees per element: their nodes are about two thirds full.
@@ -95,6 +99,7 @@ impl Group {
             consumers: Vec::new(),
             by_name: Vec::new(),
             name_bytes: 0,
+            keep: kept::Slot::EMPTY,
         }
     }
 
@@ -146,9 +151,19 @@ impl Group {
             .collect()
     }
 
+    /// When the entry that has been pending for the longest time was delivered. Known once [`pending_since`](Self::pending_since) has
+    /// been asked.
+    pub fn oldest_delivery(&self) -> Option<UnixMillis> {
+        let (delivered_at, _) = self.by_time.as_ref()?.first()?;
+        Some(*delivered_at)
+    }
+
     /// Makes an entry pending for a consumer, whoever had it before.
     pub fn assign(&mut self, id: StreamId, pending: Pending) {
         let before = self.pending.insert(id, pending);
+        if let Some(keep) = self.keep.get_mut() {
+            keep.changed(id, before);
+        }
         if let Some(by_time) = &mut self.by_time {
             if let Some(before) = before {
                 by_time.remove(&(before.delivered_at, id));
@@ -171,6 +186,9 @@ impl Group {
         let Some(pending) = self.pending.remove(&id) else {
             return false;
         };
+        if let Some(keep) = self.keep.get_mut() {
+            keep.changed(id, Some(pending));
+        }
         if let Some(by_time) = &mut self.by_time {
             by_time.remove(&(pending.delivered_at, id));
         }
@@ -190,6 +208,20 @@ impl Group {
         self.by_name
             .iter()
             .filter_map(|index| self.consumer(ConsumerIndex(*index)))
+    }
+
+    /// The same with their indexes.
+    pub(super) fn indexed_consumers(&self) -> impl Iterator<Item = (u32, &Consumer)> {
+        let index = |index: &u32| Some((*index, self.consumer(ConsumerIndex(*index))?));
+        self.by_name.iter().filter_map(index)
+    }
+
+    /// What is pending in a range of ids, which must not be empty by its bounds.
+    pub(super) fn all_pending(
+        &self,
+        ids: (Bound<StreamId>, Bound<StreamId>),
+    ) -> impl Iterator<Item = (StreamId, &Pending)> {
+        self.pending.range(ids).map(|(id, pending)| (*id, pending))
     }
 
     /// A consumer.
@@ -241,9 +273,13 @@ impl Group {
         let consumer = self.consumers.get_mut(index as usize)?.take()?;
         self.name_bytes -= consumer.name.len();
         for id in &consumer.pending {
-            if let Some(pending) = self.pending.remove(id)
-                && let Some(by_time) = &mut self.by_time
-            {
+            let Some(pending) = self.pending.remove(id) else {
+                continue;
+            };
+            if let Some(keep) = self.keep.get_mut() {
+                keep.changed(*id, Some(pending));
+            }
+            if let Some(by_time) = &mut self.by_time {
                 by_time.remove(&(pending.delivered_at, *id));
             }
         }

@@ -8,6 +8,7 @@ mod element;
 mod entries;
 mod group;
 mod id;
+mod keep;
 mod lag;
 mod nodes;
 mod range;
@@ -17,17 +18,20 @@ mod tests;
 mod trim;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 pub use block::{Entry, Words};
-pub use element::Element;
-pub use entries::Entries;
+pub use entries::{Entries, RestoredBlock};
 pub use group::{Consumer, ConsumerIndex, Group, Pending};
 pub use id::{ID_TEXT_SIZE_MAX, StreamId, parse_number};
 pub use range::{Range, RangeBack};
 pub use trim::{References, Trim, TrimTo, Trimmed};
 
+use super::kept::{self, Kept, Ticket, keep_above};
+pub use super::listpack::Element;
 use super::{Object, StreamLimits};
 use crate::value::{Encoding, Kind};
+use keep::Keep;
 
 /// A stream. A new one is empty and has no groups.
 #[derive(Clone, Debug, Default)]
@@ -41,6 +45,8 @@ struct Inner {
     groups: BTreeMap<Box<[u8]>, Group>,
     /// What the groups take from the allocator.
     group_bytes: usize,
+    /// For a snapshot under way.
+    keep: kept::Slot<Keep>,
 }
 
 impl Clone for Inner {
@@ -50,6 +56,7 @@ impl Clone for Inner {
             entries: self.entries.clone(),
             groups: self.groups.clone(),
             group_bytes: 0,
+            keep: kept::Slot::EMPTY,
         };
         copy.entries.count_block_bytes();
         let groups = copy.groups.iter();
@@ -91,6 +98,16 @@ impl Stream {
         limits: &StreamLimits,
     ) {
         self.inner.entries.append(id, pairs, word, limits);
+    }
+
+    /// Adds a block of entries that comes from a dump. Refused where its ids do not follow those that are there.
+    pub fn append_block(&mut self, block: RestoredBlock) -> bool {
+        self.inner.entries.append_block(block)
+    }
+
+    /// Forgets the deleted entries of the last block.
+    pub fn forget_deleted_at_end(&mut self) {
+        self.inner.entries.forget_deleted_at_end();
     }
 
     /// Deletes an entry and remembers that. Returns whether it was there.
@@ -163,6 +180,9 @@ impl Stream {
             return false;
         };
         self.inner.group_bytes -= group.memory_bytes() + name.len();
+        if let Some(keep) = self.inner.keep.get_mut() {
+            keep.group_removed(name, group);
+        }
         true
     }
 
@@ -212,6 +232,19 @@ impl Object for Stream {
     /// A stream without entries is still one: it has an id, and groups.
     fn is_vacant(&self) -> bool {
         false
+    }
+
+    fn keep(&mut self, ticket: &Arc<Ticket>, out: &mut Vec<u8>) -> bool {
+        let is_large = self.memory_bytes() > keep_above();
+        if is_large {
+            self.inner.keep(ticket, out);
+        }
+        is_large
+    }
+
+    fn kept(&mut self) -> Option<&mut dyn Kept> {
+        let is_kept = self.inner.keep.is_some();
+        is_kept.then_some(&mut *self.inner as _)
     }
 
     fn encoding(&self) -> Encoding {

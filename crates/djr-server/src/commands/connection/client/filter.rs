@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use djr_engine::{Args, CommandError};
 
 use super::line::flags;
+use crate::acl::Acl;
 use crate::clients::ClientInfo;
 use crate::worker::Peer;
 
@@ -30,13 +31,14 @@ enum Condition {
     Db(u32),
     AgeSeconds(i64),
     IdleSeconds(i64),
-    /// A capability of replicas that no client here has.
-    Capability,
+    /// `CLIENT CAPA REDIRECT`.
+    Redirect,
 }
 
 impl Filter {
     /// Reads the filters from argument `index` on. Of `CLIENT KILL` (`kill`) `SKIPME` is `yes` unless said.
     pub(super) fn parse(
+        (acl, dbs): (&Acl, u32),
         args: &Args<'_>,
         mut index: usize,
         kill: bool,
@@ -78,8 +80,7 @@ impl Filter {
                 }
                 "type" => Condition::Type(client_type(&value)?),
                 "user" => {
-                    // There are no others until there are ACLs.
-                    if value != "default" {
+                    if acl.user(value.as_bytes()).is_none() {
                         return Err(CommandError::format(format!("ERR No such user '{value}'")));
                     }
                     Condition::User(value)
@@ -91,8 +92,15 @@ impl Filter {
                 "lib-name" => Condition::LibName(value),
                 "lib-ver" => Condition::LibVersion(value),
                 "flags" => Condition::Flags(value),
-                "capa" => Condition::Capability,
-                "db" => Condition::Db(value.parse().map_err(|_| CommandError::NotAnInteger)?),
+                "capa" => match value.chars().find(|capability| *capability != 'r') {
+                    None => Condition::Redirect,
+                    Some(_) => {
+                        return Err(CommandError::format(format!(
+                            "ERR Unknown capa found in the provided filter: {value}"
+                        )));
+                    }
+                },
+                "db" => Condition::Db(db(&value, dbs)?),
                 "maxage" => Condition::AgeSeconds(seconds(&value, "maxage")?),
                 "idle" => Condition::IdleSeconds(seconds(&value, "idle")?),
                 _ => return Err(CommandError::Syntax),
@@ -154,7 +162,7 @@ impl Condition {
             Condition::IdleSeconds(idle) => {
                 (now_ms - client.active_ms.load(Relaxed) as i64) / 1000 >= *idle
             }
-            Condition::Capability => false,
+            Condition::Redirect => client.follows_redirects.load(Relaxed),
         }
     }
 }
@@ -183,10 +191,26 @@ fn client_type(name: &str) -> Result<String, CommandError> {
 }
 
 fn seconds(text: &str, what: &str) -> Result<i64, CommandError> {
-    text.parse()
-        .ok()
-        .filter(|seconds| *seconds > 0)
-        .ok_or_else(|| {
-            CommandError::format(format!("ERR {what} is not an integer or out of range"))
-        })
+    match text.parse() {
+        Ok(seconds) if seconds > 0 => Ok(seconds),
+        Ok(_) => Err(CommandError::format(format!(
+            "ERR {what} should be greater than 0"
+        ))),
+        Err(_) => Err(CommandError::format(format!(
+            "ERR {what} is not an integer or out of range"
+        ))),
+    }
+}
+
+fn db(text: &str, dbs: u32) -> Result<u32, CommandError> {
+    let number: i64 = text
+        .parse()
+        .map_err(|_| CommandError::text("ERR DB is not an integer or out of range"))?;
+    let db = u32::try_from(number).ok().filter(|db| *db < dbs);
+    db.ok_or_else(|| {
+        CommandError::format(format!(
+            "ERR DB number should be between 0 and {}",
+            dbs.saturating_sub(1)
+        ))
+    })
 }

@@ -95,12 +95,13 @@ pub(super) static SPEC: CommandSpec = CommandSpec {
 
 pub(super) fn run(context: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result {
     let old_form = args.len() == 3;
+    let shared = context.core.shared.clone();
     let filter = if old_form {
         Filter::address(args.get(2))
     } else {
-        Filter::parse(args, 2, true)?
+        let users_and_dbs = (&shared.acl, shared.config.databases());
+        Filter::parse(users_and_dbs, args, 2, true)?
     };
-    let shared = context.core.shared.clone();
     let own = Arc::clone(&context.session.info);
     let mut killed = 0;
     for client in shared.clients.all() {

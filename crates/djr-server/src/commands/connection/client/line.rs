@@ -18,7 +18,7 @@ pub(super) fn write_line(out: &mut String, client: &ClientInfo, registry: &Regis
     let input = client.input_bytes.load(Relaxed);
     let result = write!(
         out,
-        "id={id} addr={addr} laddr={laddr} fd={fd} name={name} age={age} idle={idle} flags={flags} db={db} sub={sub} psub={psub} \
+        "id={id} addr={addr} laddr={laddr} fd={fd} name={name} age={age} idle={idle} flags={flags} capa={capa} db={db} sub={sub} psub={psub} \
          ssub={ssub} multi={multi} watch={watch} qbuf={input} qbuf-free={input_free} argv-mem=0 multi-mem={multi_bytes} \
          rbs={reply_buffer} rbp={reply_buffer} obl={output} oll={waiting} omem={omem} tot-mem={memory} events={events} cmd={command} user={user} redir={redir} resp={resp} lib-name={lib_name} \
          lib-ver={lib_version} io-thread={worker} tot-net-in={bytes_in} tot-net-out={bytes_out} tot-cmds={commands}",
@@ -30,6 +30,10 @@ pub(super) fn write_line(out: &mut String, client: &ClientInfo, registry: &Regis
         age = (now_ms - client.created_ms).max(0) / 1000,
         idle = (now_ms - active_ms).max(0) / 1000,
         flags = flags(client),
+        capa = match client.follows_redirects.load(Relaxed) {
+            true => "r",
+            false => "",
+        },
         db = client.db.load(Relaxed),
         sub = client.subscriptions[0].load(Relaxed),
         psub = client.subscriptions[1].load(Relaxed),
@@ -77,6 +81,9 @@ pub(crate) fn client_line(client: &ClientInfo, registry: &Registry, now_ms: i64)
 /// The flags of a client: `N` if there is nothing to say.
 pub(super) fn flags(client: &ClientInfo) -> String {
     let mut flags = String::new();
+    if client.is_monitor.load(Relaxed) {
+        flags.push('O');
+    }
     if client.is_subscriber() {
         flags.push('P');
     }

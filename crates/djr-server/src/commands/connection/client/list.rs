@@ -92,8 +92,9 @@ pub(super) static INFO: CommandSpec = CommandSpec {
 };
 
 pub(super) fn list(context: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result {
-    let filter = Filter::parse(args, 2, false)?;
     let shared = context.core.shared.clone();
+    let users_and_dbs = (&shared.acl, shared.config.databases());
+    let filter = Filter::parse(users_and_dbs, args, 2, false)?;
     let own = Arc::clone(&context.session.info);
     let now = context.core.now;
     let mut text = String::new();

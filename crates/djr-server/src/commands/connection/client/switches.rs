@@ -65,6 +65,49 @@ pub(super) static NO_TOUCH: CommandSpec = CommandSpec {
     ..CommandSpec::DEFAULT
 };
 
+pub(super) static CAPA: CommandSpec = CommandSpec {
+    name: "capa",
+    since: "8.0.0",
+    group: Group::Connection,
+    summary: "Says what the client is able to do.",
+    syntax: &[Arg::string("capability").multiple()],
+    flags: Flags::ALLOW_BUSY
+        .with(Flags::LOADING)
+        .with(Flags::NO_SCRIPT)
+        .with(Flags::STALE),
+    run: Run::Shell,
+    ..CommandSpec::DEFAULT
+};
+
+pub(super) static IMPORT_SOURCE: CommandSpec = CommandSpec {
+    name: "import-source",
+    since: "8.1.0",
+    group: Group::Connection,
+    summary: "Says that the client imports a data set, of which nothing expires meanwhile.",
+    syntax: &[Arg::one_of(
+        "enabled",
+        &[Arg::token("on", "ON"), Arg::token("off", "OFF")],
+    )],
+    flags: Flags::LOADING.with(Flags::NO_SCRIPT).with(Flags::STALE),
+    run: Run::Shell,
+    ..CommandSpec::DEFAULT
+};
+
+/// What is not known is no error: it may be of a later version.
+pub(super) fn capa(context: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result {
+    if (2..args.len()).any(|index| args.is(index, "redirect")) {
+        let info = &context.session.info;
+        info.follows_redirects.store(true, Relaxed);
+    }
+    reply.ok();
+    Ok(())
+}
+
+/// There is no such mode.
+pub(super) fn import_source(_: &mut Context<'_>, _: &Args<'_>, _: &mut Reply<'_>) -> Result {
+    Err(CommandError::text("ERR Server is not in import mode"))
+}
+
 pub(super) fn reply(context: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result {
     if args.is(2, "on") {
         context.session.replies = Replies::On;

@@ -5,7 +5,7 @@ use std::fmt::{Display, Write};
 use std::sync::atomic::Ordering::Relaxed;
 
 use djr_engine::stats::Counter;
-use djr_storage::aof::FsyncPolicy;
+use djr_storage::aof::{BaseFile, FsyncPolicy};
 
 use crate::clock;
 use crate::commands::Context;
@@ -73,18 +73,47 @@ pub(super) fn server(report: &mut Report<'_>) {
     report.field("os", process::os());
     report.field("arch_bits", usize::BITS);
     report.field("multiplexing_api", "mio");
+    report.field("monotonic_clock", "POSIX clock_gettime");
     report.field("process_id", std::process::id());
     report.field("run_id", &shared.run_id);
     report.field("tcp_port", shared.port);
     report.field("server_time_usec", clock::unix_micros());
     report.field("uptime_in_seconds", uptime);
     report.field("uptime_in_days", uptime / 86_400);
+    report.field("hz", 10);
+    report.field("configured_hz", shared.config.hz());
     report.field("io_threads_active", u8::from(shared.workers.len() > 1));
     report.field("worker_threads", shared.workers.len());
     if let Ok(path) = std::env::current_exe() {
         report.field("executable", path.display());
     }
     report.field("config_file", shared.config.file_name());
+    listeners(report);
+}
+
+/// Where clients find the server, as Redis 7.2 tells it.
+fn listeners(report: &mut Report<'_>) {
+    let shared = report.shared;
+    let config = &shared.config;
+    let binds: Vec<_> = config
+        .bind()
+        .iter()
+        .map(|address| format!("bind={address}"))
+        .collect();
+    let binds = binds.join(",");
+    let mut listeners = Vec::new();
+    if config.port().is_some() {
+        listeners.push(format!("name=tcp,{binds},port={}", shared.port));
+    }
+    if let Some(path) = config.unix_socket() {
+        listeners.push(format!("name=unix,bind={}", path.display()));
+    }
+    if let Some(port) = config.tls_port() {
+        listeners.push(format!("name=tls,{binds},port={port}"));
+    }
+    for (number, listener) in listeners.iter().enumerate() {
+        report.field(&format!("listener{number}"), listener);
+    }
 }
 
 pub(super) fn clients(report: &mut Report<'_>) {
@@ -94,6 +123,7 @@ pub(super) fn clients(report: &mut Report<'_>) {
         .iter()
         .filter(|client| client.watching.load(Relaxed) > 0);
     report.field("connected_clients", clients.len());
+    report.field("cluster_connections", 0);
     report.field("maxclients", shared.config.maxclients());
     report.field(
         "client_recent_max_input_buffer",
@@ -132,6 +162,17 @@ pub(super) fn clients(report: &mut Report<'_>) {
             .sum::<usize>(),
     );
     let waits = shared.engine.keyspace.waits();
+    let is_paused = shared.gate.bits() & Gate::PAUSED != 0;
+    let left_ms = shared.pause_until_ms.load(Relaxed) - clock::unix_millis();
+    let (reason, actions) = match (is_paused, shared.pause_writes_only.load(Relaxed)) {
+        (false, _) => ("none", "none"),
+        (true, true) => ("client_pause", "write"),
+        (true, false) => ("client_pause", "all"),
+    };
+    report.field("paused_reason", reason);
+    report.field("paused_actions", actions);
+    let left_ms = if is_paused { left_ms.max(0) } else { 0 };
+    report.field("paused_timeout_milliseconds", left_ms);
     report.field("clients_in_timeout_table", with_timeout.count());
     report.field("total_blocking_keys", waits.keys());
     report.field("total_blocking_keys_on_nokey", waits.keys_on_removal());
@@ -160,6 +201,7 @@ pub(super) fn persistence(report: &mut Report<'_>) {
     report.field("rdb_last_load_keys_loaded", keys);
     report.field("aof_enabled", u8::from(log.is_some()));
     rewrites(report);
+    recovery(report);
     let failed = log.as_ref().is_some_and(|log| log.poisoned().is_some());
     report.field("aof_last_write_status", if failed { "err" } else { "ok" });
     if let Some(log) = log {
@@ -179,6 +221,34 @@ pub(super) fn persistence(report: &mut Report<'_>) {
             },
         );
     }
+}
+
+/// What the start found in the log. See docs/durability.md.
+fn recovery(report: &mut Report<'_>) {
+    let Some(found) = report.shared.persistence.report() else {
+        return;
+    };
+    let base = match &found.base {
+        BaseFile::None => "none",
+        BaseFile::Aof(_) => "aof",
+        BaseFile::Rdb(_) => "rdb",
+    };
+    let damaged: u64 = found.damaged.iter().map(|damage| damage.bytes).sum();
+    let torn = found.torn.as_ref().map_or(0, |torn| torn.bytes);
+    let mut aside = found
+        .damaged
+        .iter()
+        .filter_map(|damage| damage.quarantine.as_ref());
+    let aside = aside.next_back().map(|path| path.display().to_string());
+    report.field("aof_recovery_base", base);
+    report.field("aof_recovery_files", found.files);
+    report.field("aof_recovery_commands", found.commands);
+    report.field("aof_recovery_bytes", found.bytes);
+    report.field("aof_recovery_unchecked_bytes", found.bytes_unchecked);
+    report.field("aof_recovery_dropped_bytes", torn);
+    report.field("aof_recovery_damaged_groups", found.damaged.len());
+    report.field("aof_recovery_damaged_bytes", damaged);
+    report.field("aof_recovery_quarantine_file", aside.unwrap_or_default());
 }
 
 /// There is no fork, so nothing is said about memory that one would copy.
@@ -231,13 +301,9 @@ fn seconds(time: Option<std::time::Duration>) -> i64 {
 }
 
 pub(super) fn stats(report: &mut Report<'_>) {
-    let commands: u64 = report
-        .shared
-        .workers
-        .iter()
-        .flat_map(|worker| worker.stats.commands.iter())
-        .map(|command| command.calls.get())
-        .sum();
+    let totals = report.shared.totals();
+    let rates = report.shared.introspection.rates.per_second();
+    let kilobytes = |bytes: u64| format!("{:.2}", bytes as f64 / 1024.0);
     let expired =
         report.sum(|stats| &stats.lookups.expired) + report.sum(|stats| &stats.expired_active);
     let expired_fields = report.sum(|stats| &stats.lookups.expired_fields)
@@ -246,16 +312,23 @@ pub(super) fn stats(report: &mut Report<'_>) {
         "total_connections_received",
         report.sum(|stats| &stats.connections_received),
     );
-    report.field("total_commands_processed", commands);
-    report.field("total_net_input_bytes", report.sum(|stats| &stats.bytes_in));
-    report.field(
-        "total_net_output_bytes",
-        report.sum(|stats| &stats.bytes_out),
-    );
+    report.field("total_commands_processed", totals.commands);
+    report.field("instantaneous_ops_per_sec", rates.commands);
+    report.field("total_net_input_bytes", totals.bytes_in);
+    report.field("total_net_output_bytes", totals.bytes_out);
+    report.field("total_net_repl_input_bytes", 0);
+    report.field("total_net_repl_output_bytes", 0);
+    report.field("instantaneous_input_kbps", kilobytes(rates.bytes_in));
+    report.field("instantaneous_output_kbps", kilobytes(rates.bytes_out));
+    report.field("instantaneous_input_repl_kbps", kilobytes(0));
+    report.field("instantaneous_output_repl_kbps", kilobytes(0));
     report.field(
         "rejected_connections",
         report.sum(|stats| &stats.connections_rejected),
     );
+    report.field("sync_full", 0);
+    report.field("sync_partial_ok", 0);
+    report.field("sync_partial_err", 0);
     report.field("expired_keys", expired);
     report.field("expired_subkeys", expired_fields);
     report.field("evicted_keys", report.sum(|stats| &stats.lookups.evicted));
@@ -288,7 +361,8 @@ pub(super) fn stats(report: &mut Report<'_>) {
     let pubsub = &report.shared.pubsub;
     report.field("pubsub_channels", pubsub.len(Kind::Channel));
     report.field("pubsub_patterns", pubsub.len(Kind::Pattern));
-    report.field("pubsub_shardchannels", pubsub.len(Kind::Shard));
+    report.field("pubsubshard_channels", pubsub.len(Kind::Shard));
+    report.field("slave_expires_tracked_keys", 0);
     let tracking = report.shared.engine.keyspace.tracking();
     report.field("tracking_total_keys", tracking.keys());
     report.field("tracking_total_items", tracking.readings());
@@ -314,7 +388,7 @@ pub(super) fn stats(report: &mut Report<'_>) {
     report.field("returned_pops", report.sum(|stats| &stats.returned_pops));
     report.field("total_reads_processed", report.sum(|stats| &stats.reads));
     report.field("total_writes_processed", report.sum(|stats| &stats.writes));
-    report.field("worker_turns", report.sum(|stats| &stats.turns));
+    report.field("eventloop_cycles", report.sum(|stats| &stats.turns));
 }
 
 pub(super) fn replication(report: &mut Report<'_>) {
@@ -327,13 +401,21 @@ pub(super) fn replication(report: &mut Report<'_>) {
         "master_repl_offset",
         report.shared.log().map_or(0, |log| log.end()),
     );
+    report.field("master_replid2", "0".repeat(40));
+    report.field("second_repl_offset", -1);
     report.field("repl_backlog_active", 0);
+    report.field("repl_backlog_size", report.shared.config.backlog_size());
+    report.field("repl_backlog_first_byte_offset", 0);
+    report.field("repl_backlog_histlen", 0);
 }
 
 pub(super) fn cpu(report: &mut Report<'_>) {
     if let Some((user, system)) = process::cpu_seconds() {
         report.field("used_cpu_sys", format_args!("{system:.6}"));
         report.field("used_cpu_user", format_args!("{user:.6}"));
+        // Nothing forks.
+        report.field("used_cpu_sys_children", "0.000000");
+        report.field("used_cpu_user_children", "0.000000");
     }
 }
 
