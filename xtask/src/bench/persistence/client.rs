@@ -123,6 +123,9 @@ impl Pipe {
     }
 }
 
+/// Two minutes: no reply is waited for so long.
+const LATENCY_NS_MAX: u64 = 120_000_000_000;
+
 /// What a load has shown.
 pub(super) struct Measured {
     pub(super) latency_ns: Histogram<u64>,
@@ -133,7 +136,9 @@ pub(super) struct Measured {
 impl Measured {
     pub(super) fn new() -> Self {
         Self {
-            latency_ns: Histogram::new(3).expect("three digits are allowed"),
+            // With bounds: one without would clamp all that is recorded to its first, tiny range.
+            latency_ns: Histogram::new_with_bounds(1, LATENCY_NS_MAX, 3)
+                .expect("these bounds are allowed"),
             requests: 0,
             elapsed: Duration::ZERO,
         }
@@ -312,5 +317,24 @@ impl Connection {
                 }
             })?;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn latencies_are_kept_as_they_were() {
+        let mut measured = Measured::new();
+        for milliseconds in 1..=100u64 {
+            measured
+                .latency_ns
+                .saturating_record(milliseconds * 1_000_000);
+        }
+        let mut all = Measured::new();
+        all.add(&measured);
+        assert!((all.max_ms() - 100.0).abs() < 1.0, "{}", all.max_ms());
+        assert!((all.milliseconds(50.0) - 50.0).abs() < 1.0);
     }
 }
