@@ -7,7 +7,7 @@
     DJR_SERVER=/usr/bin/redis-server tests/python/run.py
 
 Needs Python 3.11 or newer with the standard library only. The exit status is pytest's; 1 also if a process was left behind, 124 if
-the whole run took longer than DJR_TEST_DEADLINE seconds (600).
+the whole run took longer than DJR_TEST_DEADLINE seconds (900).
 """
 
 import contextlib
@@ -24,7 +24,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", HERE.parents[1] / "target"))
-DEADLINE = float(os.environ.get("DJR_TEST_DEADLINE", 600))
+DEADLINE = float(os.environ.get("DJR_TEST_DEADLINE", 900))
 
 
 def environment(requirements):

@@ -70,3 +70,82 @@ def test_the_log_warns_of_a_broker_within_reach(make_server):
     assert client.info("memory")["broker_dbs_at_risk"] in (0, "0")
     client.config_set("memory-class", "broker db 0 policy noeviction")
     assert client.info("memory").get("broker_dbs_at_risk", "") == ""
+
+
+def field(client, name, what):
+    return next((int(found[what]) for found in client.client_list() if found["name"] == name), None)
+
+
+def test_the_largest_client_is_closed_first(make_server):
+    server = make_server()
+    watcher = server.client()
+    watcher.client_no_evict("ON")
+    readers = []
+    for number in range(1, 6):
+        reader = server.client(client_name=f"c{number}", retry=None, single_connection_client=True)
+        assert reader.ping()
+        # A request of which the end does not come.
+        reader.connection._sock.sendall(b"*2\r\n$4\r\nMGET\r\n$90000000\r\n" + b"v" * (400_000 << number))
+        readers.append(reader)
+
+    def sizes():
+        return [field(watcher, f"c{number}", "tot-mem") or 0 for number in range(1, 6)]
+
+    wait_until(lambda: all(size > 400_000 << number for number, size in enumerate(sizes(), 1)), seconds=10)
+    before = sizes()
+    assert watcher.info("memory")["mem_clients_normal"] >= sum(before)
+    assert watcher.info("memory")["used_memory"] >= sum(before)
+    watcher.config_set("maxmemory-clients", sum(before[:3]) + 500_000)
+    wait_until(lambda: sizes()[3:] == [0, 0], seconds=10)
+    assert all(sizes()[:3])
+    assert watcher.info("stats")["evicted_clients"] == 2
+    assert watcher.ping()
+
+
+@pytest.mark.parametrize("activedefrag", ["yes", "no"])
+def test_memory_of_deleted_keys_goes_back(make_server, activedefrag):
+    server = make_server(
+        activedefrag=activedefrag,
+        active_defrag_ignore_bytes="1mb",
+        threads=1,
+        appendonly="no",
+    )
+    client = server.client()
+    count = 200_000
+
+    def each(step):
+        for start in range(0, count, 2000):
+            with client.pipeline(transaction=False) as pipe:
+                for number in range(start, start + 2000):
+                    step(pipe, number)
+                pipe.execute()
+
+    def fill(pipe, number):
+        if number % 20 == 0:
+            pipe.rpush(f"k{number}", *[b"x" * 40] * 30)
+        else:
+            pipe.set(f"k{number}", b"v" * (16 + number * 7919 % 1500))
+
+    each(fill)
+    # Scattered, three of four.
+    each(lambda pipe, number: (number * 2654435761 >> 7) % 4 and pipe.delete(f"k{number}"))
+    expected = {
+        number: 30 if number % 20 == 0 else 16 + number * 7919 % 1500
+        for number in range(0, count, 97)
+        if (number * 2654435761 >> 7) % 4 == 0
+    }
+
+    def held():
+        info = client.info("memory")
+        return info["used_memory_rss"] / info["used_memory"]
+
+    if activedefrag == "yes":
+        # Of so little data the slabs that are begun, and the process itself, are a large part.
+        wait_until(lambda: held() < 2.7, seconds=60)
+        assert client.info("stats")["active_defrag_hits"] > 10_000
+    else:
+        assert held() > 3.2
+        assert client.info("stats")["active_defrag_hits"] == 0
+    for number, length in expected.items():
+        found = client.llen(f"k{number}") if number % 20 == 0 else client.strlen(f"k{number}")
+        assert found == length

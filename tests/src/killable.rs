@@ -32,12 +32,30 @@ impl Killable {
             .unwrap_or_else(|text| panic!("the server has ended: {text}"))
     }
 
-    /// The same; `Err` with what it said if it ended instead of getting ready.
+    /// As [`start`](Self::start), but does not wait until the data set is loaded.
+    pub fn start_loading(dir: &Path, words: &[&str]) -> Self {
+        Self::start_until(Command::new(program()), dir, words, |reply| {
+            reply == b"+PONG\r\n" || reply == b"-LOADIN"
+        })
+        .unwrap_or_else(|text| panic!("the server has ended: {text}"))
+    }
+
+    /// The same as [`start`](Self::start); `Err` with what it said if it ended instead of getting ready.
     pub fn try_start(dir: &Path, words: &[&str]) -> Result<Self, String> {
         Self::try_start_by(Command::new(program()), dir, words)
     }
 
-    fn try_start_by(mut command: Command, dir: &Path, words: &[&str]) -> Result<Self, String> {
+    fn try_start_by(command: Command, dir: &Path, words: &[&str]) -> Result<Self, String> {
+        Self::start_until(command, dir, words, |reply| reply == b"+PONG\r\n")
+    }
+
+    /// `is_ready` is given the first bytes of the reply to PING.
+    fn start_until(
+        mut command: Command,
+        dir: &Path,
+        words: &[&str],
+        is_ready: fn(&[u8]) -> bool,
+    ) -> Result<Self, String> {
         // Free now; the kernel does not give it to another soon.
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("an address");
@@ -58,7 +76,7 @@ impl Killable {
             address,
         };
         let deadline = Instant::now() + Duration::from_secs(60);
-        while !server.is_ready() {
+        while !server.is_ready(is_ready) {
             let ended = server.process.borrow_mut().try_wait().expect("a child");
             if let Some(status) = ended {
                 let mut text = format!("{status}: ");
@@ -100,14 +118,13 @@ impl Killable {
         self.process.borrow_mut().wait().expect("a child")
     }
 
-    fn is_ready(&self) -> bool {
+    fn is_ready(&self, is_ready: fn(&[u8]) -> bool) -> bool {
         let Ok(mut stream) = TcpStream::connect(self.address) else {
             return false;
         };
         let mut reply = [0; 7];
-        // An answer of another length: it is loading.
         let asked = stream.write_all(b"PING\r\n");
-        asked.is_ok() && stream.read_exact(&mut reply).is_ok() && reply == *b"+PONG\r\n"
+        asked.is_ok() && stream.read_exact(&mut reply).is_ok() && is_ready(&reply)
     }
 }
 

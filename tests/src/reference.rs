@@ -155,6 +155,11 @@ impl Reference {
         number.and_then(|part| part.parse().ok()).unwrap_or(0)
     }
 
+    /// Whether it is Redis 7.0, which lacks much and does many a thing in an older way.
+    pub fn is_old(&self) -> bool {
+        self.version.starts_with("redis 7.0")
+    }
+
     /// Whether it is a Valkey.
     pub fn is_valkey(&self) -> bool {
         self.version.starts_with("valkey")

@@ -502,3 +502,52 @@ fn a_server_ends_while_clients_wait() {
         }
     }
 }
+
+/// Time alone may bring what a reader of a group waits for: what another one has not acknowledged becomes old enough.
+#[test]
+fn claimed_as_soon_as_it_is_idle_for_long_enough() {
+    on_servers(|server| {
+        let mut other = server.connect();
+        other.run("XGROUP CREATE s g $ MKSTREAM");
+        // Pending before the wait begins.
+        other.run("XADD s 1-1 f v");
+        other.run("XREADGROUP GROUP g lost STREAMS s >");
+        let wait = "XREADGROUP GROUP g c COUNT 1 BLOCK 0 CLAIM 300 STREAMS s >";
+        let mut waiter = wait_with(server, &mut other, wait, 1);
+        let reply = waiter.read().to_string();
+        assert!(reply.contains("1-1"), "{reply}");
+        other.run("XACK s g 1-1");
+        // Delivered to another one while somebody waits.
+        let mut waiter = wait_with(server, &mut other, wait, 1);
+        other.run("MULTI");
+        other.run("XADD s 2-1 f v");
+        other.run("XREADGROUP GROUP g lost STREAMS s >");
+        other.run("EXEC");
+        assert_eq!(info(&mut other, "blocked_clients"), 1);
+        let reply = waiter.read().to_string();
+        assert!(reply.contains("2-1"), "{reply}");
+        assert_eq!(
+            other
+                .run("XPENDING s g")
+                .to_string()
+                .matches("\"c\"")
+                .count(),
+            1
+        );
+        // Who ends such a wait otherwise leaves nothing behind.
+        other.run("XACK s g 2-1");
+        let mut waiter = wait_with(
+            server,
+            &mut other,
+            "XREADGROUP GROUP g c BLOCK 50 CLAIM 20 STREAMS s >",
+            1,
+        );
+        assert_eq!(waiter.read(), nothing());
+        assert_eq!(waiter.run("PING").text(), b"PONG");
+        let waiter = wait_with(server, &mut other, wait, 1);
+        drop(waiter);
+        await_blocked(&mut other, 0);
+        other.run("XADD s 3-1 f v");
+        assert_eq!(other.run("XLEN s").integer(), Some(3));
+    });
+}

@@ -37,6 +37,7 @@ fn replaying_the_log_makes_equal_dumps() {
     let mut generator = Generator::new(registry, seed, data_commands(registry));
     let mut dir = tempfile::tempdir().expect("a temporary directory");
     let (mut server, mut connection) = start(dir.path());
+    load_function(&mut connection);
     let (mut done, mut history) = (0, Vec::new());
     let mut restarts = 0;
     while done < commands {
@@ -153,7 +154,7 @@ fn state(connection: &mut Connection, key: &[u8]) -> Reply {
     Reply::Text(b'$', text.into_bytes())
 }
 
-/// Runs a command: by itself, in a transaction, or in a script.
+/// Runs a command: by itself, in a transaction, in a script, or in a function.
 fn step(
     connection: &mut Connection,
     generator: &mut Generator<'_>,
@@ -192,8 +193,22 @@ fn step(
             script.extend(generator.draw().1);
             run(&script);
         }
+        5..8 => {
+            // The function comes with the log, too.
+            let mut call: Words = vec![b"FCALL".to_vec(), b"run".to_vec(), b"0".to_vec()];
+            call.extend(generator.draw().1);
+            run(&call);
+        }
         _ => run(&generator.draw().1),
     }
+}
+
+/// Loads the function that [`step`] calls.
+fn load_function(connection: &mut Connection) {
+    let code = b"#!lua name=lib\nredis.register_function('run', function(_, args) \
+        local r = redis.pcall(unpack(args)) return type(r) == 'table' and r.err or 'ok' end)";
+    let reply = connection.call(&[b"FUNCTION", b"LOAD", code]);
+    assert_eq!(reply.text(), b"lib");
 }
 
 fn start(dir: &Path) -> (Server, Connection) {

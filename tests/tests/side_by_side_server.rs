@@ -110,6 +110,10 @@ impl Comparison {
                 queue: None,
             })
             .collect();
+        // So that dumps can be compared.
+        let uncompressed: [&[u8]; 4] = [b"CONFIG", b"SET", b"rdbcompression", b"no"];
+        ours.connect().call(&uncompressed);
+        reference.connect().call(&uncompressed);
         let mut known = known_tokens(&mut reference.connect());
         let registry = djr_server::registry();
         known.retain(|name, _| {
@@ -260,7 +264,7 @@ impl Comparison {
         match name {
             // Version, id, modules.
             "hello" => ours == theirs || (!ours.is_error() && !theirs.is_error()),
-            _ => equal(name, ours, theirs),
+            _ => equal(&self.reference, name, ours, theirs),
         }
     }
 

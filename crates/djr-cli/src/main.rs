@@ -39,7 +39,11 @@ fn main() -> ExitCode {
     };
     match &settings.mode {
         Mode::Cluster(words) => match cluster::answer(words) {
-            Ok(text) => return printed(&text),
+            Ok(text) => {
+                printed(&text);
+                // As there: nothing has been done to a cluster.
+                return ExitCode::FAILURE;
+            }
             Err(line) => {
                 eprintln!("{line}");
                 return ExitCode::FAILURE;

@@ -183,9 +183,10 @@ impl Command {
         }
     }
 
-    /// Whether it may change the keyspace. PFCOUNT may, for all its flags say: it keeps the count.
-    pub fn may_write(&self) -> bool {
-        self.flags.has(Flags::WRITE) || matches!(self.spec.run, Run::Write(_))
+    /// Whether replicas may have to hear of it: it writes, or is a message, or PFCOUNT, which keeps the count for all its flags say.
+    /// Scripts are judged by what they run.
+    pub fn may_replicate(&self) -> bool {
+        self.flags.has(Flags::WRITE) || matches!(self.spec.name, "pfcount" | "publish" | "spublish")
     }
 
     /// Whether it may take memory that its own request does not tell: it is careful, or runs other commands.

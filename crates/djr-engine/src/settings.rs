@@ -72,6 +72,8 @@ pub struct Settings {
     pub stream_node_max_entries: Setting,
     /// `hll-sparse-max-bytes`: up to how many bytes a HyperLogLog is kept in its sparse form.
     pub hll_sparse_max_bytes: Setting,
+    /// `rdbcompression`: 1 or 0. Here for DUMP and MIGRATE.
+    pub rdb_compression: Setting,
 }
 
 impl Default for Settings {
@@ -102,6 +104,7 @@ impl Default for Settings {
             stream_node_max_bytes: size(stream.node_max_bytes),
             stream_node_max_entries: size(stream.node_max_entries),
             hll_sparse_max_bytes: Setting::new(3000),
+            rdb_compression: Setting::new(1),
         }
     }
 }

@@ -8,7 +8,8 @@ use std::sync::{Arc, OnceLock};
 use bytes::BytesMut;
 use djr_protocol::{Limits, ReplyDecoder, RespVersion, Value};
 use djr_storage::keyspace::{Footprint, Keyspace, KeyspaceOptions, UnixMillis};
-use djr_storage::value::{Kind, StringRef, ValueRef};
+use djr_storage::types::Object;
+use djr_storage::value::{Encoding, Kind, StringRef, ValueRef};
 
 use crate::blocking::{ClientAddress, Served, Waiter};
 use crate::command::Command;
@@ -366,7 +367,16 @@ impl Bench {
                     expire_at: entry.expire_at(),
                     encoding: match string.and_then(StringRef::as_integer) {
                         Some(_) => None,
-                        None => Some(entry.encoding().name()),
+                        // Prepared for deadlines or not is nothing that is logged.
+                        None => match entry.value() {
+                            ValueRef::Hash(hash)
+                                if hash.encoding() == Encoding::ListpackEx
+                                    && hash.next_expire().is_none() =>
+                            {
+                                Some(Encoding::Listpack.name())
+                            }
+                            _ => Some(entry.encoding().name()),
+                        },
                     },
                 });
             });

@@ -1,6 +1,7 @@
 //! The DJR server as a library: `Server::start(config)`.
 //!
 //! - [`config`]: every directive, its parsing and its text.
+//! - [`check`]: the tools that look at files.
 //! - `worker`: the threads that serve connections and execute what they send.
 //! - `session`: a client's state, and the checks before its commands run.
 //! - `commands`: the commands that concern sessions and the server.
@@ -13,11 +14,12 @@
 #![forbid(unsafe_code)]
 
 mod acl;
-mod check_rdb;
+pub mod check;
 mod clients;
 mod clock;
 mod commands;
 pub mod config;
+mod disposal;
 mod introspection;
 mod loading;
 pub mod logging;
@@ -36,7 +38,6 @@ mod tls;
 mod tracking;
 mod worker;
 
-pub use check_rdb::check_rdb;
 pub use commands::{registry, start_again};
 pub use config::Config;
 pub use djr_engine::REDIS_VERSION;

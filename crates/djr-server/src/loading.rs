@@ -9,9 +9,10 @@ use djr_storage::disk::{Disk, OsDisk};
 use djr_storage::rdb::{LoadError, LoadOptions, LoadProgress, LoadReport, Loading};
 
 use crate::clock;
+use crate::config::Config;
 
 /// How often a long load is told of in the log.
-const TELL_EVERY: Duration = Duration::from_secs(2);
+pub(crate) const TELL_EVERY: Duration = Duration::from_secs(2);
 
 /// How far the load is, for INFO.
 #[derive(Default)]
@@ -92,6 +93,7 @@ impl LoadState {
     pub(crate) fn load(
         &self,
         engine: &Engine,
+        config: &Config,
         path: &Path,
         bytes: &[u8],
         options: LoadOptions,
@@ -101,6 +103,7 @@ impl LoadState {
             counter.store(0, Relaxed);
         }
         self.file.loaded.store(0, Relaxed);
+        self.file.delay_us.store(config.key_load_delay(), Relaxed);
         let loading = Loading::new(bytes, &engine.keyspace, options, &self.file)?;
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let working = AtomicUsize::new(threads);
@@ -115,7 +118,8 @@ impl LoadState {
             }
             let mut tell_at = began + TELL_EVERY;
             while working.load(Relaxed) > 0 {
-                std::thread::park_timeout(TELL_EVERY / 4);
+                std::thread::park_timeout(TELL_EVERY / 8);
+                self.file.delay_us.store(config.key_load_delay(), Relaxed);
                 if clock::monotonic() >= tell_at {
                     tell_at += TELL_EVERY;
                     self.tell(path);
@@ -139,6 +143,22 @@ impl LoadState {
             (clock::monotonic() - began).as_secs_f64()
         );
         Ok(report)
+    }
+
+    /// Tells of the replay of commands.
+    pub(crate) fn tell_replay(&self) {
+        let Progress {
+            total,
+            loaded,
+            percent,
+            eta_seconds,
+            ..
+        } = self.progress();
+        tracing::info!(
+            "Loading the append-only log: {percent:.0} % ({} of {} MB), {eta_seconds} s left",
+            loaded >> 20,
+            total >> 20,
+        );
     }
 
     fn tell(&self, path: &Path) {

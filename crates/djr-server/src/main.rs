@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 
 use background::Place;
 use djr_server::config::{Action, environment, from_command_line, markdown, sample_file};
-use djr_server::{Config, Server, Stopper, logging};
+use djr_server::{Config, Server, Stopper, check, logging};
 
 /// Lists, hashes and the interpreter allocate and free much. It is quicker at that than the system's, and uses huge pages.
 #[global_allocator]
@@ -19,11 +19,14 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const HELP: &str = "\
 Usage: djr-server [FILE] [--DIRECTIVE VALUE ...] ... [-]
        djr-server check-rdb FILE
+       djr-server check-aof [--fix | --truncate-to-timestamp SECONDS] FILE
 
   FILE                  a configuration file in the format of redis.conf
   --DIRECTIVE VALUE     a directive of such a file: --port 7777, --save '', --appendfsync always
   -                     reads more of the configuration from standard input
   check-rdb FILE        goes through a snapshot: what is in it, and what is damaged, by offset and key
+  check-aof FILE        the same for an append-only log, by its manifest, or one file of it; --fix mends what can be mended,
+                        --truncate-to-timestamp cuts off what is later. Also called redis-check-rdb and redis-check-aof
   --aof-repair          starts although the append-only log is damaged: what can't be read is put aside
   -v, --version         the version
   -h, --help            this
@@ -37,9 +40,9 @@ Examples:
 ";
 
 fn main() -> ExitCode {
-    let mut words = std::env::args_os().skip(1);
-    if words.next().is_some_and(|word| word == "check-rdb") {
-        return check_rdb(words);
+    let words: Vec<_> = std::env::args_os().collect();
+    if let Some((tool, words)) = check::tool(&words) {
+        return run_tool(tool, words);
     }
     match from_command_line(std::env::args_os().skip(1), environment()) {
         Ok(Action::Run(config)) => match background::go_there(&config) {
@@ -66,16 +69,13 @@ fn main() -> ExitCode {
     }
 }
 
-/// As `redis-check-rdb`: 0 if the file is whole.
-fn check_rdb(mut words: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
-    let (Some(path), None) = (words.next(), words.next()) else {
-        eprintln!("Usage: djr-server check-rdb FILE");
-        return ExitCode::FAILURE;
-    };
+/// As `redis-check-rdb` and `redis-check-aof`: 0 if what was looked at is whole.
+fn run_tool(tool: check::Tool, words: &[std::ffi::OsString]) -> ExitCode {
     let mut bar = std::io::stderr();
     let is_terminal = bar.is_terminal();
     let bar: Option<&mut dyn std::io::Write> = if is_terminal { Some(&mut bar) } else { None };
-    match djr_server::check_rdb(path.as_ref(), &mut std::io::stdout().lock(), bar) {
+    let (mut out, mut input) = (std::io::stdout().lock(), std::io::stdin().lock());
+    match tool.run(words, &mut out, &mut input, bar) {
         Ok(true) => ExitCode::SUCCESS,
         // A reader that has gone away has seen enough, but the file has not been seen to its end.
         Ok(false) | Err(_) => ExitCode::FAILURE,

@@ -279,6 +279,7 @@ impl Server {
         }
         shared.gate.clear(Gate::LOADING);
         shared.wake_workers();
+        crate::disposal::start();
         let for_control = shared.clone();
         let thread = std::thread::Builder::new().name("djr-control".into());
         server.control = Some(thread.spawn(move || control(&for_control))?);

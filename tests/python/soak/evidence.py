@@ -34,6 +34,8 @@ class Evidence:
         self.ledger_at = 0
         self.acknowledged = {}
         self.explained = {}
+        # The same one by one: name, when it was acknowledged, the reason.
+        self.handed_over = []
         self.deaths = []
         # (kind, when) of workers that were killed.
         self.worker_deaths = []
@@ -105,6 +107,7 @@ class Evidence:
                 kind = task.split("-")[1]
                 reasons = self.explained.setdefault(kind, {})
                 reasons[why] = reasons.get(why, 0) + 1
+                self.handed_over.append({"task": task, "acknowledged": round(since, 2), "why": why})
 
 
 def read_files(directory):

@@ -29,6 +29,8 @@ def data(chaos, *, minutes, seed):
         "workers that ended by themselves": chaos.workers_ended,
         "loads": {load.name: load.figures() for load in chaos.loads},
         "queues": queues,
+        "lost while handed over": evidence.handed_over,
+        "deaths of the server": [round(second, 2) for second, _ in evidence.deaths],
         "connection errors": errors,
         "counts": others,
         "memory, MiB": memory,

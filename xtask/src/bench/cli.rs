@@ -212,9 +212,15 @@ impl Bench<'_> {
             if load == "pipe" {
                 self.running.flush()?;
             }
-            let (seconds, busy) = self
-                .measure(load, client)
-                .with_context(|| format!("{load} of {}", self.clients[client].name))?;
+            let (seconds, busy) = match self.measure(load, client) {
+                Ok(measured) => measured,
+                // A peer that can't do it with this server is left out.
+                Err(error) if client > 0 => {
+                    eprintln!("{load} of {}: {error:#}", self.clients[client].name);
+                    continue;
+                }
+                Err(error) => return Err(error.context(load)),
+            };
             if load == "pipe" {
                 let count = self.running.key_count()?;
                 ensure!(count == self.keys, "{count} keys, not {}", self.keys);

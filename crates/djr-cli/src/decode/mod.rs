@@ -125,10 +125,11 @@ fn take_off(bytes: &[u8], layers: &mut Vec<&'static str>) -> Content {
         && let Ok(inner) = STANDARD.decode(text)
     {
         // Many words are valid base64: only what makes sense inside counts.
-        let mut inside = vec!["base64"];
+        let mut inside = layers.clone();
+        inside.push("base64");
         let content = take_off(&inner, &mut inside);
-        if inside.len() > 1 {
-            layers.append(&mut inside);
+        if inside.len() > layers.len() + 1 {
+            *layers = inside;
             return content;
         }
     }

@@ -145,7 +145,9 @@ pub(crate) fn read() -> Result<Settings, Instead> {
 }
 
 fn parse(words: impl IntoIterator<Item = OsString>, has_tty: bool) -> Result<Settings, Instead> {
-    let failed = |error| Instead::Fail(line(&error));
+    let words: Vec<OsString> = words.into_iter().collect();
+    let last = words.last().cloned().unwrap_or_default();
+    let failed = |error| Instead::Fail(line(&error, &last.to_string_lossy()));
     let matches = Arguments::command()
         .try_get_matches_from(words)
         .map_err(failed)?;
@@ -454,8 +456,8 @@ fn unknown(word: &str) -> String {
     format!("Unrecognized option or bad number of args for: '{word}'")
 }
 
-/// An error of the parser in one line.
-fn line(error: &clap::Error) -> String {
+/// An error of the parser in one line. An option without its value is called what it was called: `last` is the last word.
+fn line(error: &clap::Error, last: &str) -> String {
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => text.clone(),
         _ => String::new(),
@@ -468,6 +470,7 @@ fn line(error: &clap::Error) -> String {
         ErrorKind::ValueValidation | ErrorKind::InvalidValue if !value.is_empty() => {
             format!("Invalid value '{value}' for '{option}'")
         }
+        ErrorKind::InvalidValue if last.starts_with('-') => unknown(last),
         _ => unknown(option),
     }
 }
@@ -528,6 +531,8 @@ mod tests {
     #[case("-z get", "Unrecognized option or bad number of args for: '-z'")]
     #[case("--nope", "Unrecognized option or bad number of args for: '--nope'")]
     #[case("-p", "Unrecognized option or bad number of args for: '-p'")]
+    #[case("-a", "Unrecognized option or bad number of args for: '-a'")]
+    #[case("--pass", "Unrecognized option or bad number of args for: '--pass'")]
     #[case("-p x get", "Invalid value 'x' for '-p'")]
     #[case("-p 70000 get", "Invalid value '70000' for '-p'")]
     #[case("-r x get", "Invalid value 'x' for '-r'")]

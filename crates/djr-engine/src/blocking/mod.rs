@@ -26,7 +26,7 @@ mod timeout;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
 use std::time::Duration;
 
 use djr_protocol::RespVersion;
@@ -109,8 +109,12 @@ pub struct Waiter {
     keys: Vec<Box<[u8]>>,
     footprint: djr_storage::keyspace::Footprint,
     ticket: Ticket,
+    /// When its command is to be run again though no key has changed (Unix time in milliseconds; [`NEVER`]).
+    again_at: AtomicI64,
     state: AtomicU8,
 }
+
+const NEVER: UnixMillis = UnixMillis::MAX;
 
 impl Waiter {
     /// The request.
@@ -149,8 +153,14 @@ impl Waiter {
             keys: Vec::new(),
             footprint: djr_storage::keyspace::Footprint::NONE,
             ticket: 0,
+            again_at: AtomicI64::new(NEVER),
             state: AtomicU8::new(WAITING),
         })
+    }
+
+    /// When its command is to be run again by [`Engine::try_again`], though none of its keys has changed.
+    pub fn again_at(&self) -> Option<UnixMillis> {
+        Some(self.again_at.load(Ordering::Relaxed)).filter(|at| *at != NEVER)
     }
 
     /// The RESP version of the client.
@@ -200,6 +210,7 @@ pub(crate) struct Blocking {
     pub(crate) mode: Mode,
     request: Option<BlockRequest>,
     undo: VecDeque<OwnedRequest>,
+    again_at: Option<UnixMillis>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -263,6 +274,11 @@ impl WriteContext<'_, '_> {
         Ok(Effect::Blocked(Blocked(())))
     }
 
+    /// Says before [`block`](Self::block) that time alone may bring what is waited for: the command is run again at `at`.
+    pub(crate) fn try_again_at(&mut self, at: UnixMillis) {
+        self.blocking.again_at = Some(at);
+    }
+
     /// As [`block`](Self::block), but what is run again is not the request but this: for `XREAD … $`, whose `$` means the last id
     /// at the time of the call.
     pub fn block_as<'a>(
@@ -319,6 +335,7 @@ impl Blocking {
         address: ClientAddress,
     ) -> Option<Arc<Waiter>> {
         let request = self.request.take()?;
+        let again_at = self.again_at.take().unwrap_or(NEVER);
         let keyspace = access.keyspace();
         let waiter = Arc::new(Waiter {
             command,
@@ -332,6 +349,7 @@ impl Blocking {
             keys: request.keys,
             footprint: access.footprint(),
             ticket: keyspace.waits().ticket(),
+            again_at: AtomicI64::new(again_at),
             state: AtomicU8::new(WAITING),
         });
         let mut view = access.db_mut(db);
@@ -377,6 +395,29 @@ impl Engine {
         }
         self.remember_reader(executor, &mut access, command, args);
         self.log_all(executor, &mut access, result, db, args, shell)
+    }
+
+    /// Has a waiter's command run again because its time [has come](Waiter::again_at), after those who came before it. Does nothing
+    /// if the wait has ended.
+    pub fn try_again(
+        &self,
+        executor: &mut Executor,
+        waiter: &Waiter,
+        now: UnixMillis,
+        shell: &mut dyn Shell,
+    ) {
+        let Ok(mut access) = self.open(waiter.footprint, now) else {
+            return;
+        };
+        if waiter.has_ended() {
+            return;
+        }
+        let mut view = access.db_mut(waiter.db);
+        for key in &waiter.keys {
+            view.make_ready(view.key(key));
+        }
+        drop(access);
+        self.serve(executor, waiter.footprint, now, shell);
     }
 
     /// Takes the registrations of a wait that has ended out of the keyspace. `false`: not now, a script keeps it; try again.

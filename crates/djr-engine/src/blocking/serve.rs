@@ -11,6 +11,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use djr_protocol::RespVersion;
 use djr_storage::keyspace::{Access, Footprint, ReadyKey, Ticket, UnixMillis};
@@ -211,6 +212,9 @@ impl Engine {
         executor.blocking.mode = Mode::Never;
         let requests = std::mem::take(&mut executor.blocking.undo);
         let waits_on = matches!(result, Ok(Logged::Blocked));
+        if let Some(at) = executor.blocking.again_at.take() {
+            waiter.again_at.store(at, Ordering::Relaxed);
+        }
         if !waits_on {
             remove_registrations(access, &waiter);
         }

@@ -12,10 +12,12 @@ pub mod sorted_set;
 pub mod stream;
 pub mod string;
 
+mod draws;
 #[cfg(test)]
 mod events_tests;
 mod expiration;
 mod prelude;
+mod scan_options;
 
 pub(crate) use generic::{scan_footprint, sort_footprint};
 

@@ -370,7 +370,7 @@ impl Run<'_, '_> {
         {
             return Err(NOT_ALLOWED);
         }
-        if self.read_only && command.may_write() {
+        if self.read_only && command.may_replicate() {
             return Err(READ_ONLY);
         }
         Ok(command)

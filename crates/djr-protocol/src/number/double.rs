@@ -7,7 +7,7 @@ use super::grisu::Decimal;
 /// read back as the same number, and hardly ever more of them than that takes.
 ///
 /// - `inf`, `-inf`, `nan`, `0`, `-0`
-/// - whole numbers up to 2^52: as integers
+/// - whole numbers up to 2^62: as integers, to the last digit
 /// - otherwise the digits, with the point among or just before them, zeros behind (at most 6) or after the
 ///   point; or in exponent form, `1e+20`, `1.5e-7`
 ///
@@ -18,7 +18,7 @@ use super::grisu::Decimal;
 /// # Ok::<(), std::string::FromUtf8Error>(())
 /// ```
 pub fn format_double(number: f64, out: &mut Vec<u8>) {
-    const WHOLE_MAX: f64 = (1_u64 << 52) as f64;
+    const WHOLE_MAX: f64 = (1_u64 << 62) as f64;
 
     if number.is_nan() {
         out.extend_from_slice(b"nan");
@@ -137,6 +137,12 @@ mod tests {
     #[case(123456.789012, "123456.789012")]
     #[case(12345678.1234567, "1.23456781234567e+7")]
     #[case(1700000000.1234567, "1.7000000001234567e+9")]
+    #[case(1e18, "1000000000000000000")]
+    #[case(-37380696090857392.0, "-37380696090857392")]
+    #[case(4611686018427387904.0, "4611686018427387904")]
+    #[case(-4611686018427387904.0, "-4611686018427387904")]
+    #[case(4611686018427388928.0, "4611686018427389000")]
+    #[case(5e18, "5e+18")]
     #[case(1700000000.123, "1700000000.123")]
     #[case(13.361389338970184, "13.361389338970184")]
     #[case(144.483784, "144.48378400000001")]

@@ -161,6 +161,7 @@ const ZSET_MAX_LISTPACK_ENTRIES: Number = Number::of("zset-max-listpack-entries"
 const ZSET_MAX_LISTPACK_VALUE: Number = Number::of("zset-max-listpack-value");
 const STREAM_NODE_MAX_BYTES: Number = Number::of("stream-node-max-bytes");
 const STREAM_NODE_MAX_ENTRIES: Number = Number::of("stream-node-max-entries");
+const RDB_COMPRESSION: Number = Number::of("rdbcompression");
 const HLL_SPARSE_MAX_BYTES: Number = Number::of("hll-sparse-max-bytes");
 
 /// Descriptors that are not clients: files, listeners, epoll.
@@ -273,6 +274,7 @@ pub(super) fn encodings(shared: &Shared) -> Result<(), Refusal> {
         (&settings.stream_node_max_bytes, STREAM_NODE_MAX_BYTES),
         (&settings.stream_node_max_entries, STREAM_NODE_MAX_ENTRIES),
         (&settings.hll_sparse_max_bytes, HLL_SPARSE_MAX_BYTES),
+        (&settings.rdb_compression, RDB_COMPRESSION),
     ] {
         setting.set(shared.config.number(number) as u64);
     }

@@ -446,6 +446,7 @@ const RDB_INCREMENTAL_FSYNC: Number = Number::of("rdb-save-incremental-fsync");
 const AOF_INCREMENTAL_FSYNC: Number = Number::of("aof-rewrite-incremental-fsync");
 const AOF_RDB_PREAMBLE: Number = Number::of("aof-use-rdb-preamble");
 const LOAD_TRUNCATED: Number = Number::of("aof-load-truncated");
+const KEY_LOAD_DELAY: Number = Number::of("key-load-delay");
 const TIMESTAMPS: Number = Number::of("aof-timestamp-enabled");
 
 /// In the order of the choices of `appendfsync`.
@@ -687,6 +688,11 @@ impl Config {
 
     pub(crate) fn aof_load_truncated(&self) -> bool {
         self.is(LOAD_TRUNCATED)
+    }
+
+    /// Microseconds per key that loading is slowed down by.
+    pub(crate) fn key_load_delay(&self) -> u64 {
+        u64::try_from(self.number(KEY_LOAD_DELAY)).unwrap_or(0)
     }
 
     /// `save`: seconds and changes.

@@ -384,7 +384,8 @@ pub(crate) static MEMORY_OR_PERCENT: Special = Special {
     many: false,
     parse: |words, _| match words[0].strip_suffix(b"%") {
         Some(percent) => match parse_integer(percent) {
-            Some(0..=100) => Ok(Value::text(words[0])),
+            Some(0) => Ok(Value::text("0")),
+            Some(1..=100) => Ok(Value::text(words[0])),
             Some(101..) => Err("percentage argument must be less or equal to 100".into()),
             _ => Err("argument must be a memory or percent value".into()),
         },
@@ -445,6 +446,7 @@ mod tests {
     #[case(&EVENT_CLASSES, "KEnmg", "", "gnKEm")]
     #[case(&HZ, "1000", "", "500")]
     #[case(&MEMORY_OR_PERCENT, "5%", "", "5%")]
+    #[case(&MEMORY_OR_PERCENT, "0%", "", "0")]
     #[case(&MEMORY_OR_PERCENT, "1kb", "", "1024")]
     #[case(&SHUTDOWN_OPTIONS, "SAVE force", "", "save force")]
     #[case(&PERCENTILES, "50 99.95 100", "", "50 99.95 100")]

@@ -20,6 +20,8 @@ pub(crate) enum Event {
     ExpireCycle,
     /// Making room.
     EvictionCycle,
+    /// A slice of the active defragmentation.
+    DefragCycle,
 }
 
 impl Event {
@@ -31,6 +33,7 @@ impl Event {
             Event::AofWrite => "aof-write",
             Event::ExpireCycle => "expire-cycle",
             Event::EvictionCycle => "eviction-cycle",
+            Event::DefragCycle => "active-defrag-cycle",
         }
     }
 }

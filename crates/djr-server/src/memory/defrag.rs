@@ -16,6 +16,7 @@ use djr_storage::memory::{pool_bytes, release_idle};
 
 use crate::clock;
 use crate::config::DefragSettings;
+use crate::introspection::Event;
 use crate::process;
 use crate::shared::Shared;
 use crate::worker::Core;
@@ -29,6 +30,10 @@ const STEPS_PER_LOOK: u32 = 4;
 const PAUSE: Duration = Duration::from_secs(2);
 /// And so much later at most, if walks over the values do not help.
 const PAUSE_MAX: Duration = Duration::from_secs(600);
+/// So long after a walk over the values the allocator is reminded of the pages that have become empty: it keeps them for a second.
+const REMINDED: Duration = Duration::from_secs(4);
+/// An allocation of so many bytes is mapped by itself, and its end has the allocator look at what it could give back.
+const REMINDER_BYTES: usize = 3 << 20;
 /// Chunks of 2 MiB whose free parts go back to the system in one step.
 const CHUNKS_PER_STEP: usize = 1;
 
@@ -56,6 +61,15 @@ pub(crate) struct Defragmenter {
     values_not_before: Option<Instant>,
     values_pause: Duration,
     values_waste: usize,
+    /// The allocator is reminded until then.
+    reminded_until: Option<Instant>,
+}
+
+/// Has the global allocator give empty pages back to the system. It does so while it works, and in an idle server it does not.
+pub(crate) fn remind_allocator() {
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(
+        REMINDER_BYTES,
+    )));
 }
 
 /// Bytes in use, and bytes that are held for them.
@@ -120,6 +134,10 @@ impl Shared {
 impl Core {
     /// Begins a walk if enough memory is wasted. In each tick.
     pub(crate) fn begin_defrag(&mut self) {
+        if let Some(until) = self.defrag.reminded_until {
+            remind_allocator();
+            self.defrag.reminded_until = Some(until).filter(|until| self.clock < *until);
+        }
         let settings = self.shared.config.defrag();
         if !settings.is_on {
             return self.end_defrag();
@@ -160,13 +178,17 @@ impl Core {
         let settings = self.shared.config.defrag();
         let slice = settings.slice.clamp(SLICE_MIN, SLICE_MAX);
         let mut steps = 0;
-        while steps % STEPS_PER_LOOK != 0 || clock::monotonic() - began < slice {
+        loop {
             steps += 1;
-            if !self.defrag_step() {
+            // Giving memory back takes the system longer than a step of a walk.
+            let has_to_look =
+                steps % STEPS_PER_LOOK == 0 || matches!(self.defrag.job, Job::Release);
+            if !self.defrag_step() || (has_to_look && clock::monotonic() - began >= slice) {
                 break;
             }
         }
         self.count_defrag();
+        self.event_ends(Event::DefragCycle, Some(began));
         if self.defrag.next.is_none() {
             return;
         }
@@ -215,6 +237,7 @@ impl Core {
                     // The system gets the pages some time later.
                     defrag.values_pause = defrag.values_pause.max(PAUSE);
                     defrag.values_not_before = Some(self.clock + defrag.values_pause);
+                    defrag.reminded_until = Some(self.clock + REMINDED);
                 }
                 self.end_defrag();
                 false

@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use djr_storage::keyspace::{Classes, EvictionPolicy};
 
-pub(crate) use defrag::Defragmenter;
+pub(crate) use defrag::{Defragmenter, remind_allocator};
 pub(crate) use doctor::diagnose;
 pub(crate) use room::Room;
 pub(crate) use usage::Usage;

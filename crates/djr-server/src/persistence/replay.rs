@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use djr_engine::command::Command;
 use djr_engine::registry::Resolved;
@@ -12,7 +13,8 @@ use djr_storage::rdb::{LoadError, LoadOptions};
 
 use super::lanes::Lanes;
 use crate::clock;
-use crate::loading::{LoadState, contents};
+use crate::config::Config;
+use crate::loading::{LoadState, TELL_EVERY, contents};
 use crate::shared::Shared;
 
 /// More lanes than this the reader could not feed.
@@ -28,7 +30,12 @@ pub(super) struct Replayer<'a> {
     engine: &'a Engine,
     lanes: Lanes,
     loading: &'a LoadState,
+    config: &'a Config,
     checksum: bool,
+    /// `key-load-delay`, in microseconds.
+    delay: u64,
+    /// When the log is told of the progress next.
+    tell_at: Instant,
     /// Keys of a snapshot take the place of those that are there.
     pub(super) replace: bool,
     executor: Executor,
@@ -45,6 +52,10 @@ pub(super) struct ReplayShell {
 
 impl Replay for Replayer<'_> {
     fn command(&mut self, command: &ReplayedCommand<'_>) -> Result<(), String> {
+        if self.delay > 0 {
+            std::thread::sleep(Duration::from_micros(self.delay));
+            self.delay = self.config.key_load_delay();
+        }
         self.run(command)
     }
 
@@ -59,6 +70,12 @@ impl Replay for Replayer<'_> {
 
     fn progress(&mut self, replayed: u64, total: u64) {
         self.loading.replayed(replayed, total);
+        self.delay = self.config.key_load_delay();
+        let now = clock::monotonic();
+        if now >= self.tell_at {
+            self.tell_at = now + TELL_EVERY;
+            self.loading.tell_replay();
+        }
     }
 }
 
@@ -68,6 +85,9 @@ impl<'a> Replayer<'a> {
             engine: &shared.engine,
             lanes: Lanes::new(shared, lanes(shared)),
             loading: &shared.loading,
+            config: &shared.config,
+            delay: shared.config.key_load_delay(),
+            tell_at: clock::monotonic() + TELL_EVERY,
             checksum: shared.config.rdb_checksum(),
             replace: false,
             executor: Executor::new(0),
@@ -100,7 +120,9 @@ impl<'a> Replayer<'a> {
             checksum: self.checksum,
             replace: self.replace,
         };
-        let report = self.loading.load(self.engine, path, bytes, options)?;
+        let report = self
+            .loading
+            .load(self.engine, self.config, path, bytes, options)?;
         for code in &report.functions {
             let args: [&[u8]; 4] = [b"FUNCTION", b"LOAD", b"REPLACE", code];
             let loaded = self.run(&ReplayedCommand { db: 0, args: &args });

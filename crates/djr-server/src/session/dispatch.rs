@@ -13,7 +13,7 @@ use super::{Replies, Session, SessionShell};
 use crate::acl::Origin;
 use crate::commands::{Context, ServerRun};
 use crate::introspection::{Source, Stopwatch};
-use crate::shared::Gate;
+use crate::shared::{Gate, Shared};
 use crate::worker::{Connection, Core};
 
 /// How far ahead of the running request others are prepared: their keys hashed, their buckets on the way to the cache.
@@ -522,7 +522,7 @@ fn check(
         )));
     }
     check_activity(core, command).map_err(|error| (Some(command), error))?;
-    if session.is_monitor && (command.may_write() || command.flags.has(Flags::READONLY)) {
+    if session.is_monitor && (command.may_replicate() || command.flags.has(Flags::READONLY)) {
         // To Redis it is a kind of replica.
         return refused(CommandError::text(
             "ERR Replica can't interact with the keyspace",
@@ -554,15 +554,28 @@ pub(crate) fn check_state(core: &Core, command: &Command) -> Result<(), CommandE
 }
 
 fn check_log(core: &Core, command: &Command) -> Result<(), CommandError> {
-    if core.gate & Gate::MISCONF != 0 && command.flags.has(Flags::WRITE) {
-        return Err(core.shared.persistence.misconf());
+    let stops = Gate::MISCONF | Gate::SAVE_FAILED;
+    if core.gate & stops != 0 && command.flags.has(Flags::WRITE) {
+        return core.shared.check_writes();
     }
-    if core.gate & Gate::SAVE_FAILED != 0
-        && (command.flags.has(Flags::WRITE) || command.spec.name == "ping")
-    {
+    if core.gate & Gate::SAVE_FAILED != 0 && command.spec.name == "ping" {
         return Err(crate::snapshots::misconf());
     }
     Ok(())
+}
+
+impl Shared {
+    /// Whether data may be changed: not while what is written cannot be made to last.
+    pub(super) fn check_writes(&self) -> Result<(), CommandError> {
+        let gate = self.gate.bits();
+        if gate & Gate::MISCONF != 0 {
+            return Err(self.persistence.misconf());
+        }
+        if gate & Gate::SAVE_FAILED != 0 {
+            return Err(crate::snapshots::misconf());
+        }
+        Ok(())
+    }
 }
 
 fn check_activity(core: &Core, command: &Command) -> Result<(), CommandError> {

@@ -3,6 +3,7 @@
 
 use djr_engine::blocking::Waiter;
 use djr_engine::command::{Command, KeyShape};
+use djr_engine::spec::Flags;
 use djr_engine::{Args, CommandError};
 
 use super::Session;
@@ -75,6 +76,10 @@ impl Denied {
 impl Shared {
     /// Whether a client that has waited may still run its command: its user may have changed meanwhile.
     pub(super) fn check_waiter(&self, waiter: &Waiter, now_ms: i64) -> Result<(), CommandError> {
+        // As any request: what has come about since it was parked holds for it too.
+        if waiter.command.flags.has(Flags::WRITE) {
+            self.check_writes()?;
+        }
         if !self.acl.has_limits() {
             return Ok(());
         }

@@ -43,13 +43,9 @@ impl Core {
         if self.end_pause_if_due() || shared.gate.bits() & Gate::PAUSED == 0 {
             return false;
         }
-        // Scripts may write, whatever keys they name. Messages go to the replicas, too.
+        // Scripts may write, whatever keys they name.
         let may_write = |command: &Command| {
-            command.may_write()
-                || matches!(
-                    command.spec.name,
-                    "eval" | "evalsha" | "fcall" | "publish" | "spublish"
-                )
+            command.may_replicate() || matches!(command.spec.name, "eval" | "evalsha" | "fcall")
         };
         !shared.pause_writes_only.load(Relaxed)
             || may_write(command)

@@ -11,7 +11,7 @@
 //! **Invariant:** an [`Undo`] is either with a reply on its way ([`Ended`], [`Undelivered`] of a connection), or in
 //! [`Waits::to_give_back`], or done with.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -58,6 +58,10 @@ pub(crate) struct Undelivered {
 pub(crate) struct Waits {
     /// Those with an end in time, by it: whose they are.
     deadlines: BTreeMap<(Instant, u64), Arc<Waiter>>,
+    /// Those whose commands are to be run again at some time, by it: whose they are.
+    again: BTreeMap<(UnixMillis, u64), Arc<Waiter>>,
+    /// The same by whose they are.
+    again_at: HashMap<u64, UnixMillis>,
     /// Those that have ended and are not answered.
     ended: VecDeque<Ended>,
     /// Those that have ended and are still registered with their keys.
@@ -71,10 +75,33 @@ pub(crate) struct Waits {
 }
 
 impl Waits {
-    /// How long until the next of them is over.
+    /// How long until the next of them is over, or has its command run again.
     pub(super) fn next_timeout(&self) -> Option<Duration> {
-        let ((deadline, _), _) = self.deadlines.first_key_value()?;
-        Some(deadline.saturating_duration_since(clock::monotonic()))
+        let over = self
+            .deadlines
+            .first_key_value()
+            .map(|((deadline, _), _)| deadline.saturating_duration_since(clock::monotonic()));
+        let again = self.again.first_key_value().map(|((at, _), _)| {
+            let millis = at.saturating_sub(clock::unix_millis()).max(0);
+            Duration::from_millis(millis.unsigned_abs())
+        });
+        over.into_iter().chain(again).min()
+    }
+
+    /// Notes when a waiter's command is to be run again, if it is: after `now`.
+    fn arm(&mut self, waiter: Arc<Waiter>, now: UnixMillis) {
+        if let Some(at) = waiter.again_at() {
+            let at = at.max(now.saturating_add(1));
+            let client = waiter.address.client;
+            self.again_at.insert(client, at);
+            self.again.insert((at, client), waiter);
+        }
+    }
+
+    fn disarm(&mut self, client: u64) {
+        if let Some(at) = self.again_at.remove(&client) {
+            self.again.remove(&(at, client));
+        }
     }
 
     /// Whether something has come up that should be settled before the worker waits.
@@ -136,6 +163,7 @@ impl Core {
             let key = (deadline, waiter.address.client);
             self.waits.deadlines.insert(key, waiter.clone());
         }
+        self.waits.arm(waiter.clone(), self.now);
         *session.info.waiter.lock() = Some(waiter.clone());
         session.wait = Some(Wait {
             waiter,
@@ -253,6 +281,9 @@ impl Core {
             let key = (deadline, wait.waiter.address.client);
             self.waits.deadlines.remove(&key);
         }
+        if !self.waits.again_at.is_empty() {
+            self.waits.disarm(wait.waiter.address.client);
+        }
         Some(wait)
     }
 
@@ -293,6 +324,9 @@ impl Worker {
         if !self.core.waits.for_log.is_empty() {
             self.core.end_log_waits();
         }
+        if !self.core.waits.again.is_empty() {
+            self.try_again();
+        }
         if !self.core.waits.migrated.is_empty() {
             let core = &mut self.core;
             let answered = std::mem::take(&mut core.waits.migrated).into_iter();
@@ -317,6 +351,27 @@ impl Worker {
             self.core.deregister();
         }
         any
+    }
+
+    /// Runs the commands again whose time has come.
+    fn try_again(&mut self) {
+        let (engine, core) = (&self.shared.engine, &mut self.core);
+        let now = core.now;
+        while let Some(entry) = core.waits.again.first_entry()
+            && entry.key().0 <= now
+        {
+            let waiter = entry.remove();
+            core.waits.again_at.remove(&waiter.address.client);
+            let mut shell = WorkerShell::new(&self.shared, &mut core.log);
+            engine.try_again(&mut self.executor, &waiter, now, &mut shell);
+            let done = shell.done();
+            core.settle_shell(done);
+            let events = &self.executor.events;
+            events.deliver(|event| core.notify(event));
+            if !waiter.has_ended() {
+                core.waits.arm(waiter, now);
+            }
+        }
     }
 
     fn answer(&mut self, ended: Ended, turn: &Turn) {

@@ -14,7 +14,7 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
         if let Item::Entry(entry) = item
             && let Ok(value) = entry.value(&limits)
         {
-            let payload = dump(value.as_ref(), 0);
+            let payload = dump(value.as_ref(), 0, true);
             if let Err(error) = restore(&payload, &limits) {
                 panic!("what was written can't be read: {error}");
             }

@@ -1,10 +1,13 @@
 //! The manifest of the multi-part AOF: which files make up the data set, in which order. Redis 7's format:
 //!
 //! ```text
+//! #DJR crc32=5f0a11c2\n                           of all that follows; only where we have written it
 //! file appendonly.aof.2.base.rdb seq 2 type b\n     at most one base
 //! file appendonly.aof.1.incr.aof seq 1 type h\n     history: no longer needed, about to be deleted
 //! file appendonly.aof.2.incr.aof seq 2 type i\n     increments, in the order they are to be loaded
 //! ```
+//!
+//! Without that first line a manifest whose last line is lost would be a good one, of less.
 //!
 //! A line is key-value pairs in any order; unknown keys are skipped; a line that begins with `#` is a comment. A name that
 //! holds blanks, quotes or unprintable bytes is written in double quotes, with `\"`, `\\`, `\n`, `\r`, `\t`, `\a`, `\b` and `\xHH`.
@@ -13,6 +16,13 @@ use std::fmt::Write as _;
 
 /// Longest line that Redis reads.
 const LINE_MAX: usize = 1024;
+
+/// What a manifest of ours begins with.
+const CHECKSUM: &str = "#DJR crc32=";
+
+fn checksum(text: &[u8]) -> String {
+    format!("{:08x}", crc32fast::hash(text))
+}
 
 /// One base, one increment or one file that is no longer needed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +59,9 @@ pub enum ManifestError {
     /// Increments whose numbers do not rise.
     #[error("line {0}: the sequence numbers of the increments do not rise")]
     Order(usize),
+    /// The rest is not what the first line says it was.
+    #[error("its checksum does not match; if it was changed on purpose, remove its first line")]
+    Checksum,
     /// Empty, or cut off in the middle of a line.
     #[error("it is empty or its last line is cut off")]
     CutOff,
@@ -60,6 +73,14 @@ impl Manifest {
         let mut manifest = Manifest::default();
         if bytes.last() != Some(&b'\n') {
             return Err(ManifestError::CutOff);
+        }
+        if let Some(rest) = bytes.strip_prefix(CHECKSUM.as_bytes()) {
+            let end = rest.iter().position(|&byte| byte == b'\n');
+            let (digits, rest) = rest.split_at(end.unwrap_or(rest.len()));
+            let text = rest.get(1..).unwrap_or_default();
+            if digits.trim_ascii_end() != checksum(text).as_bytes() {
+                return Err(ManifestError::Checksum);
+            }
         }
         for (index, line) in bytes.split_inclusive(|&byte| byte == b'\n').enumerate() {
             let number = index + 1;
@@ -104,7 +125,7 @@ impl Manifest {
                 file.seq
             );
         }
-        text.into_bytes()
+        format!("{CHECKSUM}{}\n{text}", checksum(text.as_bytes())).into_bytes()
     }
 
     /// The number for the next base.

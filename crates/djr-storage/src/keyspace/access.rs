@@ -289,8 +289,9 @@ impl<'k> Access<'k> {
         }
     }
 
-    /// Removes every key of a db, or of all dbs, and returns how many there were. Needs every shard ([`Footprint::ALL`]).
-    pub fn flush(&mut self, db: Option<u32>) -> usize {
+    /// Removes every key of a db, or of all dbs, and returns how many there were. Needs every shard ([`Footprint::ALL`]). Their memory is given
+    /// back step by step, by [`Keyspace::expire_step`], if not `at_once`.
+    pub fn flush(&mut self, db: Option<u32>, at_once: bool) -> usize {
         assert!(
             db.is_none_or(|db| db < self.keyspace.dbs()),
             "db out of range"
@@ -307,7 +308,7 @@ impl<'k> Access<'k> {
                 let (keyspace, place) = (self.keyspace, self.keyspace.place(db));
                 let state = self.state_mut(shard);
                 state.mark_watchers_of_existing(keyspace, &[db], &[db]);
-                removed += state.flush(keyspace, keyspace.shard(shard), db, place);
+                removed += state.flush(keyspace, keyspace.shard(shard), db, place, at_once);
                 self.mark_waiters(shard, &[db]);
             }
         }

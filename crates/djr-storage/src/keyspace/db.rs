@@ -598,6 +598,13 @@ impl<'a> DbMut<'a> {
         part.state.waiters.remove(waits, part.db, key.bytes, ticket)
     }
 
+    /// Has those who wait for a key served as if it had changed.
+    pub fn make_ready(&mut self, key: Key<'_>) {
+        let part = self.part(key.hash);
+        let waits = part.keyspace.waits();
+        part.state.waiters.mark(waits, part.db, key.bytes);
+    }
+
     /// The waiters of a ready key have been served: it is ready again with its next change.
     pub fn end_ready(&mut self, key: Key<'_>) {
         let part = self.part(key.hash);

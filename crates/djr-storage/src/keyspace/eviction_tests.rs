@@ -166,7 +166,7 @@ proptest! {
                     }
                 }
                 Step::Flush(db) => {
-                    access.flush(Some(db));
+                    access.flush(Some(db), false);
                 }
                 Step::Swap(a, b) => access.swap_dbs(a, b),
                 Step::Evict(class) => {

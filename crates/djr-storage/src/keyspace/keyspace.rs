@@ -38,6 +38,9 @@ pub struct Keyspace {
     pub(super) aside: AsideBytes,
 }
 
+/// So many buckets of dbs that were emptied are freed in a step.
+const FREE_BUCKETS: u32 = 128;
+
 /// One worker's turn: while it lives, memory that a prefetch may look at is not given back.
 pub struct Turn {
     guard: EpochGuard,
@@ -324,6 +327,10 @@ impl Keyspace {
         let Some(mut access) = self.try_open(Footprint::of(shard), now, Duration::ZERO) else {
             return progress;
         };
+        if access.state_mut(shard).free_step(FREE_BUCKETS) {
+            progress.more = true;
+            progress.steps += FREE_BUCKETS as usize;
+        }
         // Another db is the first each time, so that one with much to do does not keep the others waiting.
         let first = (now / TICK_MS).rem_euclid(i64::from(self.dbs())) as u32;
         for db in (first..self.dbs()).chain(0..first) {

@@ -28,6 +28,7 @@ mod block;
 mod classes;
 mod db;
 mod defrag;
+pub mod disposal;
 mod entry;
 mod eviction;
 #[cfg(test)]

@@ -427,7 +427,13 @@ impl<'k> World<'k> {
                 self.model.swap(a as usize, b as usize);
             }
             Op::Flush(db) => {
-                let removed = self.open(Footprint::ALL, |access| access.flush(db));
+                let removed = self.open(Footprint::ALL, |access| {
+                    let removed = access.flush(db, false);
+                    for shard in access.footprint().shards() {
+                        while access.state_mut(shard).free_step(1) {}
+                    }
+                    removed
+                });
                 let dbs = db.map_or(0..DBS as usize, |db| db as usize..db as usize + 1);
                 let expected: usize = self.model[dbs.clone()].iter().map(|db| db.len()).sum();
                 assert_eq!(removed, expected);

@@ -19,7 +19,7 @@ use super::wait::Waiters;
 use super::watch::Watchers;
 use super::wheel::Wheel;
 use crate::arena::Arena;
-use crate::table::{Raw, Slot, Table, TableView};
+use crate::table::{Detached, Raw, Slot, Table, TableView};
 
 /// On cache lines of its own, so that neighbours do not slow each other.
 #[repr(align(128))]
@@ -50,6 +50,9 @@ pub(super) struct DbCounters {
     pub(super) prefix_bytes: AtomicUsize,
 }
 
+/// So few keys are freed where they are removed: it takes less than handing them on would.
+const FREED_AT_ONCE: usize = if cfg!(test) { 4 } else { 256 };
+
 /// What the lock guards.
 pub(super) struct ShardState {
     pub(super) arena: Arena,
@@ -65,6 +68,8 @@ pub(super) struct ShardState {
     pub(super) counts_classes: bool,
     /// While a snapshot is under way and has not been through this shard.
     pub(super) cut: Option<Box<ShardCut>>,
+    /// What dbs held that were emptied, to be freed in steps.
+    emptied: Vec<Detached>,
     /// Spreads the sizes at which the shards' tables grow.
     pub(super) phase: u32,
     random: Cell<u64>,
@@ -94,6 +99,7 @@ impl Shard {
             classes: Arc::default(),
             counts_classes: false,
             cut: None,
+            emptied: Vec::new(),
             phase,
             random: Cell::new(u64::from(number) + 0x9e37_79b9_7f4a_7c15),
         };
@@ -373,13 +379,15 @@ impl ShardState {
         }
     }
 
-    /// Removes every key of a db. The caller has told the watchers.
+    /// Removes every key of a db. The caller has told the watchers. Many keys are freed by [`free_step`](Self::free_step), so that emptying
+    /// takes no longer for them, unless it is to be `at_once`.
     pub(super) fn flush(
         &mut self,
         keyspace: &Keyspace,
         shard: &Shard,
         db: u32,
         place: usize,
+        at_once: bool,
     ) -> usize {
         if self.counts_classes {
             for block in self.iter(place) {
@@ -395,6 +403,7 @@ impl ShardState {
         };
         match &mut self.cut {
             Some(cut) if cut.wants(place) => cut.hand_over(place, db.table.detach()),
+            _ if len > FREED_AT_ONCE && !at_once => self.emptied.push(db.table.detach()),
             // SAFETY: the table hands over each block once, and forgets it.
             _ => db
                 .table
@@ -415,6 +424,21 @@ impl ShardState {
         }
         index_bytes.store(db.table.memory_bytes(), Relaxed);
         len
+    }
+
+    /// Frees about so many buckets' keys of dbs that were emptied. Returns whether there are more.
+    pub(super) fn free_step(&mut self, buckets: u32) -> bool {
+        let Some(emptied) = self.emptied.last_mut() else {
+            return false;
+        };
+        // SAFETY: nobody else refers to what was emptied, and each element is told once.
+        let more = emptied.drain_step(buckets, |raw| unsafe {
+            drop_block(&mut self.arena, raw);
+        });
+        if !more {
+            self.emptied.pop();
+        }
+        !self.emptied.is_empty()
     }
 
     /// Each deadline has an element in the expiry index that comes due no later; the table is in order.
@@ -468,6 +492,7 @@ impl Drop for ShardState {
             // SAFETY: as below.
             cut.free_all(|raw| unsafe { drop_block(&mut self.arena, raw) });
         }
+        while self.free_step(u32::MAX) {}
         for db in &mut self.dbs {
             // SAFETY: the table hands over each block once, and forgets it.
             db.table

@@ -113,7 +113,7 @@ fn watchers_are_told_of_real_changes_only() {
         access.db_mut(0).set_string(key, b"1", Expire::Clear);
     };
     assert!(
-        !changed(&|access| forget(access.flush(None))),
+        !changed(&|access| forget(access.flush(None, false))),
         "FLUSHALL touches only keys that exist"
     );
     assert!(!changed(&|access| forget(access.db_mut(0).remove(key))));
@@ -141,8 +141,8 @@ fn watchers_are_told_of_real_changes_only() {
             .map(|mut entry| entry.append(b"x"))
     )));
     assert!(changed(&|access| access.swap_dbs(0, 1)));
-    assert!(changed(&|access| forget(access.flush(Some(0)))));
-    assert!(!changed(&|access| forget(access.flush(Some(0)))));
+    assert!(changed(&|access| forget(access.flush(Some(0), false))));
+    assert!(!changed(&|access| forget(access.flush(Some(0), false))));
     set(&mut keyspace.open(Footprint::ALL, 1000));
     assert!(changed(&|access| forget(access.db_mut(0).take(key))));
 
@@ -466,7 +466,7 @@ fn threads_do_not_disturb_each_other() {
                             keyspace.open(Footprint::ALL, round).swap_dbs(0, 1)
                         }
                         14 if round % 1024 == 1 => {
-                            forget(keyspace.open(Footprint::ALL, round).flush(Some(0)))
+                            forget(keyspace.open(Footprint::ALL, round).flush(Some(0), false))
                         }
                         _ => forget(keyspace.expire_step(
                             (random % 8) as u32,
@@ -492,4 +492,35 @@ fn threads_do_not_disturb_each_other() {
         .footprint()
         .shards()
         .for_each(|shard| access.state(shard).check_invariants(&keyspace));
+}
+
+/// Emptying a db takes no longer for many keys: their memory is given back afterwards, step by step.
+#[test]
+fn what_is_emptied_is_freed_in_steps() {
+    let keyspace = keyspace(1);
+    for number in 0..10_000 {
+        let name = format!("key:{number}");
+        let key = keyspace.key(name.as_bytes());
+        let mut access = keyspace.open(Footprint::ALL, 0);
+        access.db_mut(0).set_string(key, &[b'x'; 40], Expire::Clear);
+    }
+    let used = || {
+        keyspace.idle_step(0, 0);
+        let access = keyspace.open(Footprint::ALL, 0);
+        access.state(0).arena().used_bytes()
+    };
+    let before = used();
+    assert_eq!(
+        keyspace.open(Footprint::ALL, 0).flush(Some(0), false),
+        10_000
+    );
+    assert_eq!(keyspace.open(Footprint::ALL, 0).db(0).len(), 0);
+    assert_eq!(used(), before, "nothing was freed yet");
+    let mut steps = 0;
+    while keyspace.expire_step(0, 1, 1000, &mut |_, _| {}).more {
+        steps += 1;
+        assert!(steps < 1000);
+    }
+    assert!(steps > 5);
+    assert_eq!(used(), 0);
 }

@@ -59,7 +59,7 @@ pub fn read_value(
         | kind::HASH_LISTPACK_DEADLINES
         | kind::HASH_LISTPACK_DEADLINES_EARLY => hash(reader, kind, limits.hash)?.into(),
         kind::STREAM | kind::STREAM_2 | kind::STREAM_3 => {
-            return super::stream::read(reader, kind, &limits.stream).map(Value::from);
+            return super::stream::read(reader, kind).map(Value::from);
         }
         kind::MODULE => return Err(RdbError::Module(super::ModuleName(reader.number()?))),
         kind => return Err(RdbError::UnknownType(kind)),
@@ -282,6 +282,7 @@ fn hash(reader: &mut Reader<'_>, kind: u8, limits: HashLimits) -> Result<Hash, R
             }
             let listpack = listpack(reader)?;
             let mut elements = listpack.iter();
+            let mut timed = Vec::new();
             while let Some(field) = elements.next() {
                 let value = elements.next().ok_or(UNPAIRED)?;
                 let deadline = match elements.next().ok_or(UNPAIRED)? {
@@ -289,7 +290,15 @@ fn hash(reader: &mut Reader<'_>, kind: u8, limits: HashLimits) -> Result<Hash, R
                     Element::Int(deadline) => Some(deadline),
                     Element::Bytes(_) => return Err(DEADLINE),
                 };
-                fields.push(&bytes_of(field), &bytes_of(value), checked(deadline)?)?;
+                match checked(deadline)? {
+                    Some(deadline) => timed.push((field, value, deadline)),
+                    None => fields.push(&bytes_of(field), &bytes_of(value), None)?,
+                }
+            }
+            fields.hash.expect_deadlines();
+            // A field goes before those with the same deadline: from the last to the first they come to lie as they did.
+            for (field, value, deadline) in timed.into_iter().rev() {
+                fields.push(&bytes_of(field), &bytes_of(value), Some(deadline))?;
             }
         }
     }

@@ -1,6 +1,7 @@
 //! What DUMP answers and RESTORE takes: type, value, the format's version (two bytes, little-endian), CRC-64 of all that (eight bytes).
 
 use super::checksum::checksum;
+use super::writer::Uncompressed;
 use super::{
     RdbError, Reader, VERSION_OF_FIELD_EXPIRY, VERSION_OF_VALKEY, VERSION_OF_VALKEY_MAX,
     ValueLimits, read_value, write_value,
@@ -10,12 +11,17 @@ use crate::value::{Value, ValueRef};
 
 const FOOTER: usize = 10;
 
-/// A value as DUMP gives it. Fields of hashes that are past their deadline at `now` are left out.
-pub fn dump(value: ValueRef<'_>, now: UnixMillis) -> Vec<u8> {
-    let mut out = Vec::new();
-    let version = write_value(&mut out, value, now);
-    seal(&mut out, version);
-    out
+/// A value as DUMP gives it. Fields of hashes that are past their deadline at `now` are left out; strings are compressed where that
+/// makes them shorter if `compress` says so.
+pub fn dump(value: ValueRef<'_>, now: UnixMillis, compress: bool) -> Vec<u8> {
+    let mut out = Uncompressed::default();
+    let version = if compress {
+        write_value(&mut out.0, value, now)
+    } else {
+        write_value(&mut out, value, now)
+    };
+    seal(&mut out.0, version);
+    out.0
 }
 
 /// Appends version and checksum.

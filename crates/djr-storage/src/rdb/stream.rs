@@ -17,9 +17,9 @@ use super::old::bytes_of;
 use super::save::begin;
 use super::writer::{Output, Plain, push_number, push_raw_string, push_string};
 use super::{RdbError, Reader, kind};
+use crate::types::Stream;
 use crate::types::listpack::{Element, Listpack};
-use crate::types::stream::{Consumer, Entries, Group, Pending, StreamId};
-use crate::types::{Stream, StreamLimits};
+use crate::types::stream::{Consumer, Entries, Group, Pending, RestoredBlock, StreamId};
 
 const BLOCK: RdbError = RdbError::Corrupt("a stream's block");
 const PENDING: RdbError = RdbError::Corrupt("what is pending in a stream's group");
@@ -148,11 +148,7 @@ fn raw_id(reader: &mut Reader<'_>) -> Result<StreamId, RdbError> {
 }
 
 /// Reads a stream.
-pub(super) fn read(
-    reader: &mut Reader<'_>,
-    kind: u8,
-    limits: &StreamLimits,
-) -> Result<Stream, RdbError> {
+pub(super) fn read(reader: &mut Reader<'_>, kind: u8) -> Result<Stream, RdbError> {
     let mut stream = Stream::default();
     for _ in 0..reader.count(2)? {
         let first = reader.string()?;
@@ -162,11 +158,12 @@ pub(super) fn read(
             return Err(BLOCK);
         }
         let listpack = Listpack::from_bytes(reader.string()?.into_owned()).map_err(|_| BLOCK)?;
-        read_block(&mut stream, id, &listpack, limits)?;
+        read_block(&mut stream, id, &listpack)?;
     }
     let len = reader.number()?;
     let last_id = id(reader)?;
-    if len != stream.entries().len() || len > 0 && last_id < stream.entries().last_id() {
+    let last_live_id = stream.entries().last_live_id();
+    if len != stream.entries().len() || last_live_id.is_some_and(|id| last_id < id) {
         return Err(RdbError::Corrupt("a stream's number of entries or last id"));
     }
     let (mut added, mut max_deleted_id) = (len, StreamId::MIN);
@@ -175,6 +172,10 @@ pub(super) fn read(
         id(reader)?;
         max_deleted_id = id(reader)?;
         added = reader.number()?;
+    }
+    if last_id < stream.entries().last_id() {
+        // XSETID of old versions did not look at deleted entries. New ones would come before them.
+        stream.forget_deleted_at_end();
     }
     stream.set_id(last_id, Some(added), Some(max_deleted_id));
     for _ in 0..reader.count(4)? {
@@ -187,12 +188,7 @@ pub(super) fn read(
     Ok(stream)
 }
 
-fn read_block(
-    stream: &mut Stream,
-    first: StreamId,
-    listpack: &Listpack,
-    limits: &StreamLimits,
-) -> Result<(), RdbError> {
+fn read_block(stream: &mut Stream, first: StreamId, listpack: &Listpack) -> Result<(), RdbError> {
     let mut elements = listpack.iter();
     let mut next = || elements.next().ok_or(BLOCK);
     let number = |element: Element<'_>| -> Result<u64, RdbError> {
@@ -208,6 +204,7 @@ fn read_block(
     if number(next()?)? != 0 {
         return Err(BLOCK);
     }
+    let mut block = RestoredBlock::new(first, &fields);
     let (mut live_seen, mut deleted_seen) = (0, 0);
     for _ in 0..live.checked_add(deleted).ok_or(BLOCK)? {
         let flags = next()?.as_integer().ok_or(BLOCK)?;
@@ -216,7 +213,8 @@ fn read_block(
         // Modulo 2^64: in a later millisecond the number may be less than that of the first id.
         let id = StreamId::new(first.ms.wrapping_add(ms), first.seq.wrapping_add(seq));
         let mut words: Vec<Cow<'_, [u8]>> = Vec::new();
-        let more = if flags & SAME_FIELDS != 0 {
+        let same = flags & SAME_FIELDS != 0;
+        let more = if same {
             for field in &fields {
                 words.push(field.clone());
                 words.push(bytes_of(next()?));
@@ -232,22 +230,25 @@ fn read_block(
         if number(next()?)? != more {
             return Err(BLOCK);
         }
-        if flags & DELETED != 0 {
-            deleted_seen += 1;
-            continue;
-        }
-        live_seen += 1;
+        let is_deleted = flags & DELETED != 0;
+        deleted_seen += u64::from(is_deleted);
+        live_seen += u64::from(!is_deleted);
         let size: usize = words.iter().map(|word| word.len()).sum();
-        let in_order = id > stream.entries().last_id();
-        if !in_order || words.is_empty() || size > Entries::ENTRY_SIZE_MAX {
+        if words.is_empty()
+            || size > Entries::ENTRY_SIZE_MAX
+            || !block.push(id, &words, same, is_deleted)
+        {
             return Err(BLOCK);
         }
-        stream.append(id, words.len() / 2, |index| &words[index], limits);
     }
     if elements.next().is_some() || (live_seen, deleted_seen) != (live, deleted) {
         return Err(BLOCK);
     }
-    Ok(())
+    if stream.append_block(block) {
+        Ok(())
+    } else {
+        Err(BLOCK)
+    }
 }
 
 fn read_group(reader: &mut Reader<'_>, kind: u8) -> Result<Group, RdbError> {

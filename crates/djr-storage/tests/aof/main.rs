@@ -5,6 +5,7 @@
 mod crash;
 mod failure;
 mod foreign;
+mod rdb_base;
 mod redis;
 mod rewrite;
 mod sweep;

@@ -12,7 +12,10 @@ fn names(disk: &SimDisk) -> Vec<String> {
 }
 
 fn manifest(disk: &SimDisk, config: &djr_storage::aof::AofConfig) -> String {
-    String::from_utf8(disk.contents(&config.manifest_path()).unwrap()).unwrap()
+    let text = String::from_utf8(disk.contents(&config.manifest_path()).unwrap()).unwrap();
+    let (checksum, files) = text.split_once('\n').unwrap();
+    assert!(checksum.starts_with("#DJR crc32="), "{text}");
+    files.to_owned()
 }
 
 #[test]

@@ -23,7 +23,11 @@ fn dump(
     reply: &mut Reply<'_>,
 ) -> Result<(), CommandError> {
     match context.get(context.key(args, 1)) {
-        Some(entry) => reply.bulk(&rdb::dump(entry.value(), context.now)),
+        Some(entry) => reply.bulk(&rdb::dump(
+            entry.value(),
+            context.now,
+            context.engine.settings.rdb_compression.get() != 0,
+        )),
         None => reply.null(),
     }
     Ok(())

@@ -34,12 +34,13 @@ fn flush(
     db: Option<u32>,
     reply: &mut Reply<'_>,
 ) -> Result<Effect, CommandError> {
-    match args.len() {
-        1 => {}
-        2 if args.is(1, "ASYNC") || args.is(1, "SYNC") => {}
+    let at_once = match args.len() {
+        1 => false,
+        2 if args.is(1, "ASYNC") => false,
+        2 if args.is(1, "SYNC") => true,
         _ => return Err(CommandError::Syntax),
-    }
-    context.access.flush(db);
+    };
+    context.access.flush(db, at_once);
     reply.ok();
     // Logged even where there was nothing: a replica that differs is put right.
     Ok(Effect::Verbatim)

@@ -3,7 +3,7 @@
 use djr_storage::keyspace::{Footprint, Keyspace};
 
 use super::super::prelude::*;
-use crate::glob;
+use super::super::scan_options::{Extra, ScanOptions, cursor};
 
 pub(super) static SPEC: CommandSpec = CommandSpec {
     name: "scan",
@@ -28,63 +28,16 @@ pub(super) static SPEC: CommandSpec = CommandSpec {
     ..CommandSpec::DEFAULT
 };
 
-/// How many keys a call looks at if it does not say.
-const COUNT: usize = 10;
-
-struct Options<'a> {
-    cursor: u64,
-    pattern: Option<&'a [u8]>,
-    count: usize,
-    kind: Option<&'a [u8]>,
-}
-
-impl<'a> Options<'a> {
-    fn parse(args: &Args<'a>) -> Result<Self, CommandError> {
-        let mut options = Self {
-            cursor: cursor(args).ok_or(CommandError::InvalidCursor)?,
-            pattern: None,
-            count: COUNT,
-            kind: None,
-        };
-        let mut index = 2;
-        while index < args.len() {
-            if index + 1 >= args.len() {
-                return Err(CommandError::Syntax);
-            }
-            let value = args.get(index + 1);
-            if args.is(index, "COUNT") {
-                options.count = usize::try_from(args.integer(index + 1)?)
-                    .ok()
-                    .filter(|count| *count > 0)
-                    .ok_or(CommandError::Syntax)?;
-            } else if args.is(index, "MATCH") {
-                options.pattern = Some(value).filter(|pattern| !glob::is_any(pattern));
-            } else if args.is(index, "TYPE") {
-                options.kind = Some(value);
-            } else {
-                return Err(CommandError::Syntax);
-            }
-            index += 2;
-        }
-        Ok(options)
-    }
-}
-
-fn cursor(args: &Args<'_>) -> Option<u64> {
-    std::str::from_utf8(args.get(1)).ok()?.parse().ok()
-}
-
 fn scan(
     context: &mut ReadContext<'_>,
     args: &Args<'_>,
     reply: &mut Reply<'_>,
 ) -> Result<(), CommandError> {
-    let options = Options::parse(args)?;
+    let cursor = cursor(args.get(1))?;
+    let options = ScanOptions::parse(args, 2, Extra::Type)?;
     let mut keys = Vec::new();
-    let next = context.db.scan(options.cursor, options.count, |entry| {
-        let wanted = options
-            .pattern
-            .is_none_or(|pattern| glob::matches(pattern, entry.key()))
+    let next = context.db.scan(cursor, options.count, |entry| {
+        let wanted = options.wants(entry.key())
             && options
                 .kind
                 .is_none_or(|kind| entry.kind().name().as_bytes().eq_ignore_ascii_case(kind));
@@ -104,10 +57,13 @@ fn scan(
 /// The shards that a SCAN needs: the one that its cursor points into and, where one shard has too few keys, those behind it.
 /// None if it will be refused.
 pub(crate) fn scan_footprint(keyspace: &Keyspace, db: u32, args: &Args<'_>) -> Footprint {
-    let Ok(options) = Options::parse(args) else {
+    let (Ok(cursor), Ok(options)) = (
+        cursor(args.get(1)),
+        ScanOptions::parse(args, 2, Extra::Type),
+    ) else {
         return Footprint::NONE;
     };
-    let first = keyspace.scan_footprint(options.cursor);
+    let first = keyspace.scan_footprint(cursor);
     let Some(first_shard) = first.shards().next() else {
         return first;
     };

@@ -130,6 +130,7 @@ fn hexpire(
     let mut changed = Vec::new();
     reply.array(args.len() - first);
     let there = context.update::<Hash, _>(key, |hash| {
+        hash.expect_deadlines();
         for field in args.from(first) {
             let Some(found) = hash.get(field, now) else {
                 reply.integer(NO_FIELD);

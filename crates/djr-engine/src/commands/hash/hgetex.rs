@@ -58,6 +58,9 @@ fn hgetex(
     let mut changed = Vec::new();
     reply.array(args.len() - first);
     let there = context.update::<Hash, _>(key, |hash| {
+        if !matches!(change, Change::None) {
+            hash.expect_deadlines();
+        }
         for field in args.from(first) {
             let found = hash.get(field, now);
             reply_optional(reply, found.map(|found| found.value));

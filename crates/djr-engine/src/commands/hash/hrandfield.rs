@@ -2,6 +2,7 @@
 
 use djr_protocol::RespVersion;
 
+use super::super::draws::Draws;
 use super::prelude::*;
 
 pub(super) static SPEC: CommandSpec = CommandSpec {
@@ -40,25 +41,19 @@ fn hrandfield(
         reply_optional(reply, drawn.map(|(field, _)| field));
         return Ok(());
     }
-    let (count, with_values) = count(args)?;
+    let (draws, with_values) = Draws::parse_with(args, "WITHVALUES")?;
     let Some(hash) = context.object::<Hash>(key)? else {
         reply.array(0);
         return Ok(());
     };
     let live = hash.len(context.now);
-    let wanted = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
-    let wanted = match count {
-        _ if live == 0 => 0,
-        0.. => wanted.min(live),
-        _ => wanted,
-    };
+    if live == 0 {
+        reply.array(0);
+        return Ok(());
+    }
     let in_pairs = with_values && reply.version() == RespVersion::V3;
-    reply.array(if with_values && !in_pairs {
-        wanted * 2
-    } else {
-        wanted
-    });
-    let answer = |(field, found): (Element<'_>, FieldValue<'_>)| {
+    let len = if with_values && !in_pairs { 2 } else { 1 };
+    let answer = |reply: &mut Reply<'_>, (field, found): (Element<'_>, FieldValue<'_>)| {
         if in_pairs {
             reply.array(2);
         }
@@ -67,33 +62,17 @@ fn hrandfield(
             reply_element(reply, found.value);
         }
     };
-    let random = || context.rng.next();
-    if count < 0 {
-        hash.sample_repeating(wanted, context.now, random, answer);
-    } else {
-        hash.sample(wanted, context.now, random, answer);
+    let (mut random, now) = (|| context.rng.next(), context.now);
+    if draws.repeat {
+        return draws.answer_repeated(context.engine, reply, len, |reply, count| {
+            hash.sample_repeating(count, now, &mut random, |pair| answer(reply, pair));
+        });
     }
+    reply.array(draws.count.min(live) * len);
+    hash.sample(draws.count.min(live), now, random, |pair| {
+        answer(reply, pair)
+    });
     Ok(())
-}
-
-/// The count (negative: fields may repeat), and whether values are wanted.
-fn count(args: &Args<'_>) -> Result<(i64, bool), CommandError> {
-    const LIMIT: i64 = i64::MAX / 2;
-    let count = args.integer(2)?;
-    if count == i64::MIN {
-        return Err(CommandError::text(
-            "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
-        ));
-    }
-    let with_values = args.len() > 3;
-    if with_values && (args.len() > 4 || !args.is(3, "WITHVALUES")) {
-        return Err(CommandError::Syntax);
-    }
-    // So many replies, and each twice.
-    if with_values && !(-LIMIT..=LIMIT).contains(&count) {
-        return Err(CommandError::OutOfRange);
-    }
-    Ok((count, with_values))
 }
 
 #[cfg(test)]

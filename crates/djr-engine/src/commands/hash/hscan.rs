@@ -1,7 +1,7 @@
 //! HSCAN key cursor [MATCH pattern] [COUNT count] [NOVALUES]
 
+use super::super::scan_options::{Extra, ScanOptions, cursor, reply_nothing};
 use super::prelude::*;
-use crate::glob;
 
 pub(super) static SPEC: CommandSpec = CommandSpec {
     name: "hscan",
@@ -22,81 +22,29 @@ pub(super) static SPEC: CommandSpec = CommandSpec {
     ..CommandSpec::DEFAULT
 };
 
-/// How many fields of a table a call looks at if it does not say.
-const COUNT: usize = 10;
-
-struct Options<'a> {
-    pattern: Option<&'a [u8]>,
-    count: usize,
-    values: bool,
-}
-
-impl<'a> Options<'a> {
-    fn parse(args: &Args<'a>) -> Result<Self, CommandError> {
-        let mut options = Self {
-            pattern: None,
-            count: COUNT,
-            values: true,
-        };
-        let mut index = 3;
-        while index < args.len() {
-            let has_value = index + 1 < args.len();
-            if args.is(index, "COUNT") && has_value {
-                options.count = usize::try_from(args.integer(index + 1)?)
-                    .ok()
-                    .filter(|count| *count > 0)
-                    .ok_or(CommandError::Syntax)?;
-                index += 2;
-            } else if args.is(index, "MATCH") && has_value {
-                options.pattern =
-                    Some(args.get(index + 1)).filter(|pattern| !glob::is_any(pattern));
-                index += 2;
-            } else if args.is(index, "NOVALUES") {
-                options.values = false;
-                index += 1;
-            } else {
-                return Err(CommandError::Syntax);
-            }
-        }
-        Ok(options)
-    }
-
-    fn wants(&self, field: Element<'_>) -> bool {
-        self.pattern.is_none_or(|pattern| {
-            glob::matches(pattern, field.to_bytes(&mut [0; INTEGER_TEXT_SIZE_MAX]))
-        })
-    }
-}
-
 fn hscan(
     context: &mut ReadContext<'_>,
     args: &Args<'_>,
     reply: &mut Reply<'_>,
 ) -> Result<(), CommandError> {
-    let cursor = std::str::from_utf8(args.get(2)).ok();
-    let cursor: u64 = cursor
-        .and_then(|cursor| cursor.trim_start().parse().ok())
-        .ok_or(CommandError::InvalidCursor)?;
+    let cursor = cursor(args.get(2))?;
     let Some(hash) = context.object::<Hash>(context.key(args, 1))? else {
-        // As in Redis, whatever the options are.
-        reply.array(2);
-        reply.bulk(b"0");
-        reply.array(0);
+        reply_nothing(reply);
         return Ok(());
     };
-    let options = Options::parse(args)?;
+    let options = ScanOptions::parse(args, 3, Extra::NoValues)?;
     let mut fields = Vec::new();
     let next = hash.scan(cursor, options.count, context.now, |field, found| {
-        if options.wants(field) {
+        if options.wants(field.to_bytes(&mut [0; INTEGER_TEXT_SIZE_MAX])) {
             fields.push((field, found.value));
         }
     });
     reply.array(2);
     reply.bulk_display(next);
-    reply.array(fields.len() * (1 + usize::from(options.values)));
+    reply.array(fields.len() * if options.names_only { 1 } else { 2 });
     for (field, value) in fields {
         reply_element(reply, field);
-        if options.values {
+        if !options.names_only {
             reply_element(reply, value);
         }
     }

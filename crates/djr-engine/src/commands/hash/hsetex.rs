@@ -206,6 +206,7 @@ fn remove_fields(
 ) -> Result<Effect, CommandError> {
     let (mut removed, now) = (Vec::new(), context.now);
     let there = context.update::<Hash, _>(key, |hash| {
+        hash.expect_deadlines();
         let fields = args.from(first).step_by(2);
         removed.extend(fields.filter(|field| hash.remove(field, now)));
     })?;

@@ -81,7 +81,7 @@ pub(super) fn move_element(
     let same = source.bytes == destination.bytes;
     context.update(source, |list: &mut List| {
         if same
-            && from == to
+            && (from == to || list.len() == 1)
             && let Some(element) = list.peek(from)
         {
             // It stays where it is, and the list as it is kept.

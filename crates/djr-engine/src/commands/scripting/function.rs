@@ -169,6 +169,11 @@ static STATS: CommandSpec = CommandSpec {
     ..CommandSpec::DEFAULT
 };
 
+/// What C takes for a text: the bytes before the first zero.
+fn up_to_zero(text: &[u8]) -> &[u8] {
+    text.split(|byte| *byte == 0).next().unwrap_or_default()
+}
+
 fn load(
     engine: &Engine,
     executor: &mut Executor,
@@ -184,7 +189,7 @@ fn load(
         if !args.is(index, "replace") {
             return Err(CommandError::format(format!(
                 "ERR Unknown option given: {}",
-                String::from_utf8_lossy(args.get(index))
+                String::from_utf8_lossy(up_to_zero(args.get(index)))
             )));
         }
         replace = true;

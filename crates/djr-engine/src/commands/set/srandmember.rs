@@ -1,5 +1,6 @@
 //! SRANDMEMBER key [count]
 
+use super::super::draws::Draws;
 use super::prelude::*;
 
 pub(super) static SPEC: CommandSpec = CommandSpec {
@@ -35,25 +36,19 @@ fn srandmember(
     if args.len() > 3 {
         return Err(CommandError::Syntax);
     }
-    let count = args.integer(2)?;
-    if count == i64::MIN {
-        return Err(CommandError::text(
-            "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
-        ));
-    }
+    let draws = Draws::parse(args)?;
     let Some(set) = context.object::<Set>(key)? else {
         reply.array(0);
         return Ok(());
     };
-    let wanted = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
-    let random = || context.rng.next();
-    if count < 0 {
-        reply.array(wanted);
-        set.sample_repeating(wanted, random, |member| reply_member(reply, member));
-    } else {
-        reply.array(wanted.min(set.len()));
-        set.sample(wanted, random, |member| reply_member(reply, member));
+    let mut random = || context.rng.next();
+    if draws.repeat {
+        return draws.answer_repeated(context.engine, reply, 1, |reply, count| {
+            set.sample_repeating(count, &mut random, |member| reply_member(reply, member));
+        });
     }
+    reply.array(draws.count.min(set.len()));
+    set.sample(draws.count, random, |member| reply_member(reply, member));
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! SSCAN key cursor [MATCH pattern] [COUNT count]
 
+use super::super::scan_options::{Extra, ScanOptions, cursor, reply_nothing};
 use super::prelude::*;
-use crate::glob;
 
 pub(super) static SPEC: CommandSpec = CommandSpec {
     name: "sscan",
@@ -21,70 +21,20 @@ pub(super) static SPEC: CommandSpec = CommandSpec {
     ..CommandSpec::DEFAULT
 };
 
-/// How many members of a table a call looks at if it does not say.
-const COUNT: usize = 10;
-
-struct Options<'a> {
-    pattern: Option<&'a [u8]>,
-    count: usize,
-}
-
-impl<'a> Options<'a> {
-    fn parse(args: &Args<'a>) -> Result<Self, CommandError> {
-        let mut options = Self {
-            pattern: None,
-            count: COUNT,
-        };
-        let mut index = 3;
-        while index < args.len() {
-            let has_value = index + 1 < args.len();
-            if args.is(index, "COUNT") && has_value {
-                options.count = usize::try_from(args.integer(index + 1)?)
-                    .ok()
-                    .filter(|count| *count > 0)
-                    .ok_or(CommandError::Syntax)?;
-            } else if args.is(index, "MATCH") && has_value {
-                options.pattern =
-                    Some(args.get(index + 1)).filter(|pattern| !glob::is_any(pattern));
-            } else if args.is(index, "NOVALUES") {
-                return Err(CommandError::text(
-                    "ERR NOVALUES option can only be used in HSCAN",
-                ));
-            } else {
-                return Err(CommandError::Syntax);
-            }
-            index += 2;
-        }
-        Ok(options)
-    }
-
-    fn wants(&self, member: Element<'_>) -> bool {
-        self.pattern.is_none_or(|pattern| {
-            glob::matches(pattern, member.to_bytes(&mut [0; INTEGER_TEXT_SIZE_MAX]))
-        })
-    }
-}
-
 fn sscan(
     context: &mut ReadContext<'_>,
     args: &Args<'_>,
     reply: &mut Reply<'_>,
 ) -> Result<(), CommandError> {
-    let cursor = std::str::from_utf8(args.get(2)).ok();
-    let cursor: u64 = cursor
-        .and_then(|cursor| cursor.trim_start().parse().ok())
-        .ok_or(CommandError::InvalidCursor)?;
+    let cursor = cursor(args.get(2))?;
     let Some(set) = context.object::<Set>(context.key(args, 1))? else {
-        // As in Redis, whatever the options are.
-        reply.array(2);
-        reply.bulk(b"0");
-        reply.array(0);
+        reply_nothing(reply);
         return Ok(());
     };
-    let options = Options::parse(args)?;
+    let options = ScanOptions::parse(args, 3, Extra::None)?;
     let mut members = Vec::new();
     let next = set.scan(cursor, options.count, |member| {
-        if options.wants(member) {
+        if options.wants(member.to_bytes(&mut [0; INTEGER_TEXT_SIZE_MAX])) {
             members.push(member);
         }
     });

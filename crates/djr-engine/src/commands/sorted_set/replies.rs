@@ -21,14 +21,21 @@ pub(super) fn reply_members<'a>(
     let pairs = with_scores && reply.version() == RespVersion::V3;
     let flat = with_scores && !pairs;
     reply.array(items.len() * if flat { 2 } else { 1 });
-    for (member, score) in items {
-        if pairs {
-            reply.array(2);
-        }
-        reply_member(reply, member);
-        if with_scores {
-            reply.double(score);
-        }
+    items.for_each(|item| reply_item(reply, with_scores, item));
+}
+
+/// One member of an array that [`reply_members`] would begin.
+pub(super) fn reply_item(
+    reply: &mut Reply<'_>,
+    with_score: bool,
+    (member, score): (Element<'_>, f64),
+) {
+    if with_score && reply.version() == RespVersion::V3 {
+        reply.array(2);
+    }
+    reply_member(reply, member);
+    if with_score {
+        reply.double(score);
     }
 }
 

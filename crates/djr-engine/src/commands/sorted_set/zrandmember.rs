@@ -2,10 +2,12 @@
 
 use std::collections::HashSet;
 
+use djr_protocol::RespVersion;
 use djr_storage::types::SortedSet;
 
+use super::super::draws::Draws;
 use super::super::prelude::*;
-use super::replies::{reply_member, reply_members};
+use super::replies::{reply_item, reply_member, reply_members};
 
 pub(super) static SPEC: CommandSpec = CommandSpec {
     name: "zrandmember",
@@ -48,38 +50,27 @@ fn zrandmember(
         }
         return Ok(());
     }
-    let count = args.integer(2)?;
-    if count == i64::MIN {
-        return Err(CommandError::text(
-            "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
-        ));
-    }
-    // Redis would begin a reply that no memory can hold.
-    if count < -i64::from(i32::MAX) {
-        return Err(CommandError::OutOfRange);
-    }
-    let with_scores = args.len() == 4 && args.is(3, "WITHSCORES");
-    if args.len() > 3 && !with_scores {
-        return Err(CommandError::Syntax);
-    }
-    if with_scores && !(-i64::MAX / 2..=i64::MAX / 2).contains(&count) {
-        return Err(CommandError::OutOfRange);
-    }
+    let (draws, with_scores) = Draws::parse_with(args, "WITHSCORES")?;
     let Some(set) = context.object::<SortedSet>(key)? else {
         reply.array(0);
         return Ok(());
     };
-    let len = set.len();
-    let wanted = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
-    if count >= 0 && wanted >= len {
+    let (len, wanted) = (set.len(), draws.count);
+    let mut random = |bound| below(context.rng.next(), bound);
+    if draws.repeat {
+        let width = if with_scores && reply.version() == RespVersion::V2 {
+            2
+        } else {
+            1
+        };
+        return draws.answer_repeated(context.engine, reply, width, |reply, count| {
+            let items = (0..count).filter_map(|_| set.get(random(len)));
+            items.for_each(|item| reply_item(reply, with_scores, item));
+        });
+    }
+    if wanted >= len {
         // All of them, in the order in which Redis goes through them.
         reply_members(reply, with_scores, set.iter().rev());
-        return Ok(());
-    }
-    let mut random = |bound| below(context.rng.next(), bound);
-    if count < 0 {
-        let items = (0..wanted).filter_map(|_| set.get(random(len)));
-        reply_members(reply, with_scores, Counted(items, wanted));
         return Ok(());
     }
     let ranks = distinct(wanted, len, random);

@@ -4,7 +4,7 @@ use djr_protocol::format_double;
 use djr_storage::types::SortedSet;
 
 use super::super::prelude::*;
-use crate::glob;
+use super::super::scan_options::{Extra, ScanOptions, cursor, reply_nothing};
 
 pub(super) static SPEC: CommandSpec = CommandSpec {
     name: "zscan",
@@ -25,80 +25,30 @@ pub(super) static SPEC: CommandSpec = CommandSpec {
     ..CommandSpec::DEFAULT
 };
 
-struct Options<'a> {
-    pattern: Option<&'a [u8]>,
-    count: usize,
-    scores: bool,
-}
-
-impl<'a> Options<'a> {
-    fn parse(args: &Args<'a>) -> Result<Self, CommandError> {
-        let mut options = Self {
-            pattern: None,
-            count: 10,
-            scores: true,
-        };
-        let mut index = 3;
-        while index < args.len() {
-            let has_value = index + 1 < args.len();
-            if has_value && args.is(index, "COUNT") {
-                options.count = usize::try_from(args.integer(index + 1)?)
-                    .ok()
-                    .filter(|count| *count > 0)
-                    .ok_or(CommandError::Syntax)?;
-                index += 2;
-            } else if has_value && args.is(index, "MATCH") {
-                options.pattern =
-                    Some(args.get(index + 1)).filter(|pattern| !glob::is_any(pattern));
-                index += 2;
-            } else if args.is(index, "NOSCORES") {
-                options.scores = false;
-                index += 1;
-            } else if args.is(index, "NOVALUES") {
-                return Err(CommandError::text(
-                    "ERR NOVALUES option can only be used in HSCAN",
-                ));
-            } else {
-                return Err(CommandError::Syntax);
-            }
-        }
-        Ok(options)
-    }
-}
-
 fn zscan(
     context: &mut ReadContext<'_>,
     args: &Args<'_>,
     reply: &mut Reply<'_>,
 ) -> Result<(), CommandError> {
-    let cursor: u64 = std::str::from_utf8(args.get(2))
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .ok_or(CommandError::InvalidCursor)?;
-    // A key that is not there is answered before the options are looked at, as in Redis.
+    let cursor = cursor(args.get(2))?;
     let Some(set) = context.object::<SortedSet>(context.key(args, 1))? else {
-        reply.array(2);
-        reply.bulk(b"0");
-        reply.array(0);
+        reply_nothing(reply);
         return Ok(());
     };
-    let options = Options::parse(args)?;
+    let options = ScanOptions::parse(args, 3, Extra::NoScores)?;
     let mut found: Vec<(Vec<u8>, f64)> = Vec::new();
     let next = set.scan(cursor, options.count, |member, score| {
-        if options
-            .pattern
-            .is_none_or(|pattern| glob::matches(pattern, member))
-        {
+        if options.wants(member) {
             found.push((member.to_vec(), score));
         }
     });
     reply.array(2);
     reply.bulk_display(next);
-    reply.array(found.len() * if options.scores { 2 } else { 1 });
+    reply.array(found.len() * if options.names_only { 1 } else { 2 });
     let mut text = Vec::new();
     for (member, score) in found {
         reply.bulk(&member);
-        if options.scores {
+        if !options.names_only {
             text.clear();
             format_double(score, &mut text);
             reply.bulk(&text);

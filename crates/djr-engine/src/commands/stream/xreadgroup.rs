@@ -112,6 +112,9 @@ fn xreadgroup(
     }
     match options.block {
         Some(timeout) if context.may_block() => {
+            if let Some(at) = next_claim(context, args, &options)? {
+                context.try_again_at(at);
+            }
             context.block(options.all_keys(), BlockedOn::ConsumerGroup, timeout)
         }
         _ => {
@@ -119,6 +122,33 @@ fn xreadgroup(
             Ok(logged.map_or(Effect::None, Effect::Rewritten))
         }
     }
+}
+
+/// The shortest time between two looks at what is pending.
+const RETRY_INTERVAL_MS: i64 = 10;
+
+/// When an entry may have been pending for long enough, if that is what is waited for: by what is pending now, and what may be
+/// delivered to others from now on.
+fn next_claim(
+    context: &WriteContext<'_, '_>,
+    args: &Args<'_>,
+    options: &ReadOptions<'_>,
+) -> Result<Option<UnixMillis>, CommandError> {
+    let (Some(idle_min), Some((name, _))) = (options.claim, options.group) else {
+        return Ok(None);
+    };
+    let mut since = context.now;
+    for index in 0..options.keys {
+        let stream = context.object::<Stream>(context.key(args, options.key(index)))?;
+        let group = stream.and_then(|stream| stream.group(name));
+        since = since.min(
+            group
+                .and_then(ConsumerGroup::oldest_delivery)
+                .unwrap_or(since),
+        );
+    }
+    let earliest = context.now.saturating_add(RETRY_INTERVAL_MS);
+    Ok(Some(since.saturating_add(idle_min).max(earliest)))
 }
 
 fn parse_wanted(text: &[u8]) -> Result<Wanted, CommandError> {

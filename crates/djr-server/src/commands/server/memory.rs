@@ -6,7 +6,7 @@ use djr_engine::spec::{Access, Arg, CommandSpec, Flags, Group, Run};
 use djr_engine::{Args, CommandError, Reply};
 
 use crate::commands::{Context, Entry, Result, ServerRun};
-use crate::memory::{Usage, diagnose};
+use crate::memory::{Usage, diagnose, remind_allocator};
 
 pub(super) static SPEC: CommandSpec = CommandSpec {
     name: "memory",
@@ -175,6 +175,7 @@ fn malloc_stats(context: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) 
 
 fn purge(_: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result {
     djr_storage::memory::release_idle(usize::MAX);
+    remind_allocator();
     reply.ok();
     Ok(())
 }
@@ -206,7 +207,10 @@ fn stats(context: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Resu
         ("peak.allocated".into(), Bytes(usage.peak)),
         ("total.allocated".into(), Bytes(usage.used)),
         ("startup.allocated".into(), Bytes(usage.startup)),
+        ("replication.backlog".into(), Bytes(0)),
+        ("clients.slaves".into(), Bytes(0)),
         ("clients.normal".into(), Bytes(usage.clients)),
+        ("cluster.links".into(), Bytes(0)),
         ("aof.buffer".into(), Bytes(log)),
         (
             "lua.caches".into(),

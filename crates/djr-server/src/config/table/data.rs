@@ -3,7 +3,7 @@
 use super::kinds::*;
 use super::{Section, live, rows, special as specials};
 
-const LAZY: &str = "removed values are freed where that holds nobody up";
+const LAZY: &str = "what is small is freed at once, what is large by a thread of its own, whatever it was removed by";
 const DEFRAG: &str =
     "a large value is moved in parts of some 32 KiB, however many elements that is";
 
@@ -81,7 +81,7 @@ pub(super) const ENCODINGS: Section = Section {
         "list-max-listpack-size" | "list-max-ziplist-size" = "-2", integer(-INT - 1, INT), Live,
             "The size of a list's chunks: a number of elements, or -1 to -5 for 4, 8, 16, 32, 64 KiB.", .apply(live::encodings);
         "list-compress-depth" = "0", integer(0, INT), Live,
-            "How many chunks at each end of a list are not compressed; 0 compresses none. Chunks are kept uncompressed so far.", .apply(live::encodings);
+            "Accepted and told, without effect: lists are read in place, so no chunk of one is kept compressed. Replies, encodings and DUMP are the same for any number.", .apply(live::encodings);
         "set-max-intset-entries" = "512", integer(0, LONG), Live,
             "Sets of at most so many integers are kept as an array.", .apply(live::encodings);
         "set-max-listpack-entries" = "128", integer(0, LONG), Live,

@@ -152,7 +152,7 @@ pub(super) const SYSTEM: Section = Section {
         "hash-seed" = "", Text, Start,
             "Makes hashes, and so the order of SCAN, the same in each run.", .no_effect("the seed is random, against flooding");
         "key-load-delay" = "0", integer(-INT, INT), Live,
-            "Slows the loading down, for tests.", .hidden(), .no_effect("loading is never slowed down");
+            "Slows the loading down by so many microseconds per key or command, for tests.", .hidden();
         "rdb-key-save-delay" = "0", integer(-INT, INT), Live,
             "Slows snapshots down, for tests.", .hidden(), .no_effect("snapshots are never slowed down");
         "loading-process-events-interval-bytes" = "2097152", integer(1024, INT), Live,

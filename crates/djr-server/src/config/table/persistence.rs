@@ -46,7 +46,7 @@ pub(super) const SNAPSHOTS: Section = Section {
         "stop-writes-on-bgsave-error" = "yes", YesNo, Live,
             "Refuses writes while snapshots fail.", .apply(live::save_points);
         "rdbcompression" = "yes", YesNo, Live,
-            "Compresses strings in snapshots.";
+            "Compresses strings in snapshots, DUMP and MIGRATE.", .apply(live::encodings);
         "rdbchecksum" = "yes", YesNo, Start,
             "Snapshots end with a checksum, which is verified when they are loaded.";
         "rdb-save-incremental-fsync" = "yes", YesNo, Live,

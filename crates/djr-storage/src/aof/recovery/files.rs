@@ -105,7 +105,7 @@ pub(super) fn adopt_single_file(disk: &dyn Disk, config: &AofConfig) -> Result<(
         Ok(file) => {
             let bytes = read_all(&*file).map_err(fail("read", &manifest))?;
             // Some other file of that name, beside a log that has its own: nobody's business.
-            if bytes != base.encode() || in_dir.contains(&config.file_name) {
+            if Manifest::parse(&bytes).as_ref() != Ok(&base) || in_dir.contains(&config.file_name) {
                 return Ok(());
             }
         }

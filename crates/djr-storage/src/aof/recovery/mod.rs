@@ -179,10 +179,11 @@ impl<'a> Examined<'a> {
 
     /// Hands everything to `replay`. What is damaged or torn is left out.
     pub fn replay(&mut self, replay: &mut dyn Replay) -> Result<(), RecoveryError> {
+        let total = self.found.files.iter().map(|found| found.content_end).sum();
+        replay.progress(0, total);
         if let Some(rdb) = self.rdb.take() {
             rdb.load(replay)?;
         }
-        let total = self.found.files.iter().map(|found| found.content_end).sum();
         let mut size = 0;
         let files = self.files.iter_mut().zip(&self.data);
         for (((_, reader), file), found) in files.zip(&self.found.files) {

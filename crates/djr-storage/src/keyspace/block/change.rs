@@ -9,6 +9,7 @@ use super::{
     FORM_OBJECT, Facts, LEFT, LENGTHS_AT, NewValue, RAW, Shape, VecParts, object,
 };
 use crate::arena::{Arena, block_size};
+use crate::keyspace::disposal::disposer;
 use crate::keyspace::hash::UnixMillis;
 use crate::value::{StringValue, Value};
 
@@ -423,7 +424,12 @@ unsafe fn drop_heap(block: NonNull<u8>, shape: &Shape) {
     unsafe {
         if shape.meta & FORM_MASK == FORM_HEAP {
             let parts = Block::new(block).vec_parts(shape.value_at);
-            drop(Vec::from_raw_parts(parts.start, parts.len, parts.capacity));
+            let bytes = Vec::from_raw_parts(parts.start, parts.len, parts.capacity);
+            if let Some(dispose) = disposer(parts.capacity) {
+                dispose(Value::String(StringValue::Bytes { bytes, raw: true }));
+            }
+        } else if let Some(dispose) = disposer(Block::new(block).structure_memory(shape)) {
+            dispose(object::take_structure(block, shape));
         } else {
             object::drop_structure(block, shape);
         }

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
@@ -22,6 +23,8 @@ const BATCH_BYTES: usize = 1 << 20;
 const READ_ITEMS: usize = 4096;
 /// So far ahead of its insertion an entry's bucket is loaded into the cache.
 const PREFETCH_AHEAD: usize = 8;
+/// With a delay, one is taken for so many items at once.
+const DELAYED_ITEMS: u64 = 16;
 
 /// How a file is loaded.
 #[derive(Clone, Copy, Debug, Default)]
@@ -51,6 +54,8 @@ pub struct LoadProgress {
     pub expired: AtomicU64,
     /// Keys left out because nothing is in them. Damaged files of old servers have such.
     pub empty: AtomicU64,
+    /// So many microseconds the load waits for each key: for tests that want to see it at work.
+    pub delay_us: AtomicU64,
 }
 
 /// What was loaded.
@@ -265,8 +270,11 @@ impl<'a> Loading<'a> {
     }
 
     fn read_on(&self, parser: &mut Parser<'a>) -> Result<(), LoadError> {
-        for _ in 0..READ_ITEMS {
+        for nth in 0..READ_ITEMS as u64 {
             let offset = parser.reader.position();
+            if nth.is_multiple_of(DELAYED_ITEMS) {
+                self.delay(offset);
+            }
             match parser.reader.next_item()? {
                 None => {
                     self.progress
@@ -286,6 +294,16 @@ impl<'a> Loading<'a> {
             .loaded
             .store(parser.reader.position(), Relaxed);
         Ok(())
+    }
+
+    /// See [`LoadProgress::delay_us`].
+    #[inline]
+    fn delay(&self, offset: u64) {
+        let delay = self.progress.delay_us.load(Relaxed);
+        if delay > 0 {
+            self.progress.loaded.store(offset, Relaxed);
+            std::thread::sleep(Duration::from_micros(delay.saturating_mul(DELAYED_ITEMS)));
+        }
     }
 
     #[inline]

@@ -481,7 +481,7 @@ fn a_sink_that_fails_is_told_of_at_once_and_ever_after() {
 #[test]
 fn a_payload_of_dump_and_a_raw_entry_are_the_same_bytes() {
     let value = one_of_each().swap_remove(0).2;
-    let payload = crate::rdb::dump(value.as_ref(), 0);
+    let payload = crate::rdb::dump(value.as_ref(), 0, true);
     let (kind, rest) = payload.split_first().expect("a type");
     let body = &rest[..rest.len() - 10];
     let mut file = FileWriter::new(Vec::new(), &newest()).expect("it fits");

@@ -102,7 +102,7 @@ impl Hash {
         }
     }
 
-    /// Number of live fields. Those that are still there past their deadline are counted one by one: few, as they are removed actively.
+    /// Number of live fields.
     #[inline]
     pub fn len(&self, now: UnixMillis) -> usize {
         let expired = match &self.form {
@@ -247,6 +247,13 @@ impl Hash {
             Form::Packed(listpack) => packed::remove(listpack, field),
             Form::Timed(listpack) => timed::remove(listpack, field),
             Form::Table(table) => table.remove(field),
+        }
+    }
+
+    /// Prepares for deadlines, as the commands that may set one do in Redis even where in the end they set none.
+    pub fn expect_deadlines(&mut self) {
+        if let Form::Packed(listpack) = &self.form {
+            self.form = Form::Timed(timed::of_packed(listpack));
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering::Relaxed};
 
 use super::{Dictionary, Element, FieldExpire, FieldValue, UnixMillis, is_past};
 use crate::rdb::body;
@@ -57,6 +58,40 @@ pub(super) struct Table {
     fields: Dictionary<ValueAndDeadline>,
     /// Deadline and hash of each field that has one. Fields of the same hash and deadline share one.
     deadlines: BTreeSet<(UnixMillis, u64)>,
+    past: Past,
+}
+
+/// How many deadlines are before a moment: that of the last count, from which the next one goes on. So many fields that expire at
+/// once are counted once, and not with every `HLEN` until they are removed.
+#[derive(Debug, Default)]
+struct Past {
+    /// Deadlines before this are counted. Atomic only to be changed by who may only look; the shard's lock is held.
+    before: AtomicI64,
+    count: AtomicUsize,
+}
+
+impl Clone for Past {
+    fn clone(&self) -> Self {
+        Self {
+            before: self.before.load(Relaxed).into(),
+            count: self.count.load(Relaxed).into(),
+        }
+    }
+}
+
+impl Past {
+    /// A deadline has been added, or removed.
+    #[inline]
+    fn note(&mut self, deadline: UnixMillis, added: bool) {
+        if deadline < *self.before.get_mut() {
+            let count = self.count.get_mut();
+            *count = if added {
+                *count + 1
+            } else {
+                count.saturating_sub(1)
+            };
+        }
+    }
 }
 
 impl Table {
@@ -73,6 +108,7 @@ impl Table {
         Self {
             fields: Dictionary::with_capacity(fields),
             deadlines: BTreeSet::new(),
+            past: Past::default(),
         }
     }
 
@@ -176,11 +212,14 @@ impl Table {
         let hash = member_hash(field);
         if let Some(at) = before
             && self.find_filed(at, hash).is_none()
+            && self.deadlines.remove(&(at, hash))
         {
-            self.deadlines.remove(&(at, hash));
+            self.past.note(at, false);
         }
-        if let Some(at) = after {
-            self.deadlines.insert((at, hash));
+        if let Some(at) = after
+            && self.deadlines.insert((at, hash))
+        {
+            self.past.note(at, true);
         }
     }
 
@@ -197,10 +236,19 @@ impl Table {
     /// Number of fields past their deadline.
     #[inline]
     pub(super) fn expired(&self, now: UnixMillis) -> usize {
-        self.deadlines
-            .iter()
-            .take_while(|&&(at, _)| is_past(Some(at), now))
-            .count()
+        if !is_past(self.next_expire(), now) {
+            return 0;
+        }
+        let (before, count) = (&self.past.before, &self.past.count);
+        let mut from = before.load(Relaxed);
+        if from > now {
+            // The clock has gone back.
+            from = UnixMillis::MIN;
+            count.store(0, Relaxed);
+        }
+        let more = self.deadlines.range((from, 0)..(now, 0)).count();
+        before.store(now, Relaxed);
+        count.fetch_add(more, Relaxed) + more
     }
 
     pub(super) fn remove_expired(
@@ -223,7 +271,10 @@ impl Table {
                     self.remove(&name);
                     count += 1;
                 }
-                None => _ = self.deadlines.pop_first(),
+                None => {
+                    self.deadlines.pop_first();
+                    self.past.note(at, false);
+                }
             }
         }
         count
@@ -260,5 +311,10 @@ impl Table {
             .filter_map(|entry| Some((entry.payload().1?, member_hash(entry.member()))))
             .collect();
         assert!(filed == self.deadlines, "deadlines are those of the fields");
+        let before = self.past.before.load(Relaxed);
+        assert_eq!(
+            self.deadlines.range(..(before, 0)).count(),
+            self.past.count.load(Relaxed)
+        );
     }
 }

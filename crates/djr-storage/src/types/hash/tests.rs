@@ -49,6 +49,26 @@ fn text(number: u8) -> Vec<u8> {
     }
 }
 
+/// The clock of a machine may be set back.
+#[test]
+fn counts_what_is_past_whichever_way_the_clock_goes() {
+    let mut hash = Hash::new();
+    for number in 1..=100 {
+        let field = format!("f{number}");
+        let expire = FieldExpire::At(number);
+        hash.put(field.as_bytes(), b"v", expire, 0, LIMITS);
+    }
+    for now in [10, 50, 50, 20, 0, 99, 30, 1000] {
+        assert_eq!(hash.len(now), 100 - (now - 1).clamp(0, 100) as usize);
+        hash.check_invariants();
+    }
+    hash.set_expire(b"f70", None, 40);
+    hash.set_expire(b"f80", Some(35), 40);
+    assert_eq!(hash.len(40), 60);
+    assert_eq!(hash.len(1000), 1);
+    hash.check_invariants();
+}
+
 type Model = BTreeMap<Vec<u8>, (Vec<u8>, Option<UnixMillis>)>;
 
 struct Pair {

@@ -197,7 +197,7 @@ fn encode_length(len: usize, head: &mut [u8; 9]) -> usize {
 
 /// Bytes that the length `body` takes behind the entry. The limits are Redis's: 16383 takes three though two would do.
 #[inline]
-pub(super) fn backlen_size(body: usize) -> usize {
+pub(in crate::types) fn backlen_size(body: usize) -> usize {
     match body {
         0..=127 => 1,
         128..16_383 => 2,

@@ -10,8 +10,9 @@
 //! elements of the entry before it. A listpack has two more elements in front, the numbers of live and of deleted entries, which are kept beside
 //! the bytes here, so that a new entry is written at the end and nowhere else.
 
-use super::element::{self, Element, back, integer_len, push, push_integer, read, read_integer};
+use super::element::{self, back, integer_len, push, push_integer, read, read_integer};
 use super::{StreamId, StreamLimits};
+use crate::types::listpack::Element;
 use crate::types::relocate_vec;
 
 /// Set in the flags of an entry that was deleted.
@@ -114,7 +115,7 @@ impl Block {
         (0..pairs).all(|pair| {
             let (field, next) = read(&self.bytes, at);
             at = next;
-            field.is(word(2 * pair))
+            field.eq_bytes(word(2 * pair))
         })
     }
 
@@ -144,6 +145,77 @@ impl Block {
         push_integer(out, elements as i64);
         self.live += 1;
         self.last = id;
+    }
+
+    /// A block as it was made elsewhere, as yet without entries: its fields, and the id that others are relative to. To be filled with
+    /// [`Self::restore`].
+    pub(super) fn of_fields(first: StreamId, fields: &[impl AsRef<[u8]>]) -> Self {
+        let mut bytes = Vec::new();
+        push_integer(&mut bytes, fields.len() as i64);
+        for field in fields {
+            push(&mut bytes, field.as_ref());
+        }
+        push_integer(&mut bytes, 0);
+        Self {
+            first,
+            last: first,
+            live: 0,
+            deleted: 0,
+            fields: fields.len() as u32,
+            start: bytes.len() as u32,
+            bytes,
+            marks: Vec::new(),
+        }
+    }
+
+    /// Puts an entry in that may be deleted. Its id is greater than all before; `same` says that it has the fields of the first
+    /// one, in which case they are among the words all the same.
+    pub(super) fn restore(
+        &mut self,
+        id: StreamId,
+        words: &[impl AsRef<[u8]>],
+        same: bool,
+        deleted: bool,
+    ) {
+        let number = self.live + self.deleted;
+        let at = self.end();
+        if number > 0 && number.is_multiple_of(MARK_INTERVAL) {
+            self.marks.push(at);
+        }
+        self.push_entry(id, words.len() / 2, |index| words[index].as_ref(), same);
+        if deleted {
+            self.delete(At { at });
+        }
+    }
+
+    /// The same block without its deleted entries.
+    pub(super) fn without_deleted(&self) -> Self {
+        let (_, mut at) = read(&self.bytes, 0);
+        let mut fields = Vec::new();
+        for _ in 0..self.fields {
+            let (field, next) = read(&self.bytes, at);
+            fields.push(field.to_vec());
+            at = next;
+        }
+        let mut block = Self::of_fields(self.first, &fields);
+        let mut at = self.start;
+        while at < self.end() {
+            let (head, next) = self.entry(at);
+            if !head.deleted {
+                let words: Vec<Vec<u8>> = Entry::new(self, head)
+                    .words()
+                    .map(|word| word.to_vec())
+                    .collect();
+                block.restore(head.id, &words, head.same, false);
+            }
+            at = next;
+        }
+        block
+    }
+
+    /// Whether there were ever entries in it.
+    pub(super) fn is_unused(&self) -> bool {
+        self.live + self.deleted == 0
     }
 
     /// Gives back what was reserved for more entries.

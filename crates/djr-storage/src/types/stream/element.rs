@@ -13,46 +13,9 @@
 //! Behind each element stands its size, to be read backwards: the low seven bits are in the last byte, and a set top bit says that another byte is
 //! before it.
 
-use crate::value::{INTEGER_TEXT_SIZE_MAX, format_integer, parse_integer};
-
-/// A field name or a value: an integer where the text was exactly that, bytes otherwise.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Element<'a> {
-    /// The text of this integer.
-    Int(i64),
-    /// These bytes.
-    Bytes(&'a [u8]),
-}
-
-impl<'a> Element<'a> {
-    /// What these bytes are kept as.
-    pub fn of(bytes: &'a [u8]) -> Self {
-        match parse_integer(bytes) {
-            Some(integer) => Self::Int(integer),
-            None => Self::Bytes(bytes),
-        }
-    }
-
-    /// The bytes; an integer is written into `buffer`.
-    pub fn to_bytes<'b>(self, buffer: &'b mut [u8; INTEGER_TEXT_SIZE_MAX]) -> &'b [u8]
-    where
-        'a: 'b,
-    {
-        match self {
-            Self::Int(integer) => format_integer(integer, buffer),
-            Self::Bytes(bytes) => bytes,
-        }
-    }
-
-    /// Whether it stands for these bytes.
-    #[inline]
-    pub fn is(self, bytes: &[u8]) -> bool {
-        match self {
-            Self::Int(integer) => parse_integer(bytes) == Some(integer),
-            Self::Bytes(own) => own == bytes,
-        }
-    }
-}
+use crate::types::listpack::Element;
+use crate::types::listpack::entry::backlen_size;
+use crate::value::parse_integer;
 
 /// Appends an element.
 #[inline]
@@ -120,24 +83,13 @@ pub(super) fn integer_len(count: u32) -> usize {
 }
 
 fn push_back_length(out: &mut Vec<u8>, len: usize) {
-    for shift in (0..back_length_len(len)).rev() {
-        let more = if shift + 1 == back_length_len(len) {
+    for shift in (0..backlen_size(len)).rev() {
+        let more = if shift + 1 == backlen_size(len) {
             0
         } else {
             0x80
         };
         out.push((len >> (7 * shift)) as u8 & 0x7f | more);
-    }
-}
-
-#[inline]
-fn back_length_len(len: usize) -> usize {
-    match len {
-        0..=127 => 1,
-        128..=16382 => 2,
-        16383..=2097150 => 3,
-        2097151..=268435454 => 4,
-        _ => 5,
     }
 }
 
@@ -173,7 +125,7 @@ pub(super) fn read(bytes: &[u8], at: usize) -> (Element<'_>, usize) {
     let end = at + start + len;
     (
         Element::Bytes(&bytes[at + start..end]),
-        end + back_length_len(start + len),
+        end + backlen_size(start + len),
     )
 }
 
@@ -197,11 +149,11 @@ pub(super) fn skip(bytes: &[u8], at: usize) -> usize {
         0xc0..=0xdf => at + 3,
         0xe0..=0xef => {
             let len = 2 + usize::from(u16::from_be_bytes([first & 0x0f, bytes[at + 1]]));
-            at + len + back_length_len(len)
+            at + len + backlen_size(len)
         }
         0xf0 => {
             let len = 5 + long_length(bytes, at);
-            at + len + back_length_len(len)
+            at + len + backlen_size(len)
         }
         _ => at + integer_size(first) + 2,
     }
@@ -238,6 +190,7 @@ fn integer_size(first: u8) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::value::INTEGER_TEXT_SIZE_MAX;
 
     #[test]
     fn what_is_pushed_is_read() {
@@ -264,7 +217,7 @@ mod tests {
         for word in &words {
             let (element, next) = read(&bytes, at);
             assert_eq!(element, Element::of(word));
-            assert!(element.is(word));
+            assert!(element.eq_bytes(word));
             assert_eq!(element.to_bytes(&mut [0; INTEGER_TEXT_SIZE_MAX]), word);
             assert_eq!(skip(&bytes, at), next);
             assert_eq!(back(&bytes, next), at);

@@ -14,6 +14,36 @@ const TREE_SLOT_BYTES: usize = (size_of::<StreamId>() + size_of::<Block>()) * 3 
 /// The first block of a stream begins this small; others as large as the one before them has become.
 const FIRST_CAPACITY: usize = 64;
 
+/// A block that comes from a dump, entry by entry.
+#[derive(Clone, Debug)]
+pub struct RestoredBlock(Block);
+
+impl RestoredBlock {
+    /// A block whose ids are kept relative to `first`, with the fields that most of its entries have.
+    pub fn new(first: StreamId, fields: &[impl AsRef<[u8]>]) -> Self {
+        Self(Block::of_fields(first, fields))
+    }
+
+    /// Adds an entry: field, value, field, value …. `same` says that it has the block's fields. Refused where the ids do not ascend.
+    pub fn push(
+        &mut self,
+        id: StreamId,
+        words: &[impl AsRef<[u8]>],
+        same: bool,
+        deleted: bool,
+    ) -> bool {
+        let ascends = if self.0.is_unused() {
+            id >= self.0.first()
+        } else {
+            id > self.0.last()
+        };
+        if ascends {
+            self.0.restore(id, words, same, deleted);
+        }
+        ascends
+    }
+}
+
 /// The entries of a stream and what is remembered of those that are gone.
 #[derive(Clone, Debug, Default)]
 pub struct Entries {
@@ -160,6 +190,42 @@ impl Entries {
         if self.len == 1 {
             self.first_id = id;
         }
+    }
+
+    /// Adds a block as it was kept elsewhere, whatever the limits are now. Refused where its ids do not follow those of the blocks
+    /// before it.
+    pub(super) fn append_block(&mut self, block: RestoredBlock) -> bool {
+        let mut block = block.0;
+        let follows = self.blocks() == 0
+            || block.first() > self.tail.as_ref().map_or(StreamId::MIN, Block::last);
+        if !follows {
+            return false;
+        }
+        // Nothing is to be found in it; nor does a server keep such a one.
+        if block.live() == 0 {
+            return true;
+        }
+        self.seal_tail();
+        block.seal();
+        self.block_bytes += block.memory_bytes();
+        self.len += u64::from(block.live());
+        self.added = self.added.wrapping_add(u64::from(block.live()));
+        self.last_id = block.last();
+        self.tail = Some(block);
+        if self.first_id == StreamId::MIN {
+            self.find_first();
+        }
+        true
+    }
+
+    /// Makes the last block anew without the deleted entries.
+    pub(super) fn forget_deleted_at_end(&mut self) {
+        let Some(tail) = &mut self.tail else { return };
+        let before = tail.memory_bytes();
+        *tail = tail.without_deleted();
+        self.block_bytes += tail.memory_bytes();
+        self.block_bytes -= before;
+        self.last_id = tail.last();
     }
 
     /// The largest entry, names and values together.

@@ -151,6 +151,13 @@ impl Group {
             .collect()
     }
 
+    /// When the entry that has been pending for the longest time was delivered. Known once [`pending_since`](Self::pending_since) has
+    /// been asked.
+    pub fn oldest_delivery(&self) -> Option<UnixMillis> {
+        let (delivered_at, _) = self.by_time.as_ref()?.first()?;
+        Some(*delivered_at)
+    }
+
     /// Makes an entry pending for a consumer, whoever had it before.
     pub fn assign(&mut self, id: StreamId, pending: Pending) {
         let before = self.pending.insert(id, pending);

@@ -21,14 +21,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use block::{Entry, Words};
-pub use element::Element;
-pub use entries::Entries;
+pub use entries::{Entries, RestoredBlock};
 pub use group::{Consumer, ConsumerIndex, Group, Pending};
 pub use id::{ID_TEXT_SIZE_MAX, StreamId, parse_number};
 pub use range::{Range, RangeBack};
 pub use trim::{References, Trim, TrimTo, Trimmed};
 
 use super::kept::{self, Kept, Ticket, keep_above};
+pub use super::listpack::Element;
 use super::{Object, StreamLimits};
 use crate::value::{Encoding, Kind};
 use keep::Keep;
@@ -98,6 +98,16 @@ impl Stream {
         limits: &StreamLimits,
     ) {
         self.inner.entries.append(id, pairs, word, limits);
+    }
+
+    /// Adds a block of entries that comes from a dump. Refused where its ids do not follow those that are there.
+    pub fn append_block(&mut self, block: RestoredBlock) -> bool {
+        self.inner.entries.append_block(block)
+    }
+
+    /// Forgets the deleted entries of the last block.
+    pub fn forget_deleted_at_end(&mut self) {
+        self.inner.entries.forget_deleted_at_end();
     }
 
     /// Deletes an entry and remembers that. Returns whether it was there.

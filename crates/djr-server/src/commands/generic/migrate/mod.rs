@@ -272,7 +272,8 @@ fn take_along(
     let mut access = engine.open(engine.keyspace.footprint(key.hash), now)?;
     let found = access.db(db).get(key).map(|entry| {
         let ttl = entry.expire_at().map_or(0, |at| (at - now).max(1));
-        (rdb::dump(entry.value(), now), ttl)
+        let compress = engine.settings.rdb_compression.get() != 0;
+        (rdb::dump(entry.value(), now, compress), ttl)
     });
     let flag = WatchFlag::new();
     if found.is_some() {

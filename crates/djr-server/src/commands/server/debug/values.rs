@@ -34,7 +34,7 @@ pub(super) static SUBS: &[Sub] = &[
                 );
                 if args.len() == 3 {
                     // The type, the version and the checksum are not part of it.
-                    let len = rdb::dump(entry.value(), now).len().saturating_sub(11);
+                    let len = rdb::dump(entry.value(), now, true).len().saturating_sub(11);
                     text += &format!(" serializedlength:{len}");
                 }
                 text += &format!(" lru:{clock} lru_seconds_idle:{idle}");

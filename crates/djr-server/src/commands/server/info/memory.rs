@@ -79,7 +79,9 @@ pub(super) fn memory(report: &mut Report<'_>) {
     let running = shared.workers.iter();
     let running = running.map(|worker| worker.stats.defrag_percent.load(Relaxed));
     report.field("active_defrag_running", running.max().unwrap_or_default());
-    report.field("lazyfree_pending_objects", 0);
+    let (waiting, freed) = crate::disposal::counts();
+    report.field("lazyfree_pending_objects", waiting);
+    report.field("lazyfreed_objects", freed);
     let at_risk: Vec<_> = shared
         .broker_dbs_at_risk()
         .map(|db| db.to_string())

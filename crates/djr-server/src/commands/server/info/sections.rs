@@ -5,7 +5,7 @@ use std::fmt::{Display, Write};
 use std::sync::atomic::Ordering::Relaxed;
 
 use djr_engine::stats::Counter;
-use djr_storage::aof::FsyncPolicy;
+use djr_storage::aof::{BaseFile, FsyncPolicy};
 
 use crate::clock;
 use crate::commands::Context;
@@ -201,6 +201,7 @@ pub(super) fn persistence(report: &mut Report<'_>) {
     report.field("rdb_last_load_keys_loaded", keys);
     report.field("aof_enabled", u8::from(log.is_some()));
     rewrites(report);
+    recovery(report);
     let failed = log.as_ref().is_some_and(|log| log.poisoned().is_some());
     report.field("aof_last_write_status", if failed { "err" } else { "ok" });
     if let Some(log) = log {
@@ -220,6 +221,34 @@ pub(super) fn persistence(report: &mut Report<'_>) {
             },
         );
     }
+}
+
+/// What the start found in the log. See docs/durability.md.
+fn recovery(report: &mut Report<'_>) {
+    let Some(found) = report.shared.persistence.report() else {
+        return;
+    };
+    let base = match &found.base {
+        BaseFile::None => "none",
+        BaseFile::Aof(_) => "aof",
+        BaseFile::Rdb(_) => "rdb",
+    };
+    let damaged: u64 = found.damaged.iter().map(|damage| damage.bytes).sum();
+    let torn = found.torn.as_ref().map_or(0, |torn| torn.bytes);
+    let mut aside = found
+        .damaged
+        .iter()
+        .filter_map(|damage| damage.quarantine.as_ref());
+    let aside = aside.next_back().map(|path| path.display().to_string());
+    report.field("aof_recovery_base", base);
+    report.field("aof_recovery_files", found.files);
+    report.field("aof_recovery_commands", found.commands);
+    report.field("aof_recovery_bytes", found.bytes);
+    report.field("aof_recovery_unchecked_bytes", found.bytes_unchecked);
+    report.field("aof_recovery_dropped_bytes", torn);
+    report.field("aof_recovery_damaged_groups", found.damaged.len());
+    report.field("aof_recovery_damaged_bytes", damaged);
+    report.field("aof_recovery_quarantine_file", aside.unwrap_or_default());
 }
 
 /// There is no fork, so nothing is said about memory that one would copy.

@@ -82,5 +82,8 @@ fn remedies(event: Event, slower_than: i64) -> &'static [&'static str] {
         Event::EvictionCycle => {
             &["Memory is short, and making room takes time: raise maxmemory, or write less."]
         }
+        Event::DefragCycle => &[
+            "Moving memory together takes long at a time: lower active-defrag-cycle-us, and see whether the machine is busy with something else.",
+        ],
     }
 }

@@ -7,13 +7,13 @@ use std::path::Path;
 use djr_storage::disk::{Disk, OsDisk};
 use djr_storage::rdb::{Entry, FileError, FileReader, Item, ValueLimits, printable};
 
+use super::Bar;
 use crate::clock;
 
 /// Damaged values are told one by one up to so many.
 const DAMAGE_SHOWN_MAX: usize = 100;
 /// Keys between two looks at whether the bar is to be drawn anew.
 const KEYS_PER_LOOK: u64 = 1000;
-const BAR_WIDTH: usize = 30;
 
 /// What there is of one type.
 #[derive(Default)]
@@ -42,7 +42,7 @@ struct Findings {
 pub fn check_rdb(
     path: &Path,
     out: &mut dyn Write,
-    mut bar: Option<&mut dyn Write>,
+    bar: Option<&mut dyn Write>,
 ) -> io::Result<bool> {
     let bytes = match OsDisk.contents(path) {
         Ok(bytes) => bytes,
@@ -51,25 +51,40 @@ pub fn check_rdb(
             return Ok(false);
         }
     };
-    writeln!(out, "[offset 0] Checking RDB file {}", path.display())?;
-    let mut findings = Findings::default();
-    let result = go_through(&bytes, out, &mut bar, &mut findings);
-    if let Some(bar) = bar {
-        // The bar goes.
-        write!(bar, "\r{:width$}\r", "", width = BAR_WIDTH + 40)?;
-        bar.flush()?;
+    let shown = path.display().to_string();
+    let end = check_preamble(&shown, &bytes, out, &mut Bar::new(bar))?;
+    let behind = end.map_or(0, |end| bytes.len() as u64 - end);
+    if behind > 0 {
+        writeln!(
+            out,
+            "[info] {behind} bytes follow the RDB (an AOF with an RDB preamble has its commands there)"
+        )?;
     }
+    Ok(end.is_some())
+}
+
+/// Checks the RDB file that stands at the beginning of `bytes`. Returns where it ends; `None`: it is damaged.
+pub(super) fn check_preamble(
+    shown: &str,
+    bytes: &[u8],
+    out: &mut dyn Write,
+    bar: &mut Bar<'_>,
+) -> io::Result<Option<u64>> {
+    writeln!(out, "[offset 0] Checking RDB file {shown}")?;
+    let mut findings = Findings::default();
+    let result = go_through(bytes, out, bar, &mut findings);
+    bar.clear()?;
     if !findings.damaged.is_empty() {
         writeln!(out, "--- RDB ERROR DETECTED ---")?;
     }
     for error in &findings.damaged {
-        tell_damage(out, path, error)?;
+        tell_damage(out, shown, error)?;
     }
     let end = match result? {
         Ok(end) => Some(end),
         Err(error) => {
             writeln!(out, "--- RDB ERROR DETECTED ---")?;
-            tell_damage(out, path, &error)?;
+            tell_damage(out, shown, &error)?;
             None
         }
     };
@@ -83,16 +98,9 @@ pub fn check_rdb(
         if whole {
             writeln!(out, "[offset {end}] \\o/ RDB looks OK! \\o/")?;
         }
-        let behind = bytes.len() as u64 - end;
-        if behind > 0 {
-            writeln!(
-                out,
-                "[info] {behind} bytes follow the RDB (an AOF with an RDB preamble has its commands there)"
-            )?;
-        }
     }
     tell_summary(out, &findings)?;
-    Ok(whole)
+    Ok(end.filter(|_| whole))
 }
 
 /// How far it came: where the file ends, or what is in the way.
@@ -101,7 +109,7 @@ type End = Result<u64, FileError>;
 fn go_through(
     bytes: &[u8],
     out: &mut dyn Write,
-    bar: &mut Option<&mut dyn Write>,
+    bar: &mut Bar<'_>,
     findings: &mut Findings,
 ) -> io::Result<End> {
     let mut reader = match FileReader::new(bytes) {
@@ -111,7 +119,6 @@ fn go_through(
     writeln!(out, "[offset 9] RDB version {}", reader.version())?;
     let limits = ValueLimits::default();
     let now = clock::unix_millis();
-    let mut last_percent = None;
     loop {
         let item = match reader.next_item() {
             Ok(Some(item)) => item,
@@ -131,30 +138,13 @@ fn go_through(
             Item::Module(name) => writeln!(out, "[offset {offset}] MODULE AUX for: {name}")?,
             Item::Entry(entry) => {
                 findings.take(&entry, &limits, now);
-                if let Some(bar) = bar
-                    && findings.keys.is_multiple_of(KEYS_PER_LOOK)
-                {
-                    let percent = offset * 100 / (bytes.len() as u64).max(1);
-                    if last_percent != Some(percent) {
-                        last_percent = Some(percent);
-                        draw(*bar, percent, findings.keys)?;
-                    }
+                if findings.keys.is_multiple_of(KEYS_PER_LOOK) {
+                    bar.draw(offset, bytes.len() as u64, findings.keys, "keys")?;
                 }
             }
             _ => {}
         }
     }
-}
-
-fn draw(bar: &mut dyn Write, percent: u64, keys: u64) -> io::Result<()> {
-    let full = BAR_WIDTH * percent.min(100) as usize / 100;
-    write!(
-        bar,
-        "\r[{}{}] {percent:3} % {keys} keys",
-        "#".repeat(full),
-        " ".repeat(BAR_WIDTH - full)
-    )?;
-    bar.flush()
 }
 
 impl Findings {
@@ -185,9 +175,9 @@ impl Findings {
     }
 }
 
-fn tell_damage(out: &mut dyn Write, path: &Path, error: &FileError) -> io::Result<()> {
+fn tell_damage(out: &mut dyn Write, shown: &str, error: &FileError) -> io::Result<()> {
     writeln!(out, "[offset {}] {}", error.offset, error.why)?;
-    write!(out, "[additional info] File {}", path.display())?;
+    write!(out, "[additional info] File {shown}")?;
     if let Some(key) = &error.key {
         write!(out, ", key '{}'", printable(key))?;
     }
