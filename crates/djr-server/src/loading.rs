@@ -15,7 +15,6 @@ use crate::config::Config;
 pub(crate) const TELL_EVERY: Duration = Duration::from_secs(2);
 
 /// How far the load is, for INFO.
-#[derive(Default)]
 pub(crate) struct LoadState {
     /// Since when (milliseconds since 1970); 0: nothing has been loaded yet.
     started_ms: AtomicI64,
@@ -40,6 +39,22 @@ pub(crate) struct Progress {
     pub(crate) percent: f64,
     /// As long as it will take if it goes on like this.
     pub(crate) eta_seconds: i64,
+}
+
+impl Default for LoadState {
+    fn default() -> Self {
+        Self {
+            started_ms: AtomicI64::new(0),
+            file: LoadProgress {
+                wait: Some(std::thread::sleep),
+                ..LoadProgress::default()
+            },
+            commands_total: AtomicU64::new(0),
+            commands_loaded: AtomicU64::new(0),
+            keys: AtomicU64::new(0),
+            expired: AtomicU64::new(0),
+        }
+    }
 }
 
 impl LoadState {

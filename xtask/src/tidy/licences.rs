@@ -17,6 +17,7 @@ const ALLOWED: &[&str] = &[
     "Unicode-3.0",
     "Unlicense",
     "Zlib",
+    "bzip2-1.0.6",
     // Data, not code: the authorities that browsers trust.
     "CDLA-Permissive-2.0",
 ];

@@ -62,9 +62,8 @@ impl DataSet {
             kind => {
                 word(["", "HSET", "RPUSH", "SADD", "ZADD", "XADD"][kind as usize]);
                 word(&key);
-                match kind {
-                    5 => word("*"),
-                    _ => {}
+                if kind == 5 {
+                    word("*");
                 }
                 for element in 0..elements {
                     let text = format!("element:{element}:{number}");

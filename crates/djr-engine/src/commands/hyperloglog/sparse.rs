@@ -152,7 +152,7 @@ fn pass_eight(word: u64, first_is_second: bool) -> (usize, bool) {
     let starts = !seconds & ONES;
     let longs = would_be_long & starts;
     let short_zeros = starts & !values & !longs;
-    let low = word & ((values & starts) * 3 | short_zeros * 63 | seconds);
+    let low = word & (((values & starts) * 3) | (short_zeros * 63) | seconds);
     let high = word & (longs * 63);
     let len = (starts.count_ones() as usize) + sum_of_bytes(low) + (sum_of_bytes(high) << 8);
     (len, longs >> 56 != 0)

@@ -56,6 +56,8 @@ pub struct LoadProgress {
     pub empty: AtomicU64,
     /// So many microseconds the load waits for each key: for tests that want to see it at work.
     pub delay_us: AtomicU64,
+    /// How it waits.
+    pub wait: Option<fn(Duration)>,
 }
 
 /// What was loaded.
@@ -300,9 +302,11 @@ impl<'a> Loading<'a> {
     #[inline]
     fn delay(&self, offset: u64) {
         let delay = self.progress.delay_us.load(Relaxed);
-        if delay > 0 {
+        if delay > 0
+            && let Some(wait) = self.progress.wait
+        {
             self.progress.loaded.store(offset, Relaxed);
-            std::thread::sleep(Duration::from_micros(delay.saturating_mul(DELAYED_ITEMS)));
+            wait(Duration::from_micros(delay.saturating_mul(DELAYED_ITEMS)));
         }
     }
 

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::{Dictionary, Entry, Payload, member_hash};
-use crate::table::{Raw, Slot, Table};
+use crate::table::{Raw, Slot};
 use crate::types::kept::{self, ELEMENT_COST, Kept, Ticket};
 
 /// Writes a member and its payload. The number is what [`Dictionary::keep`] was given.
@@ -133,7 +133,7 @@ impl<P: Payload> Drop for Dictionary<P> {
     #[inline]
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket().cloned() {
-            let mut remains = Self::of_table(std::mem::replace(&mut self.table, Table::new()));
+            let mut remains = Self::of_table(std::mem::take(&mut self.table));
             std::mem::swap(&mut remains.region, &mut self.region);
             remains.tidied = self.tidied;
             remains.keep = self.keep.take();

@@ -219,20 +219,17 @@ impl Group {
             }
             let aside = keep.aside.first_key_value().map(|(id, _)| *id);
             let alive = living.peek().map(|(id, _)| *id);
-            let (id, pending) = match (aside, alive) {
-                (None, None) => {
-                    drop(living);
-                    self.keep.clear();
-                    return false;
-                }
-                (Some(id), alive) if alive.is_none_or(|alive| id <= alive) => {
-                    if alive == Some(id) {
-                        living.next();
-                    }
-                    (id, keep.aside.pop_first().and_then(|(_, before)| before))
-                }
-                (_, Some(id)) => (id, living.next().map(|(_, pending)| *pending)),
-                (Some(_), None) => unreachable!("the first of the aside comes before nothing"),
+            let Some(id) = aside.into_iter().chain(alive).min() else {
+                drop(living);
+                self.keep.clear();
+                return false;
+            };
+            let now = living
+                .next_if(|(living, _)| *living == id)
+                .map(|(_, pending)| *pending);
+            let pending = match keep.aside.remove(&id) {
+                Some(before) => before,
+                None => now,
             };
             keep.read = Some(id);
             if let Some(pending) = pending {
