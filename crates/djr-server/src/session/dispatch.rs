@@ -27,6 +27,9 @@ const STRUCTURES_AHEAD: usize = 2;
 /// The same for what is looked up in it, if it is large.
 const MEMBERS_AHEAD: usize = 1;
 
+/// When a client's replies have got so long in a turn, others are served before its next request.
+const REPLIES_PER_TURN: usize = 1 << 20;
+
 /// The requests of one read. Used again from turn to turn.
 #[derive(Default)]
 pub(crate) struct Requests {
@@ -166,6 +169,7 @@ impl Requests {
         let mut direct = core.gate == 0 && session.is_plain();
         let mut executed = count;
         core.begin_requests();
+        let start = out.len();
         for index in 0..count {
             let out_len = out.len();
             let mut args = Args::new(batch.request(index, input));
@@ -228,6 +232,12 @@ impl Requests {
                     // Enough for its end to be sure: nothing of it is sent.
                     session.close = true;
                     session.overfull = true;
+                    executed = index + 1;
+                    break;
+                }
+                if out.len() - start > REPLIES_PER_TURN && index + 1 < count {
+                    // The others come first now.
+                    session.yielded = true;
                     executed = index + 1;
                     break;
                 }

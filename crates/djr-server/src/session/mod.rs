@@ -54,6 +54,8 @@ pub(crate) struct Session {
     pub(crate) overfull: bool,
     /// The request must wait: it and all behind it stay in the connection's input.
     pub(crate) postponed: bool,
+    /// It has had its part of this turn: the requests that are left stay in the connection's input until the next.
+    pub(crate) yielded: bool,
     /// It waits for a key: what came behind that stays in the connection's input.
     pub(crate) wait: Option<Wait>,
     /// The end of the log after the last of its writes.
@@ -106,6 +108,7 @@ impl Session {
             dropped: false,
             overfull: false,
             postponed: false,
+            yielded: false,
             wait: None,
             written: 0,
             slot,
@@ -115,7 +118,7 @@ impl Session {
     /// Whether nothing more is executed for the time being.
     #[inline]
     pub(crate) fn is_held(&self) -> bool {
-        self.postponed || self.wait.is_some()
+        self.postponed || self.yielded || self.wait.is_some()
     }
 
     /// Whether its data commands need no look at the session before they run.

@@ -98,7 +98,7 @@ pub(crate) struct Core {
     waiting: VecDeque<usize>,
     /// Connections whose requests wait for the end of a pause.
     paused: Vec<usize>,
-    /// Connections that had more to read than a turn gives them.
+    /// Connections that have more to read or to execute than a turn gives them.
     unread: Vec<usize>,
     spare: Vec<Vec<u8>>,
     next_tick: Instant,
@@ -241,7 +241,10 @@ impl Worker {
         let turn = self.shared.engine.keyspace.pin();
         let unread = std::mem::take(&mut self.core.unread);
         for id in unread {
-            self.serve(id, &turn);
+            if let Some(Some(connection)) = self.core.connections.get_mut(id) {
+                connection.readable = true;
+            }
+            self.resume(id, &turn);
         }
         for events in ready.chunks(gather::GROUP) {
             self.serve_group(events, &turn);
@@ -291,6 +294,7 @@ impl Worker {
             return true;
         }
         if reads >= READS_PER_TURN {
+            connection.readable = true;
             self.core.unread.push(id);
             return true;
         }
@@ -302,12 +306,7 @@ impl Worker {
             }
         } else {
             // The request that has begun goes on: right behind its beginning, with room for all of it that is known to come.
-            let start = connection.input.len();
-            let room = connection
-                .decoder
-                .missing()
-                .clamp(READ_SIZE / 8, READ_SIZE * 8);
-            connection.input.resize(start + room, 0);
+            let start = connection.make_room();
             match Connection::read(&mut connection.stream, &mut connection.input[start..]) {
                 ReadOutcome::Bytes(count, more) => {
                     connection.input.truncate(start + count);
@@ -341,6 +340,9 @@ impl Worker {
     ) -> bool {
         self.core.queue(id, connection);
         if connection.closing || connection.session.is_held() {
+            if connection.session.yielded {
+                self.core.unread.push(id);
+            }
             connection.readable = more;
             if connection.session.wait.is_some() && connection.peer_ended {
                 return self.end_of_wait(connection, id);
@@ -477,12 +479,17 @@ impl Worker {
             return;
         };
         connection.session.postponed = false;
-        if !connection.input.is_empty() {
+        connection.session.yielded = false;
+        let goes_on = !connection.closing && connection.session.wait.is_none();
+        if goes_on && !connection.input.is_empty() {
             self.consume(&mut connection, 0, turn);
             self.core.queue(id, &mut connection);
+            if connection.session.yielded {
+                self.core.unread.push(id);
+            }
         }
-        let open = !std::mem::take(&mut connection.readable)
-            || self.serve_taken(&mut connection, id, 0, turn);
+        let readable = std::mem::take(&mut connection.readable);
+        let open = !readable || self.serve_taken(&mut connection, id, 0, turn);
         self.core.put_back(id, connection, open);
     }
 }
@@ -492,7 +499,9 @@ impl Core {
     fn prepare_out(&mut self, connection: &mut Connection) {
         let is_subscriber = connection.session.subscriptions.is_some();
         let limit = self.shared.config.output_limit(is_subscriber);
-        self.output_len_max = limit.hard_or_none().saturating_add(connection.out_written);
+        let written = connection.out_written;
+        self.output_len_max =
+            (limit.hard_or_none().saturating_add(written)).saturating_sub(connection.backlog_len());
         if let Stream::Tls(stream) = &mut connection.stream {
             self.log_in_by_certificate(stream, &mut connection.session);
         }
@@ -530,7 +539,7 @@ impl Core {
                 "Closing client that reached max query buffer length"
             );
             self.stats.limit_disconnections.add(1);
-            connection.out.clear();
+            connection.forget_replies();
             connection.closing = true;
             return;
         }

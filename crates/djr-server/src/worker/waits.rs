@@ -48,9 +48,9 @@ pub(crate) struct Ended {
 
 /// What was taken for a reply that the socket has not accepted yet.
 pub(crate) struct Undelivered {
-    /// The end of the reply, in the connection's buffer.
-    pub(super) end: usize,
-    undo: Undo,
+    /// The end of the reply, in bytes from the connection's beginning.
+    pub(super) end: u64,
+    pub(super) undo: Undo,
 }
 
 /// The waits of a worker.
@@ -409,13 +409,7 @@ impl Worker {
         }
         if wait.is_some_and(|wait| !wait.quiet) {
             connection.out.extend_from_slice(&ended.reply);
-            if !ended.undo.is_empty() {
-                let undelivered = Undelivered {
-                    end: connection.out.len(),
-                    undo: ended.undo,
-                };
-                connection.undelivered.push_back(undelivered);
-            }
+            connection.note_undelivered(ended.undo);
         }
         if ended.log_end > 0 {
             // Whoever logged it may not have handed it to the system yet: this turn does, before its replies.
