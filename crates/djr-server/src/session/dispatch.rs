@@ -28,7 +28,7 @@ const STRUCTURES_AHEAD: usize = 2;
 const MEMBERS_AHEAD: usize = 1;
 
 /// When a client's replies have got so long in a turn, others are served before its next request.
-const REPLIES_PER_TURN: usize = 1 << 20;
+const REPLIES_PER_TURN: usize = 256 << 10;
 
 /// The requests of one read. Used again from turn to turn.
 #[derive(Default)]
@@ -249,7 +249,7 @@ impl Requests {
         core.end_requests(session);
         stopwatch.stop(core, &session.info, source, out.len());
         if let Some(command) = stopwatch.last() {
-            session.info.last_command.store(command.id, Relaxed);
+            session.info.last_command.store(command.id as u32, Relaxed);
         }
         session.info.active_ms.store(core.now as u64, Relaxed);
         session.info.commands.store(
@@ -437,7 +437,7 @@ fn execute_checked(
         )
     {
         multi.queue.push(command, args);
-        session.info.multi.store(multi.queue.len() as i64, Relaxed);
+        session.info.multi.store(multi.queue.len() as i32, Relaxed);
         reply.simple("QUEUED");
         return;
     }
@@ -445,7 +445,7 @@ fn execute_checked(
     stopwatch.count(core, &session.info, source, command, place);
     core.show_script(session, command, args);
     // Those that look at clients see themselves running.
-    session.info.last_command.store(command.id, Relaxed);
+    session.info.last_command.store(command.id as u32, Relaxed);
     let now = core.now;
     executor.reader = session
         .tracked
@@ -637,9 +637,11 @@ pub(crate) fn execute_while_busy(
             true => shared.config.request_limits(),
             false => Limits::unauthenticated(),
         };
-        let taken = connection
-            .decoder
-            .decode_one(&connection.input, &limits, &mut batch);
+        let taken = connection.decoder.get_or_insert_default().decode_one(
+            &connection.input,
+            &limits,
+            &mut batch,
+        );
         let Some(request) = batch.iter(&connection.input).next() else {
             if taken.is_err() {
                 connection.session.close = true;

@@ -16,9 +16,9 @@ use crate::session::Session;
 /// A buffer of replies that a burst made larger than this is given back after its use.
 const OUT_KEPT_MAX: usize = 64 << 10;
 
-/// Room for a large argument: at first, and as a multiple of what has come of it.
-const INPUT_ROOM_MIN: usize = 1 << 20;
-const INPUT_GROWTH: usize = 8;
+/// Room for a large argument at first, and when that is full.
+const FIRST_ROOM: usize = 1 << 20;
+const SECOND_ROOM: usize = 8 << 20;
 /// Replies that the socket does not take are put aside when they are so many.
 const CHUNK_LEN: usize = 256 << 10;
 
@@ -26,7 +26,8 @@ const CHUNK_LEN: usize = 256 << 10;
 pub(crate) struct Connection {
     pub(crate) stream: Stream,
     pub(crate) session: Session,
-    pub(crate) decoder: RequestDecoder,
+    /// How far the request has been read whose beginning is in `input`; `None`: not at all.
+    pub(crate) decoder: Option<Box<RequestDecoder>>,
     /// The beginning of a request whose end has not come yet, or requests that wait for the session to go on.
     pub(crate) input: Vec<u8>,
     /// Replies that were put aside, before those in `out`.
@@ -123,7 +124,7 @@ impl Connection {
         Self {
             stream,
             session,
-            decoder: RequestDecoder::new(),
+            decoder: None,
             input: Vec::new(),
             backlog: None,
             out: Vec::new(),
@@ -171,17 +172,26 @@ impl Connection {
         }
     }
 
+    /// Bytes that the request that has begun still needs, at least.
+    fn missing(&self) -> usize {
+        self.decoder.as_ref().map_or(0, |decoder| decoder.missing())
+    }
+
     /// Makes room behind the beginning of a request for its next part. Returns where that goes.
     pub(crate) fn make_room(&mut self) -> usize {
-        let (input, missing) = (&mut self.input, self.decoder.missing());
+        let missing = self.missing();
+        let input = &mut self.input;
         let start = input.len();
         let room = missing.clamp(READ_SIZE / 8, READ_SIZE);
         if missing > READ_SIZE && input.capacity() < start + room {
-            // The peer only says that it sends so much: it gets room for some times what has come. If there is none, the usual
+            // The peer only says that it sends so much: it is believed when it has sent some of it. If there is no room, the usual
             // growth says so.
-            let announced = missing + READ_SIZE / 2;
-            let trusted = start.saturating_mul(INPUT_GROWTH).max(INPUT_ROOM_MIN);
-            let _ = input.try_reserve_exact(announced.min(trusted));
+            let believed = match start {
+                ..FIRST_ROOM => FIRST_ROOM,
+                FIRST_ROOM..SECOND_ROOM => SECOND_ROOM,
+                _ => usize::MAX,
+            };
+            let _ = input.try_reserve_exact(believed.min(missing + READ_SIZE / 2));
         }
         input.resize(start + room, 0);
         start

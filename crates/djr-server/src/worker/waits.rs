@@ -165,11 +165,11 @@ impl Core {
         }
         self.waits.arm(waiter.clone(), self.now);
         *session.info.waiter.lock() = Some(waiter.clone());
-        session.wait = Some(Wait {
+        session.wait = Some(Box::new(Wait {
             waiter,
             deadline,
             quiet: session.replies != Replies::On,
-        });
+        }));
     }
 
     /// Passes on what has come of work for no session.
@@ -183,11 +183,11 @@ impl Core {
 
     /// The session's client waits for another server: CLIENT UNBLOCK leaves it alone.
     pub(crate) fn hold(&mut self, session: &mut Session, waiter: Arc<Waiter>) {
-        session.wait = Some(Wait {
+        session.wait = Some(Box::new(Wait {
             waiter,
             deadline: None,
             quiet: session.replies != Replies::On,
-        });
+        }));
     }
 
     /// A wait has been served here.
@@ -274,7 +274,7 @@ impl Core {
     }
 
     /// The session does not wait any more.
-    fn unpark(&mut self, session: &mut Session) -> Option<Wait> {
+    fn unpark(&mut self, session: &mut Session) -> Option<Box<Wait>> {
         let wait = session.wait.take()?;
         *session.info.waiter.lock() = None;
         if let Some(deadline) = wait.deadline {
