@@ -38,7 +38,7 @@ pub(crate) struct Connection {
     /// Bytes of replies that the socket has accepted so far.
     accepted: u64,
     /// What was taken for replies among them, in their order.
-    pub(crate) undelivered: VecDeque<Undelivered>,
+    pub(crate) undelivered: Vec<Undelivered>,
     /// Since when the replies are above the soft limit, in milliseconds since 1970; 0: they are not.
     pub(crate) above_limit_since: i64,
     /// The replies may go out once the log is durable up to here.
@@ -130,7 +130,7 @@ impl Connection {
             out: Vec::new(),
             out_written: 0,
             accepted: 0,
-            undelivered: VecDeque::new(),
+            undelivered: Vec::new(),
             above_limit_since: 0,
             wait_for: 0,
             queued: false,
@@ -235,7 +235,7 @@ impl Connection {
     pub(super) fn note_undelivered(&mut self, undo: Undo) {
         if !undo.is_empty() {
             let end = self.accepted + self.out_len() as u64;
-            self.undelivered.push_back(Undelivered { end, undo });
+            self.undelivered.push(Undelivered { end, undo });
         }
     }
 
