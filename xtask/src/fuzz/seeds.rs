@@ -49,6 +49,7 @@ pub(super) fn command_words() -> Result<PathBuf> {
         collect(command, &mut words);
     }
     let path = paths::target().join("fuzz-seeds/session.words");
+    words.remove("");
     let lines: Vec<String> = words.iter().map(|word| format!("{word:?}\n")).collect();
     std::fs::write(&path, lines.concat())?;
     Ok(path)
