@@ -3,6 +3,8 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
+use crate::clock;
+
 /// So long it keeps a processor before it lets go of it: a scheduler may look only every few milliseconds whether somebody else waits.
 const TURN: Duration = Duration::from_micros(500);
 /// What it steps back by. Not all the way: it may be stopped while it has a shard locked, and has to come back soon.
@@ -15,7 +17,7 @@ thread_local! {
 
 /// Lets go of the processor if it is time to.
 pub(super) fn rest() {
-    let now = Instant::now();
+    let now = clock::monotonic();
     match BEGAN.get() {
         Some(began) if now.saturating_duration_since(began) < TURN => return,
         Some(_) => std::thread::yield_now(),
