@@ -85,6 +85,11 @@ impl Drop for MetricsReader {
 const START_MAX: Duration = Duration::from_secs(20);
 
 impl Contender {
+    /// Whether the goals are its own.
+    pub(crate) fn is_djr(&self) -> bool {
+        matches!(self.kind, Kind::Djr { .. } | Kind::Metrics)
+    }
+
     /// Starts the server with an empty folder below `scratch`, on the given cores, and waits until it
     /// answers. `reply` is what the null server sends.
     pub(crate) fn start(

@@ -3,6 +3,8 @@
 mod client;
 mod defrag;
 mod hits;
+mod idle;
+mod neighbours;
 
 use super::interrupt::Interrupt;
 use super::server::{Contender, Durability, Running};
@@ -17,6 +19,10 @@ pub(super) enum Scenario {
     Hits(hits::Args),
     /// What becomes of the memory of keys that are deleted at random: active defragmentation
     Defrag(defrag::Args),
+    /// What connections take that nobody uses at the moment
+    Idle(idle::Args),
+    /// How long a calm client waits while another one behaves badly: slow readers, huge headers, floods, endless scripts
+    Neighbours(neighbours::Args),
 }
 
 /// A server of a scenario, and a connection to it.
@@ -52,6 +58,8 @@ pub(super) fn play(scenario: &Scenario, theatre: &Theatre<'_>) -> Result<()> {
     match scenario {
         Scenario::Hits(args) => hits::run(args, theatre),
         Scenario::Defrag(args) => defrag::run(args, theatre),
+        Scenario::Idle(args) => idle::run(args, theatre),
+        Scenario::Neighbours(args) => neighbours::run(args, theatre),
     }
 }
 
