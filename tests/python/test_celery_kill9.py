@@ -89,11 +89,11 @@ def test_the_server_dies_with_tasks_queued_running_and_scheduled(celery, server,
         (tmp_path / "go").touch()
         wait_until(lambda: all(celery.ledger.count(f"running{round_number}:{n}") for n in range(2)), seconds=20)
         server.restart()
-        assert [result.get(**GET) for result in running] == ["found", "found"]
-        assert chained.get(**GET) == 20
-        assert together.get(**GET) == 90
+        assert [celery.outcome(result) for result in running] == ["found", "found"]
+        assert celery.outcome(chained) == 20
+        assert celery.outcome(together) == 90
         for result in scheduled:
-            result.get(**GET)
+            celery.outcome(result)
         wait_until(lambda: not set(taken) - set(celery.ledger.lines()), seconds=30, what="every task that was taken")
         (tmp_path / "go").unlink()
         assert worker.process.poll() is None, "the worker reconnects by itself"

@@ -120,7 +120,7 @@ fn who_is_gone_is_not_counted() {
     for field in [
         "pubsub_channels:2",
         "pubsub_patterns:1",
-        "pubsub_shardchannels:1",
+        "pubsubshard_channels:1",
     ] {
         assert!(info.contains(field), "{field} in {info}");
     }

@@ -276,12 +276,6 @@ impl WriteContext<'_, '_> {
         self.effects.push(self.db_index, args);
         Rewritten(())
     }
-
-    /// The same for a command that speaks of another db.
-    pub fn rewrite_in(&mut self, db: u32, args: &[&[u8]]) -> Rewritten {
-        self.effects.push(db, args);
-        Rewritten(())
-    }
 }
 
 /// The string of an entry, or the error that it is of another type.

@@ -79,6 +79,15 @@ class Celery:
     def wait_for_state(self, result, state, seconds=20):
         wait_until(lambda: result.state == state, seconds=seconds, what=f"state {state} of {result.id}")
 
+    def outcome(self, result, seconds=50):
+        """What a task came to, asked for rather than listened for.
+
+        A Celery client that reconnects reads the results first and subscribes to them afterwards; one that is stored in between
+        it never hears of, whatever the server does.
+        """
+        self.wait_for_state(result, "SUCCESS", seconds=seconds)
+        return result.get(timeout=seconds)
+
     def close(self):
         for program in self.programs:
             program.close()

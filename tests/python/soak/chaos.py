@@ -31,7 +31,7 @@ class Chaos:
         directives = {"maxmemory": "1gb", "memory_class": caches.CLASSES} if is_djr else {}
         self.server = Server(
             self.home / "server",
-            # The evidence reads task names in the files.
+            # The evidence reads task names in the log.
             rdbcompression="no",
             auto_aof_rewrite_min_size="4mb",
             auto_aof_rewrite_percentage=100,
@@ -216,16 +216,18 @@ class Chaos:
             if self.bullmq:
                 self.bullmq.read()
             self.results.attempt(self.results.collect)
-            still = [task for task, since in self.evidence.settle().items() if self.evidence.explanation(task, since) is None]
-            if not still and all(load.drained() for load in self.draining):
+            if not self.evidence.awaited() and all(load.drained() for load in self.draining):
                 break
             time.sleep(0.2)
-        # Explained ones may come as well.
+        # Those that went may come as well.
         time.sleep(1)
         self.results.attempt(self.results.collect)
-        self.evidence.judge()
         for worker in self.workers:
             worker.close()
+        self.server.kill9()
+        self.evidence.after_death(self.server.dir, self.world.seconds())
+        self.evidence.judge()
+        self.server.restart()
 
     def look_again(self):
         """All that is known must be there: now, after another kill, and after a clean stop."""

@@ -1,23 +1,57 @@
-"""What became of each task that a queue took: it ran, or it is in the files that a killed server leaves, at each of its deaths.
+"""What became of each task that a queue took: it ran, or it is in the data that a killed server leaves, at each of its deaths.
 
-Libraries that fetch a task with one command and note in a second one that they have it (Celery's transport, Huey) lose it, on any server,
-if either side is killed between the two. Such a task is not the server's loss: the log shows that it was taken. It is told apart by that
-the task was in the files of the dead server, and that the end of the log holds a pop of its queue.
+Libraries that fetch a task with one command and note in a second one that they have it (Celery's transport), or note nothing (Huey), lose it on
+any server if either side is killed between the two. How many tasks that can be is known exactly: as many as the dead server's log has pops at
+its end with no note behind them, and as many as the consumers of a worker that died. A life of the server in which more are lost is a problem.
 """
 
 import re
+import shutil
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 
-# `soak-KIND-NUMBER` is task id, job id or argument, and as such is plain text in the files (the base is not compressed).
+from harness.server import Server
+
+# `soak-KIND-NUMBER` is task id, job id or argument, and as such is plain text in the files (nothing is compressed).
 ENTRY = re.compile(rb"soak-([a-z]+)-(\d{8})")
-TAIL_BYTES = 64 * 1024
-# A task is taken soon after it was sent, a scheduled one soon after its time.
-SOON_SECONDS = 15
+TAIL_BYTES = 256 * 1024
+# A worker that ended is noticed so much later.
+NOTICED_SECONDS = 1
 
 
 def entry(kind, number):
     return f"soak-{kind}-{number:08}"
+
+
+@dataclass
+class Gap:
+    """A library's way to hand tasks over that can lose some: tasks of these kinds, fetched by the workers named `worker`."""
+
+    worker: str
+    kinds: tuple
+    # So many fetch at the same time, each one task at a time.
+    consumers: int
+    # In the log: a task is fetched; it is noted that it was. Without a note it has to have run.
+    pop: re.Pattern
+    note: re.Pattern | None = None
+
+    def in_flight(self, log):
+        """How many tasks were being handed over when the log ended."""
+        noted = 0
+        if self.note is not None:
+            noted = max((match.end() for match in self.note.finditer(log)), default=0)
+        return min(self.consumers, len(self.pop.findall(log, noted)))
+
+
+@dataclass
+class Life:
+    """One of the server's."""
+
+    end: float
+    # Per gap: what was being handed over when it ended, and whether a worker died in it.
+    in_flight: list
+    worker_deaths: list
 
 
 class Evidence:
@@ -36,11 +70,12 @@ class Evidence:
         self.explained = {}
         # The same one by one: name, when it was acknowledged, the reason.
         self.handed_over = []
-        self.deaths = []
-        # (kind, when) of workers that were killed.
+        self.lives = []
+        # Neither done nor in the data: entry → the life in which it went.
+        self.gone = {}
+        # (kind, when) of workers that were killed or ended.
         self.worker_deaths = []
-        # For queues with a gap: the pattern of a pop in the log.
-        self.pops = {}
+        self.gaps = []
 
     def took(self, task, kind):
         """The server has acknowledged it."""
@@ -70,54 +105,86 @@ class Evidence:
             return dict(self.open)
 
     def after_death(self, directory, second):
-        """The server is dead since `second`, and not started yet: what was acknowledged and has not run must be in its files."""
+        """The server is dead since `second`, and not started yet: what was acknowledged and has not run must be in its data."""
         before = self.settle()
-        in_files, tail = read_files(directory)
+        names, log = read_data(Path(directory)), log_tail(Path(directory))
         open_now = self.settle()
-        popped = {kind: bool(pattern.search(tail)) for kind, pattern in self.pops.items()}
-        self.deaths.append((second, popped))
+        began = self.lives[-1].end if self.lives else 0
+        dead = [kind for kind, when in self.worker_deaths if began < when <= second + NOTICED_SECONDS]
+        life = Life(second, [gap.in_flight(log) for gap in self.gaps], [dead.count(gap.worker) for gap in self.gaps])
+        self.lives.append(life)
         for task, since in before.items():
-            if task in in_files or task not in open_now:
-                continue
-            if self.explanation(task, since) is None:
-                self.world.problem("durability", f"{task}, acknowledged {second - since:.2f} s before, is not in the log of the dead server")
+            if task in names or task not in open_now:
+                self.gone.pop(task, None)
+            elif self.gap_of(task) is None:
+                self.world.problem("durability", f"{task}, acknowledged {second - since:.2f} s before, is not in the data of the dead server")
                 with self.lock:
                     self.open.pop(task, None)
+            else:
+                self.gone.setdefault(task, life)
 
-    def explanation(self, task, since):
-        """Why a task that did not run is nobody's loss but its library's; `None` if it is not."""
+    def gap_of(self, task):
+        """The index of the gap that a task may fall into; `None` if there is none for its kind."""
         kind = task.split("-")[1]
-        if kind not in self.pops:
-            return None
-        for second, popped in self.deaths:
-            if since <= second + 1 and second <= since + SOON_SECONDS and popped[kind]:
-                return "the server was killed while it was handed over"
-        for other, second in self.worker_deaths:
-            if other == kind and since <= second + 1 and second <= since + SOON_SECONDS:
-                return "its worker was killed while it was handed over"
-        return None
+        return next((index for index, gap in enumerate(self.gaps) if kind in gap.kinds), None)
+
+    def awaited(self):
+        """The tasks that have to run yet: those that went may as well be with a worker."""
+        return [task for task in self.settle() if task not in self.gone]
 
     def judge(self):
-        """At the end: each task that is still open is explained, or a problem."""
+        """After the last death: each task that is still open was lost by its library, or is a problem."""
+        lost = {}
         for task, since in sorted(self.settle().items()):
-            why = self.explanation(task, since)
-            if why is None:
+            life = self.gone.get(task)
+            if life is None:
                 self.world.problem("queues", f"{task}, acknowledged at {since:.1f} s, did not run")
             else:
+                lost.setdefault((self.lives.index(life), self.gap_of(task)), []).append((task, since))
+        for (number, index), tasks in sorted(lost.items()):
+            life, consumers = self.lives[number], self.gaps[index].consumers
+            reasons = ["the server was killed while it was handed over"] * life.in_flight[index]
+            reasons += ["its worker was killed while it was handed over"] * (life.worker_deaths[index] * consumers)
+            for task, since in tasks:
                 kind = task.split("-")[1]
-                reasons = self.explained.setdefault(kind, {})
-                reasons[why] = reasons.get(why, 0) + 1
-                self.handed_over.append({"task": task, "acknowledged": round(since, 2), "why": why})
+                if not reasons:
+                    self.world.problem(
+                        "durability",
+                        f"{task}, acknowledged at {since:.1f} s, did not run and was not in the data of the server that died at {life.end:.1f} s: "
+                        f"{life.in_flight[index]} tasks were being handed over then, {life.worker_deaths[index]} workers had died, {len(tasks)} tasks are gone",
+                    )
+                    continue
+                why = reasons.pop(0)
+                explained = self.explained.setdefault(kind, {})
+                explained[why] = explained.get(why, 0) + 1
+                self.handed_over.append({"task": task, "acknowledged": round(since, 2), "gone": round(life.end, 2), "why": why})
 
 
-def read_files(directory):
-    """The tasks named in the log's files, and the end of the last one."""
-    folder = Path(directory) / "appendonlydir"
-    # What is only history is not loaded, and may be removed already.
-    names = re.findall(r"^file (\S+) seq \d+ type [bi]", (folder / "appendonly.aof.manifest").read_text(), re.MULTILINE)
-    found, tail = set(), b""
-    for name in names:
-        content = (folder / name).read_bytes()
-        found.update(match.group().decode() for match in ENTRY.finditer(content))
-        tail = content.rstrip(b"# \r\n")[-TAIL_BYTES:] or tail
-    return found, tail
+def manifest(folder):
+    """The files that are loaded, in order: what is only history is not, and may be removed already."""
+    return re.findall(r"^file (\S+) seq \d+ type [bi]", (folder / "appendonly.aof.manifest").read_text(), re.MULTILINE)
+
+
+def read_data(directory):
+    """The tasks named in what a server makes of the files: another one loads a copy of them, and writes all of it into one file."""
+    home = directory.parent / "reader"
+    reader = Server(home, rdbcompression="no")
+    try:
+        shutil.copytree(directory / "appendonlydir", reader.dir / "appendonlydir")
+        reader.start()
+        reader.client().save()
+        return {match.group().decode() for match in ENTRY.finditer((reader.dir / "dump.rdb").read_bytes())}
+    finally:
+        reader.close()
+        shutil.rmtree(home)
+
+
+def log_tail(directory):
+    """The end of the log."""
+    folder = directory / "appendonlydir"
+    tail = b""
+    # A file that was begun just then is short.
+    for name in manifest(folder)[-2:]:
+        if name.endswith(".incr.aof"):
+            tail += (folder / name).read_bytes().rstrip(b"# \r\n")
+    return tail[-TAIL_BYTES:]

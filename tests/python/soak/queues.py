@@ -15,7 +15,7 @@ from queues.celery_app import build
 from queues.dramatiq_app import Actors
 from queues.huey_app import Tasks
 
-from .evidence import entry
+from .evidence import Gap, entry
 from .world import Load
 
 CELERY_DB, RQ_DB, HUEY_DB, DRAMATIQ_DB, BULLMQ_DB = 0, 5, 6, 7, 9
@@ -38,6 +38,11 @@ CELERY_SETTINGS = {
     },
     "beat_schedule": {"tick": {"task": "queues.mark", "schedule": 1.0, "args": ["tick"]}},
 }
+
+
+def popped(queue):
+    """In the log: something is taken from a list whose name begins like this."""
+    return re.compile(rb"\r\n\$\d+\r\n[LRlrBb]\w*(?i:pop)\r\n\$\d+\r\n" + queue)
 
 
 class Worker:
@@ -112,7 +117,15 @@ class Celery(Sender):
     def __init__(self, world, evidence):
         super().__init__(world, evidence)
         self.app = build(world.server.url(CELERY_DB), **CELERY_SETTINGS)
-        evidence.pops[self.kind] = re.compile(rb"\r\n\$\d+\r\n[LRlrBb]\w*(?i:pop)\r\n\$\d+\r\ntasks")
+        evidence.gaps.append(
+            Gap(
+                "celery",
+                kinds=("celery", "results"),
+                consumers=1,
+                pop=popped(b"tasks"),
+                note=re.compile(rb"\r\n(?i:hset)\r\n\$7\r\nunacked\r\n"),
+            )
+        )
 
     def send(self, task):
         countdown = self.random.choice([None, None, None, 2])
@@ -129,7 +142,6 @@ class CeleryResults(Sender):
         super().__init__(world, evidence)
         self.app = app
         self.waiting = {}
-        evidence.pops[self.kind] = evidence.pops["celery"]
 
     def send(self, task):
         number = self.number
@@ -191,7 +203,7 @@ class Huey(Sender):
     def __init__(self, world, evidence):
         super().__init__(world, evidence)
         self.tasks = Tasks("list", world.server.url(HUEY_DB))
-        evidence.pops[self.kind] = re.compile(rb"\r\n\$\d+\r\n[LRlrBb]\w*(?i:pop)\r\n\$\d+\r\nhuey\.")
+        evidence.gaps.append(Gap("huey", kinds=("huey",), consumers=2, pop=popped(b"huey\\.")))
 
     def send(self, task):
         self.tasks.mark(task)

@@ -30,7 +30,7 @@ def data(chaos, *, minutes, seed):
         "loads": {load.name: load.figures() for load in chaos.loads},
         "queues": queues,
         "lost while handed over": evidence.handed_over,
-        "deaths of the server": [round(second, 2) for second, _ in evidence.deaths],
+        "deaths of the server": [round(life.end, 2) for life in evidence.lives],
         "connection errors": errors,
         "counts": others,
         "memory, MiB": memory,

@@ -85,12 +85,30 @@ impl Drop for MetricsReader {
 const START_MAX: Duration = Duration::from_secs(20);
 
 impl Contender {
+    /// Whether the goals are its own.
+    pub(crate) fn is_djr(&self) -> bool {
+        matches!(self.kind, Kind::Djr { .. } | Kind::Metrics)
+    }
+
     /// Starts the server with an empty folder below `scratch`, on the given cores, and waits until it
     /// answers. `reply` is what the null server sends.
     pub(crate) fn start(
         &self,
         durability: Durability,
         reply: &[u8],
+        cores: &[usize],
+        scratch: &Path,
+        interrupt: &Interrupt,
+    ) -> Result<Running> {
+        self.start_with(durability, reply, &[], cores, scratch, interrupt)
+    }
+
+    /// The same with these options on its command line.
+    pub(crate) fn start_with(
+        &self,
+        durability: Durability,
+        reply: &[u8],
+        options: &[&str],
         cores: &[usize],
         scratch: &Path,
         interrupt: &Interrupt,
@@ -102,6 +120,7 @@ impl Contender {
         let log = dir.path().join("output");
         let output = File::create(&log)?;
         let mut command = self.command(durability, reply, address.port(), dir.path());
+        command.args(options);
         let metrics = match self.kind {
             Kind::Metrics => Some(free_address()?),
             _ => None,

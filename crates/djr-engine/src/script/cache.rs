@@ -222,16 +222,6 @@ impl Running {
         self.busy.load(Relaxed)
     }
 
-    /// Errors if a script is busy: what everyone else is told meanwhile.
-    #[inline]
-    pub fn refuse_if_busy(&self) -> Result<(), CommandError> {
-        if self.is_busy() {
-            Err(self.busy_error())
-        } else {
-            Ok(())
-        }
-    }
-
     /// What everyone is told while a script or a function runs too long.
     #[cold]
     pub fn busy_error(&self) -> CommandError {

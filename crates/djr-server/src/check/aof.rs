@@ -345,7 +345,7 @@ impl Run<'_, '_> {
         if !self.check.fix {
             writeln!(
                 self.out,
-                "{label} {shown} is not valid. Use the --fix option to try fixing it."
+                "AOF {shown} is not valid. Use the --fix option to try fixing it."
             )?;
             return Ok(Outcome::Damaged);
         }

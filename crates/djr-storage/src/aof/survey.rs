@@ -268,6 +268,8 @@ impl<'a> Walk<'a> {
                 offsets: self.commit.offset..resume.offset,
                 why: bad.why,
             });
+            // It takes a line of ours to go on.
+            self.ours |= ahead.resume.is_some();
             self.resume_at(resume);
             if ahead.resume.is_none() {
                 return Ok(None);
@@ -345,6 +347,11 @@ impl<'a> Walk<'a> {
         self.position = end;
         self.run = None;
         self.after_filler = false;
+        if self.foreign() && !self.in_multi && self.commit.position == at {
+            // As far as Redis, too, would take the file to be good.
+            self.commit.position = end;
+            self.found.content_end = end;
+        }
         Ok(Ok(()))
     }
 
@@ -490,7 +497,6 @@ impl<'a> Walk<'a> {
         self.kept_from = commit.position;
         self.run = None;
         self.foreign_select = false;
-        self.ours = true;
         self.after_filler = false;
         self.in_multi = false;
         self.found.content_end = commit.position;

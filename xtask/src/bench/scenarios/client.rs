@@ -29,7 +29,12 @@ impl Client {
 
     /// Adds a request to those that are sent next.
     pub(super) fn push(&mut self, words: &[&[u8]]) {
-        let out = &mut self.requests;
+        Self::encode(&mut self.requests, words);
+        self.pending += 1;
+    }
+
+    /// Writes a request as clients send it.
+    pub(super) fn encode(out: &mut Vec<u8>, words: &[&[u8]]) {
         // Writing to a vector does not fail.
         let _ = write!(out, "*{}\r\n", words.len());
         for word in words {
@@ -37,7 +42,6 @@ impl Client {
             out.extend_from_slice(word);
             out.extend_from_slice(b"\r\n");
         }
-        self.pending += 1;
     }
 
     /// Bytes of the requests that are sent next.
