@@ -4,6 +4,8 @@
 //! adds to the corpus goes to `target/fuzz-corpus/` and is read again by the next one; a crash is kept in the fuzz crate's
 //! `artifacts/` and its place printed. Neither shows up in git.
 
+mod seeds;
+
 use crate::{paths, run};
 use anyhow::{Context, Result, bail, ensure};
 use std::path::{Path, PathBuf};
@@ -30,6 +32,8 @@ pub(crate) struct SmokeArgs {
 /// A target that must crash: if the fuzzer does not find this out, it would find nothing else.
 const CANARY: &str = "canary";
 const CANARY_SECONDS: u32 = 60;
+/// The target that talks to a server. Its seeds are the transcripts, its words those of the commands.
+const SESSION: &str = "session";
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     let targets = targets()?;
@@ -157,12 +161,20 @@ impl Target {
         if seeds.is_dir() {
             command.arg(seeds);
         }
+        let mut words = None;
+        if self.name == SESSION {
+            command.arg(seeds::of_transcripts()?);
+            words = Some(seeds::command_words()?);
+        }
         command.args([
             "--",
             &format!("-max_total_time={seconds}"),
             "-print_final_stats=1",
             "-verbosity=0",
         ]);
+        if let Some(words) = words {
+            command.arg(format!("-dict={}", words.display()));
+        }
         Ok(run::status(&mut command)?.success())
     }
 

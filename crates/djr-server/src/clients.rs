@@ -1,8 +1,10 @@
 //! The directory of all clients: what `CLIENT LIST` and `CLIENT KILL` see across workers.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed,
+};
+use std::sync::{Arc, LazyLock};
 
 use djr_engine::blocking::Waiter;
 use parking_lot::Mutex;
@@ -26,8 +28,8 @@ pub(crate) struct ClientInfo {
     /// When it last sent something, in milliseconds since 1970.
     pub(crate) active_ms: AtomicU64,
     pub(crate) db: AtomicU32,
-    /// The id of the last command's declaration ([`djr_engine::command::Command::id`]); `usize::MAX` if none yet.
-    pub(crate) last_command: AtomicUsize,
+    /// The id of the last command's declaration ([`djr_engine::command::Command::id`]); `u32::MAX` if none yet.
+    pub(crate) last_command: AtomicU32,
     /// Commands so far.
     pub(crate) commands: AtomicU64,
     /// Bytes read and written so far.
@@ -42,10 +44,10 @@ pub(crate) struct ClientInfo {
     pub(crate) output_capacity: AtomicUsize,
     pub(crate) multi_bytes: AtomicUsize,
     /// Commands queued by MULTI; -1 outside of it, as CLIENT LIST shows it.
-    pub(crate) multi: std::sync::atomic::AtomicI64,
-    pub(crate) watching: AtomicUsize,
+    pub(crate) multi: AtomicI32,
+    pub(crate) watching: AtomicU32,
     /// Channels, patterns and shard channels that it has subscribed to.
-    pub(crate) subscriptions: [AtomicUsize; 3],
+    pub(crate) subscriptions: [AtomicU32; 3],
     pub(crate) resp3: AtomicBool,
     /// `CLIENT TRACKING`.
     pub(crate) tracker: Mutex<Option<Arc<Tracker>>>,
@@ -59,7 +61,7 @@ pub(crate) struct ClientInfo {
     pub(crate) account: Mutex<Option<Arc<Account>>>,
     /// The wait that it is in.
     pub(crate) waiter: Mutex<Option<Arc<Waiter>>>,
-    pub(crate) names: Mutex<Names>,
+    pub(crate) names: Mutex<SaidNames>,
 }
 
 impl ClientInfo {
@@ -77,8 +79,23 @@ impl ClientInfo {
     }
 }
 
-/// What a client has said about itself.
-#[derive(Clone, Default)]
+/// What a client has said about itself. Many say nothing, and take no memory for that.
+#[derive(Default)]
+pub(crate) struct SaidNames(Option<Box<Names>>);
+
+impl SaidNames {
+    pub(crate) fn get(&self) -> &Names {
+        static UNSAID: LazyLock<Names> = LazyLock::new(Names::default);
+        self.0.as_deref().unwrap_or(&UNSAID)
+    }
+
+    pub(crate) fn change(&mut self) -> &mut Names {
+        self.0.get_or_insert_default()
+    }
+}
+
+/// The names themselves.
+#[derive(Clone)]
 pub(crate) struct Names {
     /// `CLIENT SETNAME`.
     pub(crate) name: String,
@@ -87,6 +104,17 @@ pub(crate) struct Names {
     pub(crate) lib_version: String,
     /// The ACL user.
     pub(crate) user: String,
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            lib_name: String::new(),
+            lib_version: String::new(),
+            user: "default".into(),
+        }
+    }
 }
 
 /// All clients, by id.
@@ -121,7 +149,7 @@ impl Clients {
             created_ms: now_ms,
             active_ms: AtomicU64::new(now_ms as u64),
             db: AtomicU32::new(0),
-            last_command: AtomicUsize::new(usize::MAX),
+            last_command: AtomicU32::new(u32::MAX),
             commands: AtomicU64::new(0),
             bytes_in: AtomicU64::new(0),
             bytes_out: AtomicU64::new(0),
@@ -131,8 +159,8 @@ impl Clients {
             input_capacity: AtomicUsize::new(0),
             output_capacity: AtomicUsize::new(0),
             multi_bytes: AtomicUsize::new(0),
-            multi: std::sync::atomic::AtomicI64::new(-1),
-            watching: AtomicUsize::new(0),
+            multi: AtomicI32::new(-1),
+            watching: AtomicU32::new(0),
             subscriptions: Default::default(),
             resp3: AtomicBool::new(false),
             tracker: Mutex::default(),
@@ -142,10 +170,7 @@ impl Clients {
             is_monitor: AtomicBool::new(false),
             account: Mutex::default(),
             waiter: Mutex::default(),
-            names: Mutex::new(Names {
-                user: "default".into(),
-                ..Names::default()
-            }),
+            names: Mutex::default(),
         });
         self.by_id.lock().insert(id, info.clone());
         self.count.fetch_add(1, Relaxed);

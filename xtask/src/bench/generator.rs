@@ -7,11 +7,11 @@ use super::interrupt::Interrupt;
 use super::loads::Step;
 use super::reply::{Expected, Replies};
 use super::request::{Command, Numbers, Pipeline};
+use super::stream::{Opening, Stream};
 use super::usage::CpuUsage;
 use anyhow::{Context, Result, bail, ensure};
 use hdrhistogram::Histogram;
-use mio::net::TcpStream;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Poll, Token};
 use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -30,6 +30,7 @@ pub(crate) struct Load {
     pub(crate) warm_up: Duration,
     pub(crate) window: Duration,
     pub(crate) seed: u64,
+    pub(crate) opening: Opening,
 }
 
 /// What happened in the measured window.
@@ -47,7 +48,7 @@ pub(crate) struct Measurement {
 pub(crate) const CHANNEL: &str = "news";
 
 struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     number: u64,
     /// The step under way.
     step: usize,
@@ -93,20 +94,12 @@ impl Load {
         let mut events = Events::with_capacity(self.connections.max(16));
         let mut connections = Vec::with_capacity(self.connections);
         for index in 0..self.connections + self.subscribers {
-            // Connected while blocking, so that the measured loop has no such state.
-            let mut stream = std::net::TcpStream::connect(address).context("cannot connect")?;
-            stream.set_nodelay(true)?;
+            let mut stream = Stream::open(address, &self.opening)?;
             let subscribes = index >= self.connections;
             if subscribes {
                 stream.write_all(format!("SUBSCRIBE {CHANNEL}\r\n").as_bytes())?;
             }
-            stream.set_nonblocking(true)?;
-            let mut stream = TcpStream::from_std(stream);
-            poll.registry().register(
-                &mut stream,
-                Token(index),
-                Interest::READABLE | Interest::WRITABLE,
-            )?;
+            stream.register(poll.registry(), Token(index))?;
             connections.push(Connection {
                 stream,
                 number: index as u64,
@@ -229,6 +222,9 @@ impl Run {
             let Some(connection) = connections.get_mut(event.token().0) else {
                 continue;
             };
+            if event.is_writable() {
+                connection.stream.flush()?;
+            }
             if event.is_writable() && !connection.unsent.is_empty() {
                 let unsent = std::mem::take(&mut connection.unsent);
                 connection.write(&unsent)?;
@@ -284,8 +280,8 @@ impl Run {
                     self.send(connection, now)?;
                 }
             }
-            // Edge-triggered: a read that does not fill the buffer has emptied the socket.
-            if filled < self.input.len() {
+            // Edge-triggered: a read that does not fill the buffer has emptied the socket, and else the next one says so.
+            if filled < self.input.len() && connection.stream.is_emptied_by_short_reads() {
                 return Ok(now);
             }
         }
@@ -398,6 +394,7 @@ mod tests {
             warm_up: Duration::from_millis(5),
             window: Duration::from_millis(20),
             seed: 1,
+            opening: Opening::default(),
         }
     }
 

@@ -19,6 +19,7 @@ mod results;
 mod scenarios;
 mod server;
 mod stats;
+mod stream;
 mod usage;
 
 use crate::{paths, peers};
@@ -499,6 +500,7 @@ impl Bench<'_> {
             window: Duration::from_secs_f64(self.args.seconds),
             // The same keys for everyone in a round.
             seed: round as u64,
+            opening: stream::Opening::default(),
         };
         let measured = load
             .run(server.address, server.pid(), &self.interrupt)

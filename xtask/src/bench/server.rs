@@ -100,6 +100,19 @@ impl Contender {
         scratch: &Path,
         interrupt: &Interrupt,
     ) -> Result<Running> {
+        self.start_with(durability, reply, &[], cores, scratch, interrupt)
+    }
+
+    /// The same with these options on its command line.
+    pub(crate) fn start_with(
+        &self,
+        durability: Durability,
+        reply: &[u8],
+        options: &[&str],
+        cores: &[usize],
+        scratch: &Path,
+        interrupt: &Interrupt,
+    ) -> Result<Running> {
         let dir = tempfile::Builder::new()
             .prefix("server-")
             .tempdir_in(scratch)?;
@@ -107,6 +120,7 @@ impl Contender {
         let log = dir.path().join("output");
         let output = File::create(&log)?;
         let mut command = self.command(durability, reply, address.port(), dir.path());
+        command.args(options);
         let metrics = match self.kind {
             Kind::Metrics => Some(free_address()?),
             _ => None,

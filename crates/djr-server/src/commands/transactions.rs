@@ -5,10 +5,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use djr_engine::engine::log_expiry;
 use djr_engine::spec::{Access, Arg, CommandSpec, Flags, Group, Run};
 use djr_engine::{Args, CommandError, Engine, Executor, Reply};
-use djr_storage::keyspace::{Footprint, UnixMillis, WatchFlag};
+use djr_storage::keyspace::{Footprint, UnixMillis};
 
 use super::{Context, Entry, Result, ServerRun};
-use crate::session::{Multi, SessionShell, Watch};
+use crate::session::{SessionShell, Watch, Watches};
 
 /// How long the end of a watch waits for a shard that others use.
 const PATIENCE: std::time::Duration = std::time::Duration::from_millis(2);
@@ -80,7 +80,7 @@ fn multi(context: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Resu
     if context.session.multi.is_some() {
         return Err(CommandError::text("ERR MULTI calls can not be nested"));
     }
-    context.session.multi = Some(Multi::default());
+    context.session.multi = Some(Box::default());
     context.session.info.multi.store(0, Relaxed);
     reply.ok();
     Ok(())
@@ -98,17 +98,18 @@ fn exec(
     let shared = context.core.shared.clone();
     let engine = &shared.engine;
     let now = context.core.now;
-    let watches = std::mem::take(&mut context.session.watches);
-    let flag = std::mem::take(&mut context.session.watch_flag);
+    let watches = context.session.watches.take();
     context.session.info.watching.store(0, Relaxed);
     if multi.refused {
         context.session.info.multi.store(-1, Relaxed);
-        context.core.forget_watches(watches, flag);
+        if let Some(watches) = watches {
+            context.core.forget_watches(*watches);
+        }
         return Err(CommandError::text(
             "EXECABORT Transaction discarded because of previous errors.",
         ));
     }
-    let footprint = footprint(engine, &watches);
+    let footprint = footprint(engine, watches.as_deref());
     let mut shell = SessionShell {
         session: context.session,
         core: context.core,
@@ -117,7 +118,10 @@ fn exec(
         executor,
         &multi.queue,
         footprint,
-        &mut |access| !crate::session::watches_broken(&watches, &flag, access),
+        &mut |access| {
+            let is_broken = |watches| crate::session::watches_broken(watches, access);
+            !watches.as_deref().is_some_and(is_broken)
+        },
         now,
         &mut shell,
         reply,
@@ -125,7 +129,9 @@ fn exec(
     // Commands inside still see the client in its transaction.
     context.session.info.multi.store(-1, Relaxed);
     // Not before: a change between the end of the watch and the transaction must be seen.
-    context.core.forget_watches(watches, flag);
+    if let Some(watches) = watches {
+        context.core.forget_watches(*watches);
+    }
     result
 }
 
@@ -163,27 +169,31 @@ fn watch(
     let keyspace = &shared.engine.keyspace;
     let wanted = shared.engine.settings.notify();
     let session = &mut *context.session;
+    let watches = session.watches.get_or_insert_default();
     for bytes in args.from(1) {
         let known = |watch: &Watch| watch.db == session.db && *watch.key == *bytes;
-        if session.watches.iter().any(known) {
+        if watches.keys.iter().any(known) {
             continue;
         }
         let key = keyspace.key(bytes);
         let footprint = keyspace.footprint(key.hash);
         let mut access = shared.engine.open(footprint, context.core.now)?;
         let was_expired = access.db(session.db).is_expired(key);
-        access.db_mut(session.db).watch(key, &session.watch_flag);
+        access.db_mut(session.db).watch(key, &watches.flag);
         access.take_expired(&mut |db, expired| {
             log_expiry(&mut context.core.log, db, expired);
             executor.events.push_expired(wanted, db, expired);
         });
-        session.watches.push(Watch {
+        watches.keys.push(Watch {
             db: session.db,
             key: bytes.into(),
             was_expired,
         });
     }
-    session.info.watching.store(session.watches.len(), Relaxed);
+    session
+        .info
+        .watching
+        .store(watches.keys.len() as u32, Relaxed);
     executor.events.deliver(|event| context.core.notify(event));
     reply.ok();
     Ok(())
@@ -199,22 +209,16 @@ fn unwatch(context: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Re
 /// Ends all watches of a session.
 pub(crate) fn reset_watches(context: &mut Context<'_>) {
     let session = &mut *context.session;
-    let watches = std::mem::take(&mut session.watches);
-    let flag = std::mem::take(&mut session.watch_flag);
     session.info.watching.store(0, Relaxed);
-    if !watches.is_empty() {
-        context.core.forget_watches(watches, flag);
+    if let Some(watches) = session.watches.take() {
+        context.core.forget_watches(*watches);
     }
 }
 
 /// Takes watches out of the keyspace. `false`: some are left, for a script keeps the keyspace.
-pub(crate) fn try_unwatch(
-    engine: &Engine,
-    watches: &mut Vec<Watch>,
-    flag: &WatchFlag,
-    now: UnixMillis,
-) -> bool {
-    watches.retain(|watch| {
+pub(crate) fn try_unwatch(engine: &Engine, watches: &mut Watches, now: UnixMillis) -> bool {
+    let Watches { keys, flag } = watches;
+    keys.retain(|watch| {
         let key = engine.keyspace.key(&watch.key);
         let footprint = engine.keyspace.footprint(key.hash);
         match engine.keyspace.try_open(footprint, now, PATIENCE) {
@@ -225,11 +229,12 @@ pub(crate) fn try_unwatch(
             None => true,
         }
     });
-    watches.is_empty()
+    keys.is_empty()
 }
 
-fn footprint(engine: &Engine, watches: &[Watch]) -> Footprint {
-    watches.iter().fold(Footprint::NONE, |sum, watch| {
+fn footprint(engine: &Engine, watches: Option<&Watches>) -> Footprint {
+    let keys = watches.iter().flat_map(|watches| &watches.keys);
+    keys.fold(Footprint::NONE, |sum, watch| {
         let key = engine.keyspace.key(&watch.key);
         sum.union(engine.keyspace.footprint(key.hash))
     })

@@ -64,6 +64,8 @@ const TCP_BACKLOG: Number = Number::of("tcp-backlog");
 const TIMEOUT: Number = Number::of("timeout");
 const TCP_KEEPALIVE: Number = Number::of("tcp-keepalive");
 const MAXCLIENTS: Number = Number::of("maxclients");
+const NEW_CONNECTIONS: Number = Number::of("max-new-connections-per-cycle");
+const NEW_TLS_CONNECTIONS: Number = Number::of("max-new-tls-connections-per-cycle");
 const PROTECTED_MODE: Number = Number::of("protected-mode");
 const PASSWORD: Words = Words::of("requirepass");
 pub(super) const THREADS: Number = Number::of("threads");
@@ -539,6 +541,15 @@ impl Config {
 
     pub(crate) fn maxclients(&self) -> usize {
         self.number(MAXCLIENTS) as usize
+    }
+
+    /// How many new connections are taken from a listener before others are served.
+    pub(crate) fn new_connections_max(&self, is_tls: bool) -> usize {
+        let number = match is_tls {
+            true => NEW_TLS_CONNECTIONS,
+            false => NEW_CONNECTIONS,
+        };
+        self.number(number) as usize
     }
 
     /// The system can't serve more.

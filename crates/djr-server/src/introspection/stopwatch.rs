@@ -229,8 +229,8 @@ impl Core {
                     at: self.now / 1000,
                     value,
                     args: shown_args(command, args, calls - 1),
-                    peer: client.peer.shown(),
-                    name: client.names.lock().name.clone(),
+                    peer: client.peer.remote(),
+                    name: client.names.lock().get().name.clone(),
                 };
                 let shared = &self.shared;
                 let log = &shared.introspection.command_log;

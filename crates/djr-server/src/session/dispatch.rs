@@ -27,6 +27,9 @@ const STRUCTURES_AHEAD: usize = 2;
 /// The same for what is looked up in it, if it is large.
 const MEMBERS_AHEAD: usize = 1;
 
+/// When a client's replies have got so long in a turn, others are served before its next request.
+const REPLIES_PER_TURN: usize = 256 << 10;
+
 /// The requests of one read. Used again from turn to turn.
 #[derive(Default)]
 pub(crate) struct Requests {
@@ -166,6 +169,7 @@ impl Requests {
         let mut direct = core.gate == 0 && session.is_plain();
         let mut executed = count;
         core.begin_requests();
+        let start = out.len();
         for index in 0..count {
             let out_len = out.len();
             let mut args = Args::new(batch.request(index, input));
@@ -231,6 +235,12 @@ impl Requests {
                     executed = index + 1;
                     break;
                 }
+                if out.len() - start > REPLIES_PER_TURN && index + 1 < count {
+                    // The others come first now.
+                    session.yielded = true;
+                    executed = index + 1;
+                    break;
+                }
                 let lengths = (out_len, out.len());
                 stopwatch.cut(core, &session.info, source, index, lengths);
                 mark = Stopwatch::mark(core, out.len());
@@ -239,7 +249,7 @@ impl Requests {
         core.end_requests(session);
         stopwatch.stop(core, &session.info, source, out.len());
         if let Some(command) = stopwatch.last() {
-            session.info.last_command.store(command.id, Relaxed);
+            session.info.last_command.store(command.id as u32, Relaxed);
         }
         session.info.active_ms.store(core.now as u64, Relaxed);
         session.info.commands.store(
@@ -427,7 +437,7 @@ fn execute_checked(
         )
     {
         multi.queue.push(command, args);
-        session.info.multi.store(multi.queue.len() as i64, Relaxed);
+        session.info.multi.store(multi.queue.len() as i32, Relaxed);
         reply.simple("QUEUED");
         return;
     }
@@ -435,7 +445,7 @@ fn execute_checked(
     stopwatch.count(core, &session.info, source, command, place);
     core.show_script(session, command, args);
     // Those that look at clients see themselves running.
-    session.info.last_command.store(command.id, Relaxed);
+    session.info.last_command.store(command.id as u32, Relaxed);
     let now = core.now;
     executor.reader = session
         .tracked
@@ -627,9 +637,11 @@ pub(crate) fn execute_while_busy(
             true => shared.config.request_limits(),
             false => Limits::unauthenticated(),
         };
-        let taken = connection
-            .decoder
-            .decode_one(&connection.input, &limits, &mut batch);
+        let taken = connection.decoder.get_or_insert_default().decode_one(
+            &connection.input,
+            &limits,
+            &mut batch,
+        );
         let Some(request) = batch.iter(&connection.input).next() else {
             if taken.is_err() {
                 connection.session.close = true;

@@ -31,11 +31,9 @@ pub(crate) struct Session {
     /// Its user.
     pub(crate) identity: Identity,
     /// Between MULTI and EXEC.
-    pub(crate) multi: Option<Multi>,
-    /// Keys under WATCH.
-    pub(crate) watches: Vec<Watch>,
-    /// Set when one of them was changed.
-    pub(crate) watch_flag: WatchFlag,
+    pub(crate) multi: Option<Box<Multi>>,
+    /// Keys under WATCH; `None` if there are none.
+    pub(crate) watches: Option<Box<Watches>>,
     /// What becomes of its replies.
     pub(crate) replies: Replies,
     /// `CLIENT NO-TOUCH`.
@@ -54,8 +52,10 @@ pub(crate) struct Session {
     pub(crate) overfull: bool,
     /// The request must wait: it and all behind it stay in the connection's input.
     pub(crate) postponed: bool,
+    /// It has had its part of this turn: the requests that are left stay in the connection's input until the next.
+    pub(crate) yielded: bool,
     /// It waits for a key: what came behind that stays in the connection's input.
-    pub(crate) wait: Option<Wait>,
+    pub(crate) wait: Option<Box<Wait>>,
     /// The end of the log after the last of its writes.
     pub(crate) written: Offset,
     /// The connection's place in its worker.
@@ -68,6 +68,14 @@ pub(crate) struct Multi {
     pub(crate) queue: Queue,
     /// A command was refused: EXEC will be, too.
     pub(crate) refused: bool,
+}
+
+/// The keys that a client watches.
+#[derive(Default)]
+pub(crate) struct Watches {
+    pub(crate) keys: Vec<Watch>,
+    /// Set when one of them was changed.
+    pub(crate) flag: WatchFlag,
 }
 
 /// A key under WATCH.
@@ -95,8 +103,7 @@ impl Session {
             db: 0,
             identity,
             multi: None,
-            watches: Vec::new(),
-            watch_flag: WatchFlag::new(),
+            watches: None,
             replies: Replies::On,
             no_touch: false,
             subscriptions: None,
@@ -106,6 +113,7 @@ impl Session {
             dropped: false,
             overfull: false,
             postponed: false,
+            yielded: false,
             wait: None,
             written: 0,
             slot,
@@ -115,7 +123,7 @@ impl Session {
     /// Whether nothing more is executed for the time being.
     #[inline]
     pub(crate) fn is_held(&self) -> bool {
-        self.postponed || self.wait.is_some()
+        self.postponed || self.yielded || self.wait.is_some()
     }
 
     /// Whether its data commands need no look at the session before they run.
@@ -144,7 +152,7 @@ impl Session {
     #[inline]
     pub(crate) fn is_heavy(&self) -> bool {
         self.multi.is_some()
-            || !self.watches.is_empty()
+            || self.watches.is_some()
             || self.subscriptions.is_some()
             || self.tracked.is_some()
     }
@@ -154,7 +162,7 @@ impl Session {
     pub(crate) fn memory_bytes(&self) -> usize {
         /// Of a watch: its own and the keyspace's record of it.
         const WATCH_BYTES: usize = size_of::<Watch>() + 64;
-        let watches = self.watches.iter();
+        let watches = self.watches.iter().flat_map(|watches| &watches.keys);
         let watches: usize = watches.map(|watch| WATCH_BYTES + 2 * watch.key.len()).sum();
         let subscriptions = self.subscriptions.as_ref();
         let prefixes = self.tracked.as_ref().map_or(0, |tracked| {
@@ -166,7 +174,7 @@ impl Session {
     /// Becomes another user.
     pub(crate) fn log_in(&mut self, identity: Identity) {
         let name = String::from_utf8_lossy(identity.user().name()).into_owned();
-        self.info.names.lock().user = name;
+        self.info.names.lock().change().user = name;
         *self.info.account.lock() = Some(identity.account().clone());
         self.identity = identity;
     }
@@ -183,7 +191,7 @@ impl Session {
             subscriptions.map_or(0, |subscriptions| subscriptions.len(kind))
         };
         for (kind, shown) in Kind::ALL.into_iter().zip(&self.info.subscriptions) {
-            shown.store(count(kind), Relaxed);
+            shown.store(count(kind) as u32, Relaxed);
         }
         self.subscriptions
             .take_if(|subscriptions| subscriptions.is_empty());
@@ -194,7 +202,6 @@ impl Session {
     pub(crate) fn reset(&mut self, acl: &Acl) {
         let info = self.info.clone();
         *info.names.lock() = Default::default();
-        info.names.lock().user = "default".into();
         *info.account.lock() = None;
         info.multi.store(-1, Relaxed);
         info.resp3.store(false, Relaxed);
@@ -214,9 +221,9 @@ impl Session {
 }
 
 /// Whether a watched key has changed, or has expired since.
-pub(crate) fn watches_broken(watches: &[Watch], flag: &WatchFlag, access: &Access<'_>) -> bool {
-    flag.is_set()
-        || watches.iter().any(|watch| {
+pub(crate) fn watches_broken(watches: &Watches, access: &Access<'_>) -> bool {
+    watches.flag.is_set()
+        || watches.keys.iter().any(|watch| {
             let db = access.db(watch.db);
             !watch.was_expired && db.is_expired(db.key(&watch.key))
         })

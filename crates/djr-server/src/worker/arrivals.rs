@@ -2,25 +2,29 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use djr_storage::keyspace::WatchFlag;
-
 use super::{Accepted, Connection, Core, Listener, Mail, Peer};
 use crate::introspection::forget_monitor;
-use crate::session::{Session, Watch};
+use crate::session::{Session, Watches};
 
 impl Core {
-    /// Takes all that wait at a listener, each for the worker with the fewest connections.
+    /// Takes some of those that wait at a listener, each for the worker with the fewest connections. The rest comes in the next turn:
+    /// a flood of connections must not keep clients waiting that are there already.
     pub(super) fn accept(&mut self, listener: usize) {
-        loop {
+        let is_tls = matches!(self.listeners[listener], Listener::Tls(_));
+        for _ in 0..self.shared.config.new_connections_max(is_tls) {
             let accepted = match self.listeners[listener].accept() {
                 Ok(Some(accepted)) => accepted,
                 Ok(None) => return,
                 Err(error) => {
-                    // Out of descriptors, or a peer that has gone already.
-                    tracing::warn!("accept: {error}");
+                    // Out of descriptors. Nothing tells when there are some again.
+                    if !self.full_listeners.contains(&listener) {
+                        tracing::warn!("accept: {error}");
+                        self.full_listeners.push(listener);
+                    }
                     return;
                 }
             };
+            self.full_listeners.retain(|full| *full != listener);
             let accepted = match self.secured(listener, accepted) {
                 Some(accepted) => accepted,
                 None => continue,
@@ -36,6 +40,24 @@ impl Core {
                 self.shared.workers[worker]
                     .mailbox
                     .send(Mail::Connection(accepted));
+            }
+        }
+        // Edge-triggered: nothing tells of those that are left.
+        self.unaccepted.push(listener);
+    }
+
+    /// Goes on with the listeners that had more.
+    pub(super) fn accept_more(&mut self) {
+        for listener in std::mem::take(&mut self.unaccepted) {
+            self.accept(listener);
+        }
+    }
+
+    /// Tries the listeners again that could not be served.
+    pub(super) fn accept_again(&mut self) {
+        for at in 0..self.full_listeners.len() {
+            if let Some(&listener) = self.full_listeners.get(at) {
+                self.accept(listener);
             }
         }
     }
@@ -122,29 +144,23 @@ impl Core {
         self.shared.clients.remove(connection.session.info.id);
         self.forget_weight(&connection.session.info);
         self.abandon(&mut connection);
-        if !connection.session.watches.is_empty() {
-            let Session {
-                watches,
-                watch_flag,
-                ..
-            } = connection.session;
-            self.forget_watches(watches, watch_flag);
+        if let Some(watches) = connection.session.watches.take() {
+            self.forget_watches(*watches);
         }
         self.freed.push(id);
     }
 
     /// Ends watches: now, or as soon as the keyspace can be had.
-    pub(crate) fn forget_watches(&mut self, watches: Vec<Watch>, flag: WatchFlag) {
-        self.unwatch_later.push((watches, flag));
+    pub(crate) fn forget_watches(&mut self, watches: Watches) {
+        self.unwatch_later.push(watches);
         self.unwatch();
     }
 
     /// Takes the watches that have ended out of the keyspace, unless a script keeps it: then later.
     pub(super) fn unwatch(&mut self) {
         let (engine, now) = (&self.shared.engine, self.now);
-        self.unwatch_later.retain_mut(|(watches, flag)| {
-            !crate::commands::try_unwatch(engine, watches, flag, now)
-        });
+        self.unwatch_later
+            .retain_mut(|watches| !crate::commands::try_unwatch(engine, watches, now));
     }
 
     /// Ends the connections of subscribers that may not be it any more.

@@ -41,6 +41,7 @@ impl Core {
     fn look_at_sockets(&mut self) -> io::Result<()> {
         self.take_mail();
         self.receive_messages();
+        self.accept_more();
         for id in self.give_back_gathered() {
             self.serve_one_while_busy(id);
         }

@@ -4,9 +4,11 @@ use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::sync::atomic::Ordering::Relaxed;
 
+use djr_engine::blocking::Undo;
 use djr_protocol::RequestDecoder;
 use djr_storage::aof::Offset;
 
+use super::READ_SIZE;
 use super::driver::Stream;
 use super::waits::Undelivered;
 use crate::session::Session;
@@ -14,18 +16,29 @@ use crate::session::Session;
 /// A buffer of replies that a burst made larger than this is given back after its use.
 const OUT_KEPT_MAX: usize = 64 << 10;
 
+/// Room for a large argument at first, and when that is full.
+const FIRST_ROOM: usize = 1 << 20;
+const SECOND_ROOM: usize = 8 << 20;
+/// Replies that the socket does not take are put aside when they are so many.
+const CHUNK_LEN: usize = 256 << 10;
+
 /// A client's socket and its session.
 pub(crate) struct Connection {
     pub(crate) stream: Stream,
     pub(crate) session: Session,
-    pub(crate) decoder: RequestDecoder,
+    /// How far the request has been read whose beginning is in `input`; `None`: not at all.
+    pub(crate) decoder: Option<Box<RequestDecoder>>,
     /// The beginning of a request whose end has not come yet, or requests that wait for the session to go on.
     pub(crate) input: Vec<u8>,
+    /// Replies that were put aside, before those in `out`.
+    pub(crate) backlog: Option<Box<Backlog>>,
     /// Replies not written yet, from `out_written` on.
     pub(crate) out: Vec<u8>,
     pub(crate) out_written: usize,
+    /// Bytes of replies that the socket has accepted so far.
+    accepted: u64,
     /// What was taken for replies among them, in their order.
-    pub(crate) undelivered: VecDeque<Undelivered>,
+    pub(crate) undelivered: Vec<Undelivered>,
     /// Since when the replies are above the soft limit, in milliseconds since 1970; 0: they are not.
     pub(crate) above_limit_since: i64,
     /// The replies may go out once the log is durable up to here.
@@ -40,6 +53,59 @@ pub(crate) struct Connection {
     pub(crate) peer_ended: bool,
     /// The socket may have more to read.
     pub(crate) readable: bool,
+}
+
+/// Replies that the socket has not taken for some time, in chunks: none of them is moved, however many they get.
+#[derive(Default)]
+pub(crate) struct Backlog {
+    chunks: VecDeque<Vec<u8>>,
+    /// Bytes of the first one that are written.
+    written: usize,
+    /// Bytes that are not.
+    len: usize,
+    /// Bytes of memory.
+    capacity: usize,
+}
+
+impl Backlog {
+    fn push(&mut self, chunk: Vec<u8>, written: usize) {
+        if self.chunks.is_empty() {
+            self.written = written;
+        }
+        self.len += chunk.len() - written;
+        self.capacity += chunk.capacity();
+        self.chunks.push_back(chunk);
+    }
+
+    /// `Ok(true)`: all is out.
+    fn write(&mut self, stream: &mut Stream) -> io::Result<bool> {
+        while let Some(chunk) = self.chunks.front() {
+            let before = self.written;
+            let done = write_from(stream, chunk, &mut self.written);
+            self.len -= self.written - before;
+            if !done? {
+                return Ok(false);
+            }
+            self.capacity -= chunk.capacity();
+            self.chunks.pop_front();
+            self.written = 0;
+        }
+        Ok(true)
+    }
+}
+
+/// Writes what the socket takes of what is behind `written`. `Ok(true)`: all is out. An error: the peer is gone.
+fn write_from(stream: &mut Stream, bytes: &[u8], written: &mut usize) -> io::Result<bool> {
+    while *written < bytes.len() {
+        match stream.write(&bytes[*written..]) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => *written += count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(true)
 }
 
 /// What a read brought.
@@ -58,11 +124,13 @@ impl Connection {
         Self {
             stream,
             session,
-            decoder: RequestDecoder::new(),
+            decoder: None,
             input: Vec::new(),
+            backlog: None,
             out: Vec::new(),
             out_written: 0,
-            undelivered: VecDeque::new(),
+            accepted: 0,
+            undelivered: Vec::new(),
             above_limit_since: 0,
             wait_for: 0,
             queued: false,
@@ -91,12 +159,42 @@ impl Connection {
         }
     }
 
-    /// What is out makes room. Each byte is moved about once at most, however long the peer stays behind.
-    fn forget_written(&mut self) {
-        if self.out_written > self.out.len() / 2 {
+    /// The socket takes no more. What is left makes room for more replies, without being moved more often than once.
+    fn put_aside(&mut self) {
+        if self.out_len_here() >= CHUNK_LEN {
+            let written = std::mem::take(&mut self.out_written);
+            let chunk = std::mem::take(&mut self.out);
+            let backlog = self.backlog.get_or_insert_default();
+            backlog.push(chunk, written);
+        } else if self.out_written > self.out.len() / 2 {
             self.out.drain(..self.out_written);
             self.out_written = 0;
         }
+    }
+
+    /// Bytes that the request that has begun still needs, at least.
+    fn missing(&self) -> usize {
+        self.decoder.as_ref().map_or(0, |decoder| decoder.missing())
+    }
+
+    /// Makes room behind the beginning of a request for its next part. Returns where that goes.
+    pub(crate) fn make_room(&mut self) -> usize {
+        let missing = self.missing();
+        let input = &mut self.input;
+        let start = input.len();
+        let room = missing.clamp(READ_SIZE / 8, READ_SIZE);
+        if missing > READ_SIZE && input.capacity() < start + room {
+            // The peer only says that it sends so much: it is believed when it has sent some of it. If there is no room, the usual
+            // growth says so.
+            let believed = match start {
+                ..FIRST_ROOM => FIRST_ROOM,
+                FIRST_ROOM..SECOND_ROOM => SECOND_ROOM,
+                _ => usize::MAX,
+            };
+            let _ = input.try_reserve_exact(believed.min(missing + READ_SIZE / 2));
+        }
+        input.resize(start + room, 0);
+        start
     }
 
     /// Counts what was read.
@@ -108,32 +206,58 @@ impl Connection {
 
     /// Bytes of replies that wait for the socket.
     pub(crate) fn out_len(&self) -> usize {
+        self.backlog_len() + self.out_len_here()
+    }
+
+    /// Those that were put aside.
+    pub(crate) fn backlog_len(&self) -> usize {
+        self.backlog.as_ref().map_or(0, |backlog| backlog.len)
+    }
+
+    fn out_len_here(&self) -> usize {
         self.out.len() - self.out_written
+    }
+
+    /// Bytes of memory that they take.
+    pub(crate) fn out_capacity(&self) -> usize {
+        let backlog = self.backlog.as_ref();
+        self.out.capacity() + backlog.map_or(0, |backlog| backlog.capacity)
+    }
+
+    /// Nothing of what waits is sent.
+    pub(crate) fn forget_replies(&mut self) {
+        self.backlog = None;
+        self.out = Vec::new();
+        self.out_written = 0;
+    }
+
+    /// Notes what was taken for the reply that has just been appended.
+    pub(super) fn note_undelivered(&mut self, undo: Undo) {
+        if !undo.is_empty() {
+            let end = self.accepted + self.out_len() as u64;
+            self.undelivered.push(Undelivered { end, undo });
+        }
     }
 
     /// Takes what was taken for replies that the socket has not accepted as a whole.
     pub(super) fn take_undelivered(&mut self) -> impl Iterator<Item = Undelivered> {
-        let written = self.out_written;
+        let accepted = self.accepted;
         let undelivered = std::mem::take(&mut self.undelivered);
         undelivered
             .into_iter()
-            .filter(move |undelivered| undelivered.end > written)
+            .filter(move |undelivered| undelivered.end > accepted)
     }
 
     /// Writes what the socket takes. `Ok(true)`: all is out. An error: the peer is gone.
     pub(crate) fn write(&mut self, spare: &mut Vec<Vec<u8>>) -> io::Result<bool> {
-        while self.out_written < self.out.len() {
-            match self.stream.write(&self.out[self.out_written..]) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => self.out_written += count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.forget_written();
-                    return Ok(false);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
+        let before = self.out_len();
+        let result = self.write_all();
+        self.accepted += (before - self.out_len()) as u64;
+        if !result? {
+            self.put_aside();
+            return Ok(false);
         }
+        self.backlog = None;
         self.out_written = 0;
         self.undelivered.clear();
         let mut out = std::mem::take(&mut self.out);
@@ -142,5 +266,14 @@ impl Connection {
             spare.push(out);
         }
         Ok(true)
+    }
+
+    fn write_all(&mut self) -> io::Result<bool> {
+        if let Some(backlog) = &mut self.backlog
+            && !backlog.write(&mut self.stream)?
+        {
+            return Ok(false);
+        }
+        write_from(&mut self.stream, &self.out, &mut self.out_written)
     }
 }

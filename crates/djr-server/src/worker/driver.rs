@@ -3,7 +3,7 @@
 //! The rest of the worker sees only this interface, so that another way of doing it (io_uring) can stand beside it.
 
 use std::io::{self, Read, Write};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -229,75 +229,93 @@ pub(crate) struct Accepted {
 /// The two ends of a connection.
 #[derive(Clone, Debug)]
 pub(crate) enum Peer {
-    Tcp {
-        remote: SocketAddr,
-        local: SocketAddr,
-    },
+    /// Theirs and ours. Most are this; a longer address is kept elsewhere.
+    Tcp4(SocketAddrV4, SocketAddrV4),
+    Tcp6(Box<(SocketAddr, SocketAddr)>),
     Unix {
-        path: String,
+        path: Box<str>,
     },
 }
 
 impl Peer {
-    /// The peer's address as `CLIENT LIST` shows it.
-    pub(crate) fn remote(&self) -> String {
-        match self {
-            Peer::Tcp { remote, .. } => remote.to_string(),
-            Peer::Unix { path } => format!("{path}:0"),
+    pub(crate) fn tcp(remote: SocketAddr, local: SocketAddr) -> Self {
+        match (remote, local) {
+            (SocketAddr::V4(remote), SocketAddr::V4(local)) => Self::Tcp4(remote, local),
+            ends => Self::Tcp6(Box::new(ends)),
         }
     }
 
-    /// The same as SLOWLOG shows it.
-    pub(crate) fn shown(&self) -> String {
+    /// The addresses of a TCP connection: theirs and ours.
+    pub(crate) fn tcp_ends(&self) -> Option<(SocketAddr, SocketAddr)> {
         match self {
-            Peer::Tcp { remote, .. } => remote.to_string(),
-            Peer::Unix { path } => format!("{path}:0"),
+            Self::Tcp4(remote, local) => Some(((*remote).into(), (*local).into())),
+            Self::Tcp6(ends) => Some(**ends),
+            Self::Unix { .. } => None,
         }
+    }
+
+    /// The peer's address as `CLIENT LIST` and SLOWLOG show it.
+    pub(crate) fn remote(&self) -> String {
+        self.shown(|(remote, _)| remote)
     }
 
     /// Our address as `CLIENT LIST` shows it.
     pub(crate) fn local(&self) -> String {
+        self.shown(|(_, local)| local)
+    }
+
+    fn shown(&self, end: impl FnOnce((SocketAddr, SocketAddr)) -> SocketAddr) -> String {
         match self {
-            Peer::Tcp { local, .. } => local.to_string(),
-            Peer::Unix { path } => format!("{path}:0"),
+            Self::Unix { path } => format!("{path}:0"),
+            tcp => tcp
+                .tcp_ends()
+                .map(end)
+                .map_or_else(String::new, |end| end.to_string()),
         }
     }
 
     /// Whether the peer is on this machine.
     pub(crate) fn is_local(&self) -> bool {
-        match self {
-            Peer::Tcp { remote, .. } => remote.ip().to_canonical().is_loopback(),
-            Peer::Unix { .. } => true,
-        }
+        let ends = self.tcp_ends();
+        ends.is_none_or(|(remote, _)| remote.ip().to_canonical().is_loopback())
     }
 }
 
 impl Listener {
     /// The next waiting connection; `None` if there is none.
     pub(crate) fn accept(&self) -> io::Result<Option<Accepted>> {
-        let result = match self {
-            Listener::Tcp(listener) | Listener::Tls(listener) => {
-                listener.accept().and_then(|(stream, remote)| {
-                    stream.set_nodelay(true)?;
-                    let peer = Peer::Tcp {
-                        remote,
-                        local: stream.local_addr()?,
-                    };
-                    Ok(Accepted {
-                        stream: Stream::Tcp(stream),
-                        peer,
+        loop {
+            let result = match self {
+                Listener::Tcp(listener) | Listener::Tls(listener) => listener
+                    .accept()
+                    .map(|(stream, remote)| introduce(stream, remote)),
+                Listener::Unix { listener, path } => listener.accept().map(|(stream, _)| {
+                    let path = path.as_str().into();
+                    Some(Accepted {
+                        stream: Stream::Unix(stream),
+                        peer: Peer::Unix { path },
                     })
-                })
+                }),
+            };
+            match result {
+                Ok(Some(accepted)) => return Ok(Some(accepted)),
+                // It is gone already; behind it may be others.
+                Ok(None) => {}
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                Err(error) => return Err(error),
             }
-            Listener::Unix { listener, path } => listener.accept().map(|(stream, _)| Accepted {
-                stream: Stream::Unix(stream),
-                peer: Peer::Unix { path: path.clone() },
-            }),
-        };
-        match result {
-            Ok(accepted) => Ok(Some(accepted)),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
-            Err(error) => Err(error),
         }
     }
+}
+
+/// A new TCP connection; `None` if it has ended already.
+fn introduce(stream: TcpStream, remote: SocketAddr) -> Option<Accepted> {
+    stream.set_nodelay(true).ok()?;
+    let peer = Peer::tcp(remote, stream.local_addr().ok()?);
+    Some(Accepted {
+        stream: Stream::Tcp(stream),
+        peer,
+    })
 }

@@ -1,7 +1,7 @@
 //! Reading a group of connections before the first of them is served, so that clients that send one request at a time wait for
 //! memory together and not one after the other.
 
-use djr_protocol::ProtocolError;
+use djr_protocol::{ProtocolError, RequestDecoder};
 use djr_storage::keyspace::Turn;
 
 use super::{Connection, Core, LISTENERS, ReadOutcome, Ready, Worker};
@@ -17,6 +17,7 @@ pub(super) struct Gathered {
     id: Option<usize>,
     buffer: Box<[u8]>,
     requests: Requests,
+    decoder: RequestDecoder,
     /// Bytes in the buffer.
     count: usize,
     /// The socket may have more.
@@ -31,6 +32,7 @@ impl Gathered {
             id: None,
             buffer: vec![0; GATHER_SIZE].into_boxed_slice(),
             requests: Requests::default(),
+            decoder: RequestDecoder::new(),
             count: 0,
             more: false,
             taken: Ok(0),
@@ -101,8 +103,9 @@ impl Worker {
         gathered.count = count;
         gathered.more = more;
         gathered.requests.batch.clear();
+        gathered.decoder = RequestDecoder::new();
         let input = &gathered.buffer[..count];
-        gathered.taken = connection.decoder.decode(
+        gathered.taken = gathered.decoder.decode(
             input,
             &self.core.shared.config.request_limits(),
             &mut gathered.requests.batch,
@@ -150,7 +153,7 @@ impl Worker {
         );
         let mut failure = None;
         let used = if done < requests.batch.len() {
-            connection.decoder = djr_protocol::RequestDecoder::new();
+            gathered.decoder = RequestDecoder::new();
             requests.batch.raw_range(done).start
         } else {
             match gathered.taken {
@@ -162,6 +165,10 @@ impl Worker {
             }
         };
         let rest = input[used..].to_vec();
+        if !rest.is_empty() {
+            let decoder = std::mem::take(&mut gathered.decoder);
+            connection.decoder = Some(Box::new(decoder));
+        }
         self.core.settle(connection, rest, failure);
     }
 }
@@ -178,7 +185,7 @@ impl Core {
             // It may have been killed.
             if let Some(Some(connection)) = self.connections.get_mut(id) {
                 connection.input = gathered.buffer[..gathered.count].to_vec();
-                connection.decoder = djr_protocol::RequestDecoder::new();
+                connection.decoder = None;
                 ids.push(id);
             }
         }

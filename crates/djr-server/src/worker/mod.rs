@@ -27,9 +27,9 @@ use std::time::{Duration, Instant};
 
 use djr_engine::notify::Events;
 use djr_engine::{EffectLog, Executor};
-use djr_protocol::{Limits, ProtocolError};
+use djr_protocol::{Limits, ProtocolError, RequestDecoder};
 use djr_storage::aof::{FsyncPolicy, Log, Offset};
-use djr_storage::keyspace::{Turn, UnixMillis, WatchFlag};
+use djr_storage::keyspace::{Turn, UnixMillis};
 
 pub(crate) use connection::{Connection, ReadOutcome};
 pub(crate) use driver::{Accepted, Driver, Listener, Peer, Ready, Stream};
@@ -43,7 +43,7 @@ use crate::clock;
 use crate::introspection::{Event, Thresholds};
 use crate::memory::{Defragmenter, Room};
 use crate::pubsub::Hub;
-use crate::session::{Ahead, Requests, Watch};
+use crate::session::{Ahead, Requests, Watches};
 use crate::shared::{Gate, Shared};
 use crate::stats::WorkerStats;
 use crate::tracking::Broadcast;
@@ -58,6 +58,8 @@ const TICK: Duration = Duration::from_millis(100);
 const LISTENERS: usize = usize::MAX / 2;
 /// Buffers for replies that are kept for use by the next connection.
 const SPARE_BUFFERS_MAX: usize = 256;
+/// How many of them are given back in a tick.
+const SPARE_BUFFERS_PER_TICK: usize = 4;
 
 /// A worker thread's own state.
 pub(crate) struct Worker {
@@ -88,6 +90,10 @@ pub(crate) struct Core {
     pub(crate) output_len_max: usize,
     driver: Driver,
     listeners: Vec<Listener>,
+    /// Listeners at which more may wait than a turn takes.
+    unaccepted: Vec<usize>,
+    /// Listeners at which somebody waits for whom there was no descriptor.
+    full_listeners: Vec<usize>,
     connections: Vec<Option<Box<Connection>>>,
     free: Vec<usize>,
     /// Freed in this turn: used again only in the next, when no event speaks of them any more.
@@ -98,7 +104,7 @@ pub(crate) struct Core {
     waiting: VecDeque<usize>,
     /// Connections whose requests wait for the end of a pause.
     paused: Vec<usize>,
-    /// Connections that had more to read than a turn gives them.
+    /// Connections that have more to read or to execute than a turn gives them.
     unread: Vec<usize>,
     spare: Vec<Vec<u8>>,
     next_tick: Instant,
@@ -107,7 +113,7 @@ pub(crate) struct Core {
     /// A script of this worker runs too long, and others have been told.
     busy_script: bool,
     /// Watches that have ended and are still in the keyspace.
-    unwatch_later: Vec<(Vec<Watch>, WatchFlag)>,
+    unwatch_later: Vec<Watches>,
     /// Who of this worker's clients has subscribed to what.
     pub(crate) hub: Hub,
     pushes: Pushes,
@@ -178,6 +184,8 @@ impl Worker {
                 output_len_max: usize::MAX,
                 driver,
                 listeners,
+                unaccepted: Vec::new(),
+                full_listeners: Vec::new(),
                 connections: Vec::new(),
                 free: Vec::new(),
                 freed: Vec::new(),
@@ -222,7 +230,7 @@ impl Worker {
 
     fn turn(&mut self) -> std::io::Result<()> {
         let mut ready = std::mem::take(&mut self.ready);
-        let timeout = if self.core.unread.is_empty() {
+        let timeout = if self.core.unread.is_empty() && self.core.unaccepted.is_empty() {
             // Counted from this turn's beginning: the next tick may be late by the length of a turn.
             let core = &self.core;
             let tick = core.next_tick.saturating_duration_since(core.clock);
@@ -237,11 +245,15 @@ impl Worker {
         self.core.begin_turn();
         self.core.take_mail();
         self.core.receive_messages();
+        self.core.accept_more();
         // While requests are executed: keeps what prefetches look at.
         let turn = self.shared.engine.keyspace.pin();
         let unread = std::mem::take(&mut self.core.unread);
         for id in unread {
-            self.serve(id, &turn);
+            if let Some(Some(connection)) = self.core.connections.get_mut(id) {
+                connection.readable = true;
+            }
+            self.resume(id, &turn);
         }
         for events in ready.chunks(gather::GROUP) {
             self.serve_group(events, &turn);
@@ -291,6 +303,7 @@ impl Worker {
             return true;
         }
         if reads >= READS_PER_TURN {
+            connection.readable = true;
             self.core.unread.push(id);
             return true;
         }
@@ -302,12 +315,7 @@ impl Worker {
             }
         } else {
             // The request that has begun goes on: right behind its beginning, with room for all of it that is known to come.
-            let start = connection.input.len();
-            let room = connection
-                .decoder
-                .missing()
-                .clamp(READ_SIZE / 8, READ_SIZE * 8);
-            connection.input.resize(start + room, 0);
+            let start = connection.make_room();
             match Connection::read(&mut connection.stream, &mut connection.input[start..]) {
                 ReadOutcome::Bytes(count, more) => {
                     connection.input.truncate(start + count);
@@ -341,6 +349,9 @@ impl Worker {
     ) -> bool {
         self.core.queue(id, connection);
         if connection.closing || connection.session.is_held() {
+            if connection.session.yielded {
+                self.core.unread.push(id);
+            }
             connection.readable = more;
             if connection.session.wait.is_some() && connection.peer_ended {
                 return self.end_of_wait(connection, id);
@@ -374,6 +385,9 @@ impl Worker {
             ..
         } = connection;
         let mut kept = std::mem::take(input);
+        let mut begun = decoder
+            .take()
+            .map_or_else(RequestDecoder::new, |begun| *begun);
         let bytes: &[u8] = if kept.is_empty() {
             &self.read_buffer[..fresh]
         } else {
@@ -386,13 +400,13 @@ impl Worker {
             // One at a time until AUTH: it changes the limits for what is behind it.
             let one_by_one = !session.identity.is_authenticated();
             let result = if !one_by_one {
-                decoder.decode(
+                begun.decode(
                     rest,
                     &self.core.shared.config.request_limits(),
                     &mut self.requests.batch,
                 )
             } else {
-                decoder.decode_one(rest, &Limits::unauthenticated(), &mut self.requests.batch)
+                begun.decode_one(rest, &Limits::unauthenticated(), &mut self.requests.batch)
             };
             let count = self.requests.batch.len();
             let engine = &self.shared.engine;
@@ -415,7 +429,7 @@ impl Worker {
             if done < count {
                 // What was not executed is decoded again when the session goes on.
                 used += self.requests.batch.raw_range(done).start;
-                *decoder = djr_protocol::RequestDecoder::new();
+                begun = RequestDecoder::new();
                 break None;
             }
             match result {
@@ -435,6 +449,9 @@ impl Worker {
             if kept.is_empty() {
                 kept = Vec::new();
             }
+        }
+        if !kept.is_empty() {
+            *decoder = Some(Box::new(begun));
         }
         self.core.settle(connection, kept, failure);
     }
@@ -456,6 +473,8 @@ impl Worker {
         core.begin_defrag();
         self.serve_waiters();
         let core = &mut self.core;
+        core.accept_again();
+        core.give_back_spare();
         core.close_idle();
         core.close_unfinished_handshakes();
         core.end_pause_if_due();
@@ -477,12 +496,17 @@ impl Worker {
             return;
         };
         connection.session.postponed = false;
-        if !connection.input.is_empty() {
+        connection.session.yielded = false;
+        let goes_on = !connection.closing && connection.session.wait.is_none();
+        if goes_on && !connection.input.is_empty() {
             self.consume(&mut connection, 0, turn);
             self.core.queue(id, &mut connection);
+            if connection.session.yielded {
+                self.core.unread.push(id);
+            }
         }
-        let open = !std::mem::take(&mut connection.readable)
-            || self.serve_taken(&mut connection, id, 0, turn);
+        let readable = std::mem::take(&mut connection.readable);
+        let open = !readable || self.serve_taken(&mut connection, id, 0, turn);
         self.core.put_back(id, connection, open);
     }
 }
@@ -492,7 +516,9 @@ impl Core {
     fn prepare_out(&mut self, connection: &mut Connection) {
         let is_subscriber = connection.session.subscriptions.is_some();
         let limit = self.shared.config.output_limit(is_subscriber);
-        self.output_len_max = limit.hard_or_none().saturating_add(connection.out_written);
+        let written = connection.out_written;
+        self.output_len_max =
+            (limit.hard_or_none().saturating_add(written)).saturating_sub(connection.backlog_len());
         if let Stream::Tls(stream) = &mut connection.stream {
             self.log_in_by_certificate(stream, &mut connection.session);
         }
@@ -501,6 +527,12 @@ impl Core {
         {
             connection.out = spare;
         }
+    }
+
+    /// Gives some buffers back that a burst has left. One that is in use at every turn is back soon.
+    fn give_back_spare(&mut self) {
+        let count = self.spare.len().min(SPARE_BUFFERS_PER_TICK);
+        self.spare.drain(..count);
     }
 
     /// After a connection's requests have been executed: tells its peer of a protocol error, keeps what is left of its input.
@@ -530,7 +562,7 @@ impl Core {
                 "Closing client that reached max query buffer length"
             );
             self.stats.limit_disconnections.add(1);
-            connection.out.clear();
+            connection.forget_replies();
             connection.closing = true;
             return;
         }

@@ -48,9 +48,9 @@ pub(crate) struct Ended {
 
 /// What was taken for a reply that the socket has not accepted yet.
 pub(crate) struct Undelivered {
-    /// The end of the reply, in the connection's buffer.
-    pub(super) end: usize,
-    undo: Undo,
+    /// The end of the reply, in bytes from the connection's beginning.
+    pub(super) end: u64,
+    pub(super) undo: Undo,
 }
 
 /// The waits of a worker.
@@ -165,11 +165,11 @@ impl Core {
         }
         self.waits.arm(waiter.clone(), self.now);
         *session.info.waiter.lock() = Some(waiter.clone());
-        session.wait = Some(Wait {
+        session.wait = Some(Box::new(Wait {
             waiter,
             deadline,
             quiet: session.replies != Replies::On,
-        });
+        }));
     }
 
     /// Passes on what has come of work for no session.
@@ -183,11 +183,11 @@ impl Core {
 
     /// The session's client waits for another server: CLIENT UNBLOCK leaves it alone.
     pub(crate) fn hold(&mut self, session: &mut Session, waiter: Arc<Waiter>) {
-        session.wait = Some(Wait {
+        session.wait = Some(Box::new(Wait {
             waiter,
             deadline: None,
             quiet: session.replies != Replies::On,
-        });
+        }));
     }
 
     /// A wait has been served here.
@@ -274,7 +274,7 @@ impl Core {
     }
 
     /// The session does not wait any more.
-    fn unpark(&mut self, session: &mut Session) -> Option<Wait> {
+    fn unpark(&mut self, session: &mut Session) -> Option<Box<Wait>> {
         let wait = session.wait.take()?;
         *session.info.waiter.lock() = None;
         if let Some(deadline) = wait.deadline {
@@ -409,13 +409,7 @@ impl Worker {
         }
         if wait.is_some_and(|wait| !wait.quiet) {
             connection.out.extend_from_slice(&ended.reply);
-            if !ended.undo.is_empty() {
-                let undelivered = Undelivered {
-                    end: connection.out.len(),
-                    undo: ended.undo,
-                };
-                connection.undelivered.push_back(undelivered);
-            }
+            connection.note_undelivered(ended.undo);
         }
         if ended.log_end > 0 {
             // Whoever logged it may not have handed it to the system yet: this turn does, before its replies.

@@ -37,12 +37,12 @@ impl Connection {
             .map_or(0, |multi| multi.queue.bytes());
         info.multi_bytes.store(queued, Relaxed);
         info.input_capacity.store(self.input.capacity(), Relaxed);
-        info.output_capacity.store(self.out.capacity(), Relaxed);
+        info.output_capacity.store(self.out_capacity(), Relaxed);
         size_of::<Self>()
             + size_of::<ClientInfo>()
             + self.stream.memory_bytes()
             + self.input.capacity()
-            + self.out.capacity()
+            + self.out_capacity()
             + self.undelivered.capacity() * size_of::<super::waits::Undelivered>()
             + queued
             + self.session.memory_bytes()

@@ -112,12 +112,13 @@ fn measure(
         theatre.interrupt.check()?;
         std::thread::sleep(Duration::from_millis(100));
     }
+    let after = resident_bytes(stage.server.pid())?;
     let open = stage.client.figure("connected_clients")?;
     ensure!(
         open as u64 > args.clients,
         "only {open} clients are connected"
     );
-    Ok((before, resident_bytes(stage.server.pid())?))
+    Ok((before, after))
 }
 
 /// What any connection makes the server allocate once is not counted.

@@ -1,10 +1,13 @@
 //! Scenarios: what is not a rate of requests, but a course of events, run on each server in turn.
 
+mod acl;
 mod client;
 mod defrag;
 mod hits;
 mod idle;
 mod neighbours;
+mod rates;
+mod tls;
 
 use super::interrupt::Interrupt;
 use super::server::{Contender, Durability, Running};
@@ -23,6 +26,10 @@ pub(super) enum Scenario {
     Idle(idle::Args),
     /// How long a calm client waits while another one behaves badly: slow readers, huge headers, floods, endless scripts
     Neighbours(neighbours::Args),
+    /// What it costs that a client may not do everything: a user with rules about keys beside the default user
+    Acl(acl::Args),
+    /// What requests over TLS cost
+    Tls(tls::Args),
 }
 
 /// A server of a scenario, and a connection to it.
@@ -42,9 +49,15 @@ pub(super) struct Theatre<'a> {
 impl Theatre<'_> {
     /// Starts a server that keeps nothing on the disk.
     fn open(&self, contender: &Contender) -> Result<Stage> {
-        let server = contender.start(
+        self.open_with(contender, &[])
+    }
+
+    /// The same with these options on its command line.
+    fn open_with(&self, contender: &Contender, options: &[&str]) -> Result<Stage> {
+        let server = contender.start_with(
             Durability::None,
             b"",
+            options,
             self.cores,
             self.scratch,
             self.interrupt,
@@ -60,6 +73,8 @@ pub(super) fn play(scenario: &Scenario, theatre: &Theatre<'_>) -> Result<()> {
         Scenario::Defrag(args) => defrag::run(args, theatre),
         Scenario::Idle(args) => idle::run(args, theatre),
         Scenario::Neighbours(args) => neighbours::run(args, theatre),
+        Scenario::Acl(args) => acl::run(args, theatre),
+        Scenario::Tls(args) => tls::run(args, theatre),
     }
 }
 

@@ -78,7 +78,7 @@ pub(super) fn run(context: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<
         ));
     }
     if let Some(name) = name {
-        context.session.info.names.lock().name = name;
+        context.session.info.names.lock().change().name = name;
     }
     if let Some(version) = version {
         context.session.version = version;

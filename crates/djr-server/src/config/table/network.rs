@@ -37,7 +37,7 @@ pub(super) const SECTION: Section = Section {
         "bind-source-addr" = "", Text, Live,
             "The address from which outgoing connections are made.", .later("replication");
         "max-new-connections-per-cycle" = "10", integer(1, 1000), Live,
-            "New connections taken in one round.", .no_effect("all that wait are taken");
+            "New connections taken in one round, before other clients are served again.";
         "mptcp" = "no", YesNo, Start,
             "Listens with Multipath TCP.", .default_only("Multipath TCP is not supported");
         "socket-mark-id" = "0", integer(0, UINT), Start,

@@ -35,6 +35,6 @@ pub(super) const SECTION: Section = Section {
         "tls-session-cache-size" = "20480", integer(0, INT), Live, "How many sessions are kept.", .apply(live::tls);
         "tls-session-cache-timeout" = "300", integer(0, INT), Live, "For how many seconds.", .no_effect("sessions are kept as long as there is room");
         "max-new-tls-connections-per-cycle" = "1", integer(1, 1000), Live,
-            "New TLS connections taken in one round.", .no_effect("all that wait are taken");
+            "New TLS connections taken in one round.";
     },
 };

@@ -1,6 +1,6 @@
 //! How long a calm client waits while another one behaves badly.
 //!
-//! The calm client asks a thousand times a second, whatever happens; a request that is late because the one before it was not answered
+//! The calm client asks at a steady rate, whatever happens; a request that is late because the one before it was not answered
 //! counts from when it was due. Whoever disturbs has the lowest priority on the generator's core, so that what is measured is the server.
 
 mod attacks;
@@ -20,8 +20,11 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 10)]
     seconds: u64,
     /// The calm client's requests per second
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, default_value_t = 250)]
     rate: u64,
+    /// Bytes per second of an argument that is announced as 512 MiB, in MiB
+    #[arg(long, default_value_t = 40)]
+    feed_mb: u64,
     /// Connection attempts per second
     #[arg(long, default_value_t = 50_000)]
     attempts: u64,

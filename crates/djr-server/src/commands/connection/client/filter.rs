@@ -7,7 +7,6 @@ use djr_engine::{Args, CommandError};
 use super::line::flags;
 use crate::acl::Acl;
 use crate::clients::ClientInfo;
-use crate::worker::Peer;
 
 /// Which clients are meant: those that fit every condition.
 #[derive(Default)]
@@ -133,6 +132,7 @@ impl Filter {
 impl Condition {
     fn fits(&self, client: &ClientInfo, now_ms: i64) -> bool {
         let names = client.names.lock();
+        let names = names.get();
         match self {
             Condition::Ids(ids) => ids.contains(&client.id),
             Condition::Type(kind) => {
@@ -146,10 +146,10 @@ impl Condition {
             Condition::User(user) => names.user == *user,
             Condition::Address(address) => client.peer.remote() == *address,
             Condition::LocalAddress(address) => client.peer.local() == *address,
-            Condition::Ip(ip) => match &client.peer {
-                Peer::Tcp { remote, .. } => remote.ip().to_string() == *ip,
-                Peer::Unix { .. } => false,
-            },
+            Condition::Ip(ip) => {
+                let ends = client.peer.tcp_ends();
+                ends.is_some_and(|(remote, _)| remote.ip().to_string() == *ip)
+            }
             Condition::Name(name) => names.name == *name,
             Condition::LibName(name) => names.lib_name == *name,
             Condition::LibVersion(version) => names.lib_version == *version,

@@ -10,10 +10,10 @@ use crate::worker::Peer;
 
 /// Appends what is known of a client, as Redis shows it.
 pub(super) fn write_line(out: &mut String, client: &ClientInfo, registry: &Registry, now_ms: i64) {
-    let names = client.names.lock().clone();
+    let names = client.names.lock().get().clone();
     let tracker = client.tracker.lock().clone();
     let active_ms = client.active_ms.load(Relaxed) as i64;
-    let command = registry.by_id(client.last_command.load(Relaxed));
+    let command = registry.by_id(client.last_command.load(Relaxed) as usize);
     let output = client.output_bytes.load(Relaxed);
     let input = client.input_bytes.load(Relaxed);
     let result = write!(

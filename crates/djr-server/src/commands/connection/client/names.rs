@@ -57,6 +57,7 @@ pub(super) static SETINFO: CommandSpec = CommandSpec {
 
 pub(super) fn getname(context: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result {
     let names = context.session.info.names.lock();
+    let names = names.get();
     if names.name.is_empty() {
         reply.null();
     } else {
@@ -66,7 +67,8 @@ pub(super) fn getname(context: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply
 }
 
 pub(super) fn setname(context: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result {
-    context.session.info.names.lock().name = checked_name(args.get(2))?;
+    let name = checked_name(args.get(2))?;
+    context.session.info.names.lock().change().name = name;
     reply.ok();
     Ok(())
 }
@@ -74,6 +76,7 @@ pub(super) fn setname(context: &mut Context<'_>, args: &Args<'_>, reply: &mut Re
 pub(super) fn setinfo(context: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result {
     let value = args.get(3);
     let mut names = context.session.info.names.lock();
+    let names = names.change();
     let option = String::from_utf8_lossy(args.get(2));
     let place = if args.is(2, "lib-name") {
         &mut names.lib_name

@@ -30,7 +30,7 @@ pub(crate) use target::{Migrations, Outcome};
 
 use super::wait::waiter;
 use crate::commands::{Context, Result};
-use crate::session::{Watch, WorkerShell};
+use crate::session::{Watch, Watches, WorkerShell};
 use crate::worker::{Core, Ended};
 
 /// As often a key is sent that is changed on its way.
@@ -303,7 +303,10 @@ impl Core {
         let sent = self.shared.migrations.send(migration, mailbox);
         sent.map_err(|mut migration| {
             for key in std::mem::take(&mut migration.keys) {
-                self.forget_watches(vec![key.watch], key.flag);
+                self.forget_watches(Watches {
+                    keys: vec![key.watch],
+                    flag: key.flag,
+                });
             }
         })
     }
@@ -329,7 +332,10 @@ impl Core {
                 || migration.copy
                 || self.remove_migrated(executor, migration.db_here, &key);
             let (db, bytes) = (key.watch.db, key.watch.key.clone());
-            self.forget_watches(vec![key.watch], key.flag);
+            self.forget_watches(Watches {
+                keys: vec![key.watch],
+                flag: key.flag,
+            });
             if !is_done && let Ok(Some(mut key)) = take_along(self, executor, db, &bytes) {
                 key.is_resent = true;
                 migration.keys.push(key);
@@ -345,7 +351,10 @@ impl Core {
                 return None;
             }
             for key in std::mem::take(&mut migration.keys) {
-                self.forget_watches(vec![key.watch], key.flag);
+                self.forget_watches(Watches {
+                    keys: vec![key.watch],
+                    flag: key.flag,
+                });
             }
             migration.error.get_or_insert_with(|| {
                 "ERR MIGRATE: a key changes faster than it can be sent; it is still here".into()

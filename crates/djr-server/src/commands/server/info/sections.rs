@@ -158,7 +158,7 @@ pub(super) fn clients(report: &mut Report<'_>) {
     report.field(
         "total_watched_keys",
         watching
-            .map(|client| client.watching.load(Relaxed))
+            .map(|client| client.watching.load(Relaxed) as usize)
             .sum::<usize>(),
     );
     let waits = shared.engine.keyspace.waits();
