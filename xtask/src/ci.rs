@@ -1,9 +1,9 @@
 //! `cargo xtask ci`: everything that must hold before a change is merged.
 
-use crate::{commands, run, test, tidy};
+use crate::{commands, package, run, test, tidy};
 use anyhow::{Result, bail};
 
-/// Format, lints, tidiness, documents up to date, all tests.
+/// Format, lints, tidiness, documents up to date, crates as they are published, all tests.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Leave out the slow tests, as `test --quick` does
@@ -16,7 +16,7 @@ type Step<'a> = (&'static str, &'a dyn Fn() -> Result<()>);
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     let test = test::Args { quick: args.quick };
-    let steps: [Step<'_>; 5] = [
+    let steps: [Step<'_>; 6] = [
         ("fmt", &|| {
             run::checked(run::cargo().args(["fmt", "--all", "--check"]))
         }),
@@ -34,6 +34,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         ("commands", &|| {
             commands::run(&commands::Args { check: true })
         }),
+        ("crates", &package::crates),
         ("test", &|| test::run(&test)),
     ];
     // All of them, so that one run tells everything there is to mend.
@@ -48,6 +49,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if !failed.is_empty() {
         bail!("failed: {}", failed.join(", "));
     }
-    println!("── ci: fmt, tidy, clippy, commands and test passed");
+    println!("── ci: fmt, tidy, clippy, commands, crates and test passed");
     Ok(())
 }

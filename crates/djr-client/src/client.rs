@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use djr_protocol::{RespVersion, Value};
 
-use crate::connection::Connection;
+use crate::connection::{Connection, limited};
 use crate::error::{ClientError, ServerError};
 use crate::handshake::{checked, shake_hands};
 use crate::options::{Options, Reconnect};
 use crate::pipeline::Pipeline;
 use crate::push::not_one_reply;
 use crate::raw::Raw;
+use crate::session::{Effect, Session};
 use crate::stream::Stream;
 
 /// The longest wait between two attempts to reconnect.
@@ -24,6 +25,7 @@ pub struct Client {
     /// `None` after the connection was lost.
     connection: Option<Connection>,
     version: RespVersion,
+    session: Session,
 }
 
 impl Client {
@@ -54,6 +56,7 @@ impl Client {
             options,
             connection: Some(connection),
             version,
+            session: Session::default(),
         })
     }
 
@@ -71,6 +74,7 @@ impl Client {
             },
             connection: Some(connection),
             version,
+            session: Session::default(),
         })
     }
 
@@ -85,16 +89,27 @@ impl Client {
         if let Some(name) = not_one_reply(args) {
             return Err(ClientError::NotOneReply(name));
         }
+        let effect = Effect::of(args);
         let timeout = self.options.reply_timeout;
-        let connection = self.connected().await?;
+        let (connection, session) = self.connected(false).await?;
+        if connection.is_silent() && !is_reply_on(args) {
+            return Err(ClientError::NotOneReply(SILENCED));
+        }
         connection.abandon();
         connection.queue(args);
+        if let Some(effect) = effect {
+            session.sent(effect);
+        }
         let exchange = async {
             connection.flush().await?;
             connection.reply().await
         };
         let reply = limited(timeout, exchange).await;
-        Ok(checked(self.noticed(reply)?)?)
+        let reply = checked(self.noticed(reply)?);
+        if let Some(effect) = effect {
+            self.session.answered(effect, reply.as_ref().ok());
+        }
+        Ok(reply?)
     }
 
     /// Executes many commands with one write. Each has a result of its own, in the order of the commands.
@@ -107,23 +122,37 @@ impl Client {
     ) -> Result<Vec<Result<Value, ServerError>>, ClientError> {
         pipeline.check()?;
         let timeout = self.options.reply_timeout;
-        let connection = self.connected().await?;
+        let (connection, session) = self.connected(false).await?;
+        if connection.is_silent() {
+            return Err(ClientError::NotOneReply(SILENCED));
+        }
         connection.abandon();
         connection.queue_encoded(pipeline.bytes(), pipeline.len());
+        for (_, effect) in pipeline.effects() {
+            session.sent(*effect);
+        }
         let exchange = async {
             connection.flush().await?;
             let mut replies = Vec::with_capacity(pipeline.len());
             for _ in 0..pipeline.len() {
-                replies.push(checked(connection.reply().await?));
+                // A limit on each: a long pipeline may take as long as it takes.
+                let reply = limited(timeout, connection.reply()).await?;
+                replies.push(checked(reply));
             }
             Ok(replies)
         };
-        let replies = limited(timeout, exchange).await;
-        self.noticed(replies)
+        let replies = exchange.await;
+        let replies = self.noticed(replies)?;
+        for (index, effect) in pipeline.effects() {
+            let reply = replies.get(*index).and_then(|reply| reply.as_ref().ok());
+            self.session.answered(*effect, reply);
+        }
+        Ok(replies)
     }
 
     /// Sends a command without waiting, for what has any number of replies: `SUBSCRIBE`, `MONITOR`, `CLIENT REPLY`.
-    /// What comes is read by [`receive`](Client::receive).
+    /// What comes is read by [`receive`](Client::receive). A next [`command`](Client::command) leaves aside the replies that
+    /// were not received; but first end a `MONITOR`, or a subscription in RESP2: what those send can't be told from replies.
     ///
     /// ```no_run
     /// # async fn run(client: &mut djr_client::Client) -> Result<(), djr_client::ClientError> {
@@ -140,28 +169,39 @@ impl Client {
         if args.is_empty() {
             return Err(ClientError::EmptyCommand);
         }
-        let connection = self.connected().await?;
-        connection.abandon();
-        connection.queue_uncounted(args);
+        let (connection, session) = self.connected(true).await?;
+        if let Some(effect) = Effect::of(args) {
+            session.streamed(effect);
+        }
+        connection.abandon_awaited();
+        connection.queue_streamed(args);
         let flushed = connection.flush().await;
         self.noticed(flushed)
     }
 
     /// Sends many commands with one write, without waiting; as many values are to be read by
-    /// [`receive`](Client::receive). So the next commands can be on their way while replies are worked on.
+    /// [`receive`](Client::receive); the next [`command`](Client::command) leaves aside those that were not. So the next commands can be on their way while replies are worked on.
     ///
     /// # Errors
-    /// A lost connection, or a command that can't be in a pipeline.
+    /// A lost connection, or a command that can't be in a pipeline. While replies are to be received the connection is not
+    /// replaced: they would be missed.
     pub async fn send_all(&mut self, pipeline: &Pipeline) -> Result<(), ClientError> {
         pipeline.check()?;
-        let connection = self.connected().await?;
-        connection.abandon();
-        connection.queue_encoded(pipeline.bytes(), 0);
+        let (connection, session) = self.connected(true).await?;
+        if connection.is_silent() {
+            return Err(ClientError::NotOneReply(SILENCED));
+        }
+        for (_, effect) in pipeline.effects() {
+            session.streamed(*effect);
+        }
+        connection.abandon_awaited();
+        connection.queue_encoded_streamed(pipeline.bytes(), pipeline.len());
         let flushed = connection.flush().await;
         self.noticed(flushed)
     }
 
-    /// The next thing that the server says: reply, error or push ([`Value::Push`]), as it is. Waits without a limit.
+    /// The next thing that the server says: reply, error or push ([`Value::Push`]), as it is. Waits without a limit; may be
+    /// dropped and called again.
     ///
     /// # Errors
     /// A lost connection; it is not replaced here, as what was subscribed to would be gone.
@@ -171,7 +211,8 @@ impl Client {
         self.noticed(received)
     }
 
-    /// The next pushed message (RESP3): pub/sub, invalidation. Waits without a limit.
+    /// The next pushed message (RESP3): pub/sub, invalidation. Waits without a limit; may be dropped and called again. Replies
+    /// that come before it are left aside.
     ///
     /// # Errors
     /// A lost connection.
@@ -212,32 +253,62 @@ impl Client {
         &self.options
     }
 
-    /// The bytes of the connection, for another protocol than commands and replies; `None` if there is no connection.
+    /// The bytes of the connection, for another protocol than commands and replies; `None` if there is no connection, or if a
+    /// dropped future left half of a command unsent.
     #[must_use]
     pub fn into_raw(self) -> Option<Raw> {
-        self.connection.map(Raw::new)
+        self.connection
+            .filter(|connection| !connection.has_unsent())
+            .map(Raw::new)
     }
 
-    /// The connection, or a new one if it is lost and that is wanted.
-    async fn connected(&mut self) -> Result<&mut Connection, ClientError> {
+    /// The connection, or a new one if it is lost and that is wanted. Not in the middle of a transaction: what is left of it
+    /// would be executed outside of one. And not for a stream of replies that would go on with others.
+    async fn connected(
+        &mut self,
+        for_stream: bool,
+    ) -> Result<(&mut Connection, &mut Session), ClientError> {
         if let Reconnect::Attempts { attempts, delay } = self.options.reconnect
             && !self.is_connected()
         {
-            self.connection = None;
-            let (connection, version) = reopen(&self.options, attempts, delay).await?;
+            let lost = self.connection.take();
+            if self.session.in_transaction() {
+                self.session.forget_transaction();
+                return Err(ClientError::TransactionLost);
+            }
+            if for_stream && lost.is_some_and(|lost| lost.is_streaming()) {
+                return Err(ClientError::Closed);
+            }
+            let options = Options {
+                db: self.session.db().unwrap_or(self.options.db),
+                ..self.options.clone()
+            };
+            let (connection, version) = reopen(&options, attempts, delay).await?;
             self.version = version;
-            return Ok(self.connection.insert(connection));
+            self.connection = Some(connection);
         }
-        self.connection.as_mut().ok_or(ClientError::Closed)
+        let connection = self.connection.as_mut().ok_or(ClientError::Closed)?;
+        Ok((connection, &mut self.session))
     }
 
     /// Drops the connection if this error says that it is lost.
     fn noticed<T>(&mut self, outcome: Result<T, ClientError>) -> Result<T, ClientError> {
         if outcome.as_ref().is_err_and(ClientError::is_disconnect) {
             self.connection = None;
+            // The caller knows now.
+            self.session.forget_transaction();
         }
         outcome
     }
+}
+
+/// What is said about commands that are to have one reply, and have none.
+const SILENCED: &str = "a command after CLIENT REPLY OFF or SKIP";
+
+fn is_reply_on<A: AsRef<[u8]>>(args: &[A]) -> bool {
+    let words: [&[u8]; 3] = [b"CLIENT", b"REPLY", b"ON"];
+    args.len() == words.len()
+        && (args.iter().zip(words)).all(|(arg, word)| arg.as_ref().eq_ignore_ascii_case(word))
 }
 
 async fn open(options: &Options) -> Result<(Connection, RespVersion), ClientError> {
@@ -271,17 +342,5 @@ async fn reopen(
             }
             opened => return opened,
         }
-    }
-}
-
-async fn limited<T>(
-    timeout: Option<Duration>,
-    exchange: impl Future<Output = Result<T, ClientError>>,
-) -> Result<T, ClientError> {
-    match timeout {
-        None => exchange.await,
-        Some(limit) => tokio::time::timeout(limit, exchange)
-            .await
-            .unwrap_or(Err(ClientError::Timeout(limit))),
     }
 }

@@ -37,6 +37,10 @@ pub enum ClientError {
     /// The server closed the connection.
     #[error("Server closed the connection")]
     Closed,
+    /// The connection was lost within a transaction, after `MULTI` or `WATCH`: it is to be begun again. Only with
+    /// [`Options::reconnect`](crate::Options::reconnect): the next command gets a new connection.
+    #[error("The connection was lost within a transaction")]
+    TransactionLost,
     /// No reply within [`Options::reply_timeout`](crate::Options::reply_timeout).
     #[error("No reply within {}", seconds(*.0))]
     Timeout(Duration),
@@ -61,6 +65,7 @@ impl ClientError {
             ClientError::Connect { .. }
                 | ClientError::Io(_)
                 | ClientError::Closed
+                | ClientError::TransactionLost
                 | ClientError::Protocol(_)
         )
     }
@@ -119,6 +124,9 @@ pub enum UrlError {
     /// A `%` without two hexadecimal digits.
     #[error("Incomplete percent encoding in the URL")]
     PercentEncoding,
+    /// A character in the password that has a meaning in URLs: what comes after it was not taken for a part of the password.
+    #[error("A '/', '?' or '%' in the password has to be percent-encoded in the URL")]
+    Credentials,
     /// The text after the colon is not a port.
     #[error("Invalid port '{0}' in the URL")]
     Port(String),

@@ -29,8 +29,19 @@
 //!
 //! # Reconnecting
 //!
-//! With [`Options::reconnect`] a lost connection is replaced before the next command. A command whose reply got
-//! lost is never sent twice, because nobody knows whether it was executed.
+//! With [`Options::reconnect`] a lost connection is replaced before the next command, with the options' user and the
+//! database that was selected last. A command whose reply got lost is never sent twice, because nobody knows whether it was
+//! executed. Nor is a transaction gone on with on another connection: after `MULTI` or `WATCH`, the next command is
+//! [`ClientError::TransactionLost`].
+//!
+//! # What it needs
+//!
+//! A tokio runtime with I/O and time (`enable_all`), of either kind, on Unix. One client is one task's: open more for more.
+//!
+//! # Memory
+//!
+//! The strings of a [`Value`] are parts of what was read, not copies: a short one keeps its neighbours' memory in use. Copy what
+//! is to be kept for long.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -43,6 +54,7 @@ mod options;
 mod pipeline;
 mod push;
 mod raw;
+mod session;
 mod stream;
 mod subscriber;
 mod tls;

@@ -105,11 +105,14 @@ pub struct Options {
     pub db: u32,
     /// Which protocol to speak; RESP3 if possible.
     pub protocol: Protocol,
-    /// How long connecting may take, the handshake included; 5 seconds. `None` waits as long as the system does.
+    /// How long connecting may take, the handshake included; 5 seconds. If a name has many addresses, each gets an equal part of
+    /// what is left. `None` waits as long as the system does.
     pub connect_timeout: Option<Duration>,
-    /// How long a reply may take. `None`, the default, waits for ever, as blocking commands may need.
+    /// How long a reply may take; in a pipeline, each from the one before. `None`, the default, waits for ever, as blocking
+    /// commands may need.
     pub reply_timeout: Option<Duration>,
-    /// After which idle time TCP asks whether the peer is still there; 15 seconds.
+    /// After which idle time TCP asks whether the peer is still there; 15 seconds. A peer that is gone without a word is noticed
+    /// after twice that time, also while something is under way to it (on Linux).
     pub keepalive: Option<Duration>,
     /// Whether a lost connection is replaced; no.
     pub reconnect: Reconnect,

@@ -1,9 +1,12 @@
 //! Many commands, one write.
 
+use std::fmt;
+
 use djr_protocol::CommandEncoder;
 
 use crate::error::ClientError;
 use crate::push::not_one_reply;
+use crate::session::Effect;
 
 /// Commands that are sent together, by [`Client::run`](crate::Client::run).
 ///
@@ -18,10 +21,12 @@ use crate::push::not_one_reply;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Pipeline {
     bytes: Vec<u8>,
     commands: usize,
+    /// What commands do to the session, and which ones.
+    effects: Vec<(usize, Effect)>,
     /// The first command that can't be in a pipeline.
     refused: Option<Refused>,
 }
@@ -50,6 +55,9 @@ impl Pipeline {
             self.refused.get_or_insert(Refused::NotOneReply(name));
             return self;
         }
+        if let Some(effect) = Effect::of(args) {
+            self.effects.push((self.commands, effect));
+        }
         let mut encoder = CommandEncoder::new(&mut self.bytes);
         for arg in args {
             encoder.arg(arg.as_ref());
@@ -75,11 +83,16 @@ impl Pipeline {
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.commands = 0;
+        self.effects.clear();
         self.refused = None;
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    pub(crate) fn effects(&self) -> &[(usize, Effect)] {
+        &self.effects
     }
 
     /// Whether all commands can be in a pipeline.
@@ -89,5 +102,15 @@ impl Pipeline {
             Some(Refused::NotOneReply(name)) => Err(ClientError::NotOneReply(name)),
             None => Ok(()),
         }
+    }
+}
+
+/// Leaves the commands out: there may be passwords in them.
+impl fmt::Debug for Pipeline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pipeline")
+            .field("commands", &self.commands)
+            .field("bytes", &self.bytes.len())
+            .finish_non_exhaustive()
     }
 }

@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use socket2::{Domain, Protocol, SockRef, TcpKeepalive, Type};
@@ -155,14 +155,7 @@ impl Socket {
                 found
             }
         };
-        let mut outcome = Err(io::ErrorKind::AddrNotAvailable.into());
-        for address in addresses {
-            outcome = connect_to(address, options.mptcp).await;
-            if outcome.is_ok() {
-                break;
-            }
-        }
-        let stream = outcome?;
+        let stream = connect_to_any(&addresses, options).await?;
         stream.set_nodelay(true)?;
         if let Some(idle) = options.keepalive {
             set_keepalive(&stream, idle)?;
@@ -202,6 +195,30 @@ impl Write for Socket {
     }
 }
 
+/// The first address that answers. One that does not must not use up the time of the others.
+async fn connect_to_any(addresses: &[SocketAddr], options: &Options) -> io::Result<TcpStream> {
+    let begun = Instant::now();
+    let mut outcome = Err(io::ErrorKind::AddrNotAvailable.into());
+    for (index, address) in addresses.iter().enumerate() {
+        let connecting = connect_to(*address, options.mptcp);
+        // The last one has all that is left, under the limit of the whole.
+        outcome = match (options.connect_timeout, addresses.len() - index) {
+            (Some(limit), left @ 2..) => {
+                let part =
+                    limit.saturating_sub(begun.elapsed()) / u32::try_from(left).unwrap_or(u32::MAX);
+                tokio::time::timeout(part, connecting)
+                    .await
+                    .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+            }
+            _ => connecting.await,
+        };
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    outcome
+}
+
 async fn connect_to(address: SocketAddr, with_mptcp: bool) -> io::Result<TcpStream> {
     if !with_mptcp {
         return TcpStream::connect(address).await;
@@ -214,9 +231,49 @@ async fn connect_to(address: SocketAddr, with_mptcp: bool) -> io::Result<TcpStre
         .await
 }
 
+/// How often a silent peer is asked, at equal intervals within another idle time, before it counts as gone.
+const KEEPALIVE_PROBES: u32 = 3;
+
 /// Multipath TCP as Linux numbers it; other systems refuse it.
 const MPTCP: i32 = 262;
 
 fn set_keepalive(stream: &TcpStream, idle: Duration) -> io::Result<()> {
-    SockRef::from(stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(idle))
+    let socket = SockRef::from(stream);
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(idle.saturating_mul(2)))?;
+    // In whole seconds, at least one.
+    let interval = (idle / KEEPALIVE_PROBES).max(Duration::from_secs(1));
+    let keepalive = TcpKeepalive::new()
+        .with_time(idle.max(Duration::from_secs(1)))
+        .with_interval(interval)
+        .with_retries(KEEPALIVE_PROBES);
+    socket.set_tcp_keepalive(&keepalive)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The first address takes no more connections and does not say so: Linux lets those wait for ever who find its queue full.
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn an_address_that_says_nothing_leaves_time_for_the_next() -> io::Result<()> {
+        let silent = socket2::Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        silent.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())?;
+        silent.listen(0)?;
+        let Some(silent_address) = silent.local_addr()?.as_socket() else {
+            unreachable!()
+        };
+        let _fills_the_queue = std::net::TcpStream::connect(silent_address)?;
+        let open = std::net::TcpListener::bind("127.0.0.1:0")?;
+        let options = Options {
+            connect_timeout: Some(Duration::from_millis(500)),
+            ..Options::default()
+        };
+        let stream = connect_to_any(&[silent_address, open.local_addr()?], &options).await?;
+        assert_eq!(stream.peer_addr()?, open.local_addr()?);
+        let nobody = connect_to_any(&[], &options).await;
+        assert!(nobody.is_err());
+        Ok(())
+    }
 }

@@ -1,13 +1,14 @@
 //! Connection URLs.
 //!
 //! ```text
-//! redis://[[user]:password@]host[:port][/db][?db=N&protocol=2|3&timeout=SECONDS]
+//! redis://[[user]:password@]host[:port][/db][?db=N&protocol=2|3&timeout=SECONDS&connect_timeout=SECONDS]
 //! rediss://…[?ssl_ca_certs=FILE&ssl_certfile=FILE&ssl_keyfile=FILE&ssl_cert_reqs=required|none&ssl_check_hostname=true|false]
 //! unix://[[user]:password@]/path/to/socket[?db=N&…]
 //! ```
 //!
 //! Parts are percent-decoded. `redis+unix://`, `valkey://` and `valkeys://` are understood too. The
-//! parameters of TLS are those of redis-py, and so of Django and Celery.
+//! parameters of TLS are those of redis-py, and so of Django and Celery; `socket_timeout` and `socket_connect_timeout` are
+//! other names of the timeouts. A timeout of 0 is none.
 //! A single word before the `@` is the password, as `redis-cli -u` has it.
 
 use std::path::PathBuf;
@@ -18,9 +19,27 @@ use crate::options::{Address, Options, Protocol};
 use crate::tls::{Tls, Verify};
 
 pub(crate) fn parse(url: &str) -> Result<Options, UrlError> {
-    let (scheme, rest) = url
-        .split_once("://")
-        .ok_or_else(|| UrlError::Scheme(url.to_owned()))?;
+    parse_parts(url).map_err(|error| match error {
+        // A '/' or a '?' in a password ended it too early. The text that makes no sense is a part of it, so it is not told.
+        UrlError::Port(text) | UrlError::Db(text) if is_unencoded(url, &text) => {
+            UrlError::Credentials
+        }
+        error => error,
+    })
+}
+
+/// Whether an '@' comes after this part of the URL, before its parameters.
+fn is_unencoded(url: &str, part: &str) -> bool {
+    let at = url.rfind('@');
+    at.is_some_and(|at| url.find(part).is_some_and(|begin| begin < at))
+}
+
+fn parse_parts(url: &str) -> Result<Options, UrlError> {
+    let (scheme, rest) = url.split_once("://").ok_or_else(|| {
+        // Without a scheme there may be a password before the '@'.
+        let (_, host) = url.rsplit_once('@').unwrap_or(("", url));
+        UrlError::Scheme(host.to_owned())
+    })?;
     let (unix, tls) = match scheme.to_ascii_lowercase().as_str() {
         "redis" | "valkey" => (false, None),
         "unix" | "redis+unix" => (true, None),
@@ -111,10 +130,11 @@ fn set_parameter(options: &mut Options, parameter: &str) -> Result<(), UrlError>
                 _ => return Err(unknown()),
             }
         }
-        "timeout" => {
-            let seconds: f64 = value.parse().map_err(|_| unknown())?;
-            options.reply_timeout =
-                Some(Duration::try_from_secs_f64(seconds).map_err(|_| unknown())?);
+        "timeout" | "socket_timeout" => {
+            options.reply_timeout = timeout(value).ok_or_else(unknown)?;
+        }
+        "connect_timeout" | "socket_connect_timeout" => {
+            options.connect_timeout = timeout(value).ok_or_else(unknown)?;
         }
         _ => {
             let tls = options.tls.as_mut().ok_or_else(unknown)?;
@@ -122,6 +142,12 @@ fn set_parameter(options: &mut Options, parameter: &str) -> Result<(), UrlError>
         }
     }
     Ok(())
+}
+
+/// Seconds; 0 is no limit.
+fn timeout(value: &str) -> Option<Option<Duration>> {
+    let limit = Duration::try_from_secs_f64(value.parse().ok()?).ok()?;
+    Some(Some(limit).filter(|limit| !limit.is_zero()))
 }
 
 /// `None`: there is no such parameter, or it can't have that value.
@@ -136,7 +162,8 @@ fn set_tls_parameter(tls: &mut Tls, name: &str, value: &str) -> Option<Result<()
         ("ssl_certfile", _) => tls.cert = path,
         ("ssl_keyfile", _) => tls.key = path,
         ("ssl_cert_reqs", "none" | "cert_none") => tls.verify = Verify::Nothing,
-        ("ssl_cert_reqs", "required" | "cert_required") => {}
+        // Of a server that is always verified; "optional" makes a difference to servers only.
+        ("ssl_cert_reqs", "required" | "cert_required" | "optional" | "cert_optional") => {}
         ("ssl_check_hostname", "true") => {}
         ("ssl_check_hostname", "false") if tls.verify == Verify::Full => {
             tls.verify = Verify::AnyName
@@ -226,9 +253,32 @@ mod tests {
     #[case("redis://h?x=1", UrlError::Parameter("x=1".into()))]
     #[case("redis://h?protocol=4", UrlError::Parameter("protocol=4".into()))]
     #[case("redis://h?timeout=-1", UrlError::Parameter("timeout=-1".into()))]
+    #[case("redis://h?timeout=1e300", UrlError::Parameter("timeout=1e300".into()))]
+    #[case("redis://h?timeout=NaN", UrlError::Parameter("timeout=NaN".into()))]
+    #[case("redis://h/4294967296", UrlError::Db("4294967296".into()))]
+    #[case("redis://u:se/cret@h", UrlError::Credentials)]
+    #[case("redis://u:se?cret@h", UrlError::Credentials)]
+    #[case("redis://:7/cret@h", UrlError::Credentials)]
+    #[case("u:secret@h", UrlError::Scheme("h".into()))]
     #[case("unix://", UrlError::NoPath)]
     fn refuses(#[case] url: &str, #[case] error: UrlError) {
         assert_eq!(parse(url).unwrap_err(), error);
+    }
+
+    #[rstest]
+    #[case("redis://h", None, Some(5.0))]
+    #[case("redis://h?timeout=1.5", Some(1.5), Some(5.0))]
+    #[case(
+        "redis://h?socket_timeout=2&socket_connect_timeout=0.5",
+        Some(2.0),
+        Some(0.5)
+    )]
+    #[case("redis://h?timeout=0&connect_timeout=0", None, None)]
+    fn reads_timeouts(#[case] url: &str, #[case] reply: Option<f64>, #[case] connect: Option<f64>) {
+        let options = parse(url).unwrap();
+        let seconds = |limit: Option<Duration>| limit.map(|limit| limit.as_secs_f64());
+        assert_eq!(seconds(options.reply_timeout), reply);
+        assert_eq!(seconds(options.connect_timeout), connect);
     }
 
     #[test]

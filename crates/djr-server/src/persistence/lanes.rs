@@ -187,7 +187,10 @@ impl Lane {
             self.send();
             self.db = replayed.db;
         }
-        encode_command(&mut self.buffer, replayed.args);
+        match replayed.encoded {
+            Some(bytes) => self.buffer.extend_from_slice(bytes),
+            None => encode_command(&mut self.buffer, replayed.args),
+        }
     }
 
     fn send(&mut self) {

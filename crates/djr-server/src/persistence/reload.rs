@@ -140,7 +140,11 @@ fn look_through(bytes: &[u8]) -> Result<(), djr_storage::rdb::FileError> {
 /// Nothing is left, and the log does not hear of it.
 fn empty(replayer: &mut Replayer<'_>) -> Result<(), String> {
     for args in [&[&b"FLUSHALL"[..], b"SYNC"], &[b"FUNCTION", b"FLUSH"]] {
-        replayer.run(&ReplayedCommand { db: 0, args })?;
+        replayer.run(&ReplayedCommand {
+            db: 0,
+            args,
+            encoded: None,
+        })?;
     }
     Ok(())
 }

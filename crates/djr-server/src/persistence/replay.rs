@@ -9,6 +9,7 @@ use djr_engine::registry::Resolved;
 use djr_engine::{Args, CommandError, EffectLog, Engine, Executor, OwnedRequest, Reply, Shell};
 use djr_protocol::RespVersion;
 use djr_storage::aof::{Replay, ReplayedCommand};
+use djr_storage::keyspace::Keyspace;
 use djr_storage::rdb::{LoadError, LoadOptions};
 
 use super::lanes::Lanes;
@@ -36,11 +37,51 @@ pub(super) struct Replayer<'a> {
     delay: u64,
     /// When the log is told of the progress next.
     tell_at: Instant,
+    room: Room,
     /// Keys of a snapshot take the place of those that are there.
     pub(super) replace: bool,
     executor: Executor,
     shell: ReplayShell,
     out: Vec<u8>,
+}
+
+/// Room for keys that the rest of a log will bring. Tables grow in small steps, each of which moves everything; a log's length tells before
+/// how far that will go.
+#[derive(Default)]
+struct Room {
+    /// By db: keys when the log began.
+    before: Option<Vec<usize>>,
+    /// How often it was made.
+    times: u32,
+}
+
+impl Room {
+    /// The first time after this part of a log, then whenever the part has doubled.
+    const FIRST: f64 = 1.0 / 64.0;
+
+    /// As much as came so far will come again before the next time.
+    fn make(&mut self, keyspace: &Keyspace, part: f64) {
+        let keys = || (0..keyspace.dbs()).map(|db| keyspace.len(db));
+        let before = self.before.get_or_insert_with(|| keys().collect());
+        let due = Self::FIRST * f64::from(1u32 << self.times);
+        if !(due..1.0).contains(&part) {
+            return;
+        }
+        self.times += 1;
+        for (db, (keys, before)) in keys().zip(before.iter()).enumerate() {
+            let came = keys.saturating_sub(*before);
+            if came > 0 {
+                keyspace.reserve(db as u32, came);
+            }
+        }
+    }
+
+    /// Gives back what did not come.
+    fn fit(&self, keyspace: &Keyspace) {
+        if self.times > 0 {
+            (0..keyspace.dbs()).for_each(|db| keyspace.fit(db));
+        }
+    }
 }
 
 /// The session that replayed commands run in: it has a db, and nothing is logged.
@@ -65,11 +106,15 @@ impl Replay for Replayer<'_> {
     }
 
     fn finish(&mut self) -> Result<(), String> {
-        self.lanes.finish()
+        self.lanes.finish()?;
+        self.room.fit(&self.engine.keyspace);
+        Ok(())
     }
 
     fn progress(&mut self, replayed: u64, total: u64) {
         self.loading.replayed(replayed, total);
+        self.room
+            .make(&self.engine.keyspace, replayed as f64 / total as f64);
         self.delay = self.config.key_load_delay();
         let now = clock::monotonic();
         if now >= self.tell_at {
@@ -88,6 +133,7 @@ impl<'a> Replayer<'a> {
             config: &shared.config,
             delay: shared.config.key_load_delay(),
             tell_at: clock::monotonic() + TELL_EVERY,
+            room: Room::default(),
             checksum: shared.config.rdb_checksum(),
             replace: false,
             executor: Executor::new(0),
@@ -125,7 +171,11 @@ impl<'a> Replayer<'a> {
             .load(self.engine, self.config, path, bytes, options)?;
         for code in &report.functions {
             let args: [&[u8]; 4] = [b"FUNCTION", b"LOAD", b"REPLACE", code];
-            let loaded = self.run(&ReplayedCommand { db: 0, args: &args });
+            let loaded = self.run(&ReplayedCommand {
+                db: 0,
+                args: &args,
+                encoded: None,
+            });
             loaded.map_err(|error| {
                 let path = path.display();
                 LoadError::Refused(format!("{path}: a library of functions: {error}"))

@@ -6,6 +6,7 @@
 //!
 //! One of them runs at a time, on a thread of its own; the keyspace is used meanwhile. See `djr_storage::snapshot` for how.
 
+mod manners;
 mod points;
 mod rewrite;
 mod save;
@@ -186,7 +187,10 @@ impl Snapshots {
     fn spawn(&self, run: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
         let thread = std::thread::Builder::new()
             .name("djr-snapshot".into())
-            .spawn(run)?;
+            .spawn(|| {
+                manners::step_back();
+                run();
+            })?;
         // The one before it has ended, or is just about to.
         *self.thread.lock() = Some(thread);
         Ok(())

@@ -7,7 +7,7 @@ use djr_storage::keyspace::Footprint;
 use djr_storage::snapshot::{Content, Progress, SYNC_EVERY, SaveError, write, write_commands};
 
 use super::save::{functions, header};
-use super::{Busy, Job, NotBegun, Snapshots};
+use super::{Busy, Job, NotBegun, Snapshots, manners};
 use crate::clock;
 use crate::shared::Shared;
 
@@ -102,6 +102,7 @@ fn write_base(shared: &Shared, log: &Log, progress: &Progress) -> Result<(), Sav
         functions,
         header,
         clocks,
+        rest: manners::rest,
     };
     let config = &shared.config;
     let sync_every = config.aof_incremental_fsync().then_some(SYNC_EVERY);

@@ -8,7 +8,7 @@ use djr_storage::keyspace::{Cut, Footprint};
 use djr_storage::rdb::FileHeader;
 use djr_storage::snapshot::{Clocks, Content, Progress, SYNC_EVERY, SaveError, SavePlace, save};
 
-use super::{Busy, Job, Snapshots};
+use super::{Busy, Job, Snapshots, manners};
 use crate::clock;
 use crate::shared::Shared;
 
@@ -208,6 +208,7 @@ fn write_file(shared: &Shared, moment: Moment, progress: &Progress) -> Result<u6
         functions: moment.functions,
         header,
         clocks,
+        rest: manners::rest,
     };
     save(&OsDisk, &place, content, progress)
 }

@@ -30,6 +30,16 @@ impl Keyspace {
     }
 }
 
+impl Keyspace {
+    /// Gives room back that was [reserved](Self::reserve) in vain. Opens shard by shard.
+    pub fn fit(&self, db: u32) {
+        for shard in 0..self.shards() {
+            let mut access = self.open(Footprint::of(shard), 0);
+            access.db_mut(db).part_at(shard).fit();
+        }
+    }
+}
+
 impl DbMut<'_> {
     /// Adds a key with a string, as `SET` keeps it. If the key is there already, nothing is changed, and the answer is `false`.
     pub fn load_string(&mut self, key: Key<'_>, bytes: &[u8], facts: &LoadedFacts) -> bool {

@@ -382,6 +382,17 @@ impl<'a> Part<'a> {
         self.count_index();
     }
 
+    /// Gives room back that was reserved in vain.
+    pub(super) fn fit(&mut self) {
+        let keyspace = self.keyspace;
+        if let Some(db) = self.state.dbs.get_mut(self.place) {
+            // SAFETY: as in `reserve`.
+            db.table
+                .fit(&|raw| unsafe { keyspace.rehash(block_of(raw)) });
+            self.count_index();
+        }
+    }
+
     #[cold]
     fn add_dbs(&mut self) {
         let (wanted, phase) = (self.place + 1, self.state.phase);

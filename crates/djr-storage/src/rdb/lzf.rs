@@ -12,8 +12,6 @@ const LITERALS_MAX: usize = 32;
 const DISTANCE_MAX: usize = 1 << 13;
 const MATCH_MIN: usize = 3;
 const MATCH_MAX: usize = 264;
-/// As large as the distances that can be told, for a short input no larger than needed: it is cleared each time.
-const TABLE_BITS: std::ops::RangeInclusive<u32> = 6..=13;
 
 /// The most bytes that `len` compressed ones can stand for.
 pub fn expanded_max(len: usize) -> usize {
@@ -66,23 +64,38 @@ pub fn decompress(input: &[u8], len: usize) -> Option<Vec<u8>> {
 
 /// The compressed bytes, if they are at most `len_max`.
 pub fn compress(input: &[u8], len_max: usize) -> Option<Vec<u8>> {
-    // Where three bytes with this hash were seen last, counted from 1.
-    let bits =
-        (usize::BITS - input.len().leading_zeros()).clamp(*TABLE_BITS.start(), *TABLE_BITS.end());
-    let mut seen = vec![0_u32; 1 << bits];
-    let mut out = Vec::with_capacity(len_max.min(input.len()));
-    let (mut at, mut literals_from) = (0, 0);
-    while let Some(&[a, b, c]) = input.get(at..at + MATCH_MIN) {
-        let three = u32::from_le_bytes([a, b, c, 0]);
-        let slot = (three.wrapping_mul(0x9E37_79B1) >> (32 - bits)) as usize;
-        let before = std::mem::replace(&mut seen[slot], u32::try_from(at + 1).ok()?) as usize;
-        let found = before
-            .checked_sub(1)
-            .filter(|from| at - from <= DISTANCE_MAX && input[*from..from + 3] == [a, b, c]);
-        let Some(from) = found else {
-            at += 1;
+    // A small table for short ones: it is cleared each time.
+    match input.len() {
+        0..=128 => compress_with::<{ 1 << 8 }>(input, len_max),
+        129..=1024 => compress_with::<{ 1 << 10 }>(input, len_max),
+        _ => compress_with::<{ 1 << 13 }>(input, len_max),
+    }
+}
+
+fn compress_with<const SLOTS: usize>(input: &[u8], len_max: usize) -> Option<Vec<u8>> {
+    /// Where so many places in turn were like nothing before, each second one is looked at, then each third, …: most of what can't be compressed
+    /// shows it soon.
+    const PATIENCE: usize = 32;
+    u32::try_from(input.len()).ok()?;
+    // Where three bytes with this hash were seen last. "Nowhere" is the beginning: it is compared in any case, which is quicker than to ask before.
+    let mut seen = [0_u32; SLOTS];
+    let three_at = |at: usize| -> Option<u32> {
+        let four = input.get(at..)?.first_chunk()?;
+        Some(u32::from_le_bytes(*four) & 0xff_ffff)
+    };
+    let mut out = Vec::new();
+    let (mut at, mut literals_from, mut missed) = (1, 0, 0);
+    while let Some(three) = three_at(at) {
+        let slot = (three.wrapping_mul(0x9E37_79B1) >> (u32::BITS - SLOTS.ilog2())) as usize;
+        let from = std::mem::replace(&mut seen[slot], at as u32) as usize;
+        if three_at(from) != Some(three) || at - from > DISTANCE_MAX {
+            at += 1 + missed / PATIENCE;
+            missed += 1;
             continue;
-        };
+        }
+        if out.capacity() == 0 {
+            out.reserve_exact(len_max.min(input.len()));
+        }
         let more = input[at + MATCH_MIN..]
             .iter()
             .zip(&input[from + MATCH_MIN..])
@@ -99,10 +112,13 @@ pub fn compress(input: &[u8], len_max: usize) -> Option<Vec<u8>> {
         }
         out.push(distance as u8);
         at += count;
-        literals_from = at;
+        (literals_from, missed) = (at, 0);
         if out.len() > len_max {
             return None;
         }
+    }
+    if out.len() + (input.len() - literals_from) > len_max {
+        return None;
     }
     push_literals(&mut out, &input[literals_from..]);
     (out.len() <= len_max).then_some(out)

@@ -17,6 +17,7 @@ pub fn write_commands(
     let Content {
         mut snapshot,
         functions,
+        rest,
         ..
     } = content;
     progress.begin(&snapshot);
@@ -37,6 +38,7 @@ pub fn write_commands(
         }
         progress.add(&portion);
         portion.clear();
+        rest();
         if !more {
             return Ok(());
         }

@@ -51,6 +51,7 @@ fn take(disk: &SimDisk, keyspace: &Keyspace) -> Result<u64, SaveError> {
         functions: vec![b"#!lua name=lib\n".to_vec()],
         header: FileHeader::default(),
         clocks: Clocks::None,
+        rest: || (),
     };
     save(disk, &place(), content, &Progress::default())
 }
@@ -158,6 +159,7 @@ fn a_cancelled_one_leaves_nothing() {
         functions: Vec::new(),
         header: FileHeader::default(),
         clocks: Clocks::None,
+        rest: || (),
     };
     let result = save(&disk, &place(), content, &progress);
     assert!(matches!(result, Err(SaveError::Cancelled)));
@@ -191,6 +193,7 @@ fn errors_of_the_sink_are_told() {
             ..FileHeader::default()
         },
         clocks: Clocks::None,
+        rest: || (),
     };
     let failed = SaveError::io("write", Path::new("x"));
     let result = write(Full, content, &Progress::default(), failed);

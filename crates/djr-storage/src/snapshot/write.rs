@@ -17,6 +17,8 @@ pub struct Content<'a> {
     pub header: FileHeader,
     /// What is written of the entries' access clocks.
     pub clocks: Clocks,
+    /// Called now and then, when no shard is locked: to let others have the processor.
+    pub rest: fn(),
 }
 
 /// What is written of the entries' access clocks: whatever the eviction policy keeps.
@@ -48,6 +50,7 @@ pub fn write<W: io::Write>(
         functions,
         mut header,
         clocks,
+        rest,
     } = content;
     progress.begin(&snapshot);
     header.version = if snapshot.has_part_deadlines() {
@@ -90,6 +93,7 @@ pub fn write<W: io::Write>(
         progress.add(&portion);
         progress.bytes.store(file.written(), Relaxed);
         portion.clear();
+        rest();
         if !more {
             break;
         }

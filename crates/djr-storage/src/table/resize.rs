@@ -96,6 +96,17 @@ impl Table {
         }
     }
 
+    /// Gives room back that was [reserved](Self::reserve) in vain, at once.
+    pub fn fit(&mut self, rehash: &impl Fn(Raw) -> u64) {
+        self.finish(rehash);
+        // As full as one that has just grown.
+        let homes = homes_for(self.len, 6).max(SHRINK_MIN_HOMES);
+        if homes < self.current.homes() {
+            self.begin(homes, rehash);
+            self.finish(rehash);
+        }
+    }
+
     /// What an insertion does first when `len` has reached `grow_at`: go on with the resize, or
     /// begin one.
     #[cold]

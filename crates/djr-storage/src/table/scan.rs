@@ -3,6 +3,7 @@
 use super::Table;
 use super::array::{Array, HASH_END};
 use super::bucket::{Bucket, Raw, SLOTS};
+use super::prefetch::prefetch_line;
 
 /// Attempts of [`Table::random`] to hit a used slot before it looks for the next one instead.
 const RANDOM_ATTEMPTS: usize = 100;
@@ -17,6 +18,27 @@ impl Table {
     #[inline]
     pub fn scan(&self, cursor: u64, rehash: &impl Fn(Raw) -> u64, mut f: impl FnMut(Raw)) -> u64 {
         self.visit(cursor, rehash, |_, _, _, raw| f(raw))
+    }
+
+    /// Has the elements of the bucket behind that at `cursor` loaded into the cache, so many bytes of each, for a scan that is about to come there.
+    /// An array of a later size may be where they are: then it was in vain.
+    #[inline]
+    pub fn prefetch_behind(&self, cursor: u64, bytes: usize) {
+        const LINE: usize = 64;
+        let Ok(from) = u32::try_from(cursor) else {
+            return;
+        };
+        let array = self.array(self.is_in_next(from));
+        let (home, _) = array.geometry().locate(from);
+        if home + 2 < array.total() {
+            // The line of the bucket that comes next in this way.
+            prefetch_line(std::ptr::from_ref(array.bucket(home + 2)).addr());
+            for raw in array.bucket(home + 1).iter().filter_map(Raw::of_slot) {
+                for line in 0..bytes.div_ceil(LINE) {
+                    prefetch_line(raw.address() + line * LINE);
+                }
+            }
+        }
     }
 
     /// As [`Table::scan`], for moving blocks: where `f` returns an address the element is replaced

@@ -128,6 +128,7 @@ enum Op {
     Move,
     Step(u32),
     Reserve(usize),
+    Fit,
     Random(u64),
     Clear,
 }
@@ -145,6 +146,7 @@ fn ops(keys: u64) -> impl Strategy<Value = Vec<Op>> {
         1 => Just(Op::Move),
         2 => (0..20u32).prop_map(Op::Step),
         1 => (0..keys as usize).prop_map(Op::Reserve),
+        1 => Just(Op::Fit),
         1 => any::<u64>().prop_map(Op::Random),
         1 => Just(Op::Clear),
     ];
@@ -211,6 +213,10 @@ fn run_against_model(hashing: Hashing, ops: &[Op]) {
                 numbers.table.resize_step(*buckets, &numbers.rehash());
             }
             Op::Reserve(elements) => numbers.table.reserve(*elements, &numbers.rehash()),
+            Op::Fit => {
+                numbers.table.fit(&numbers.rehash());
+                numbers.table.prefetch_behind(0, 64);
+            }
             Op::Random(seed) => {
                 let found = numbers.table.random(*seed);
                 assert_eq!(found.is_some(), !model.is_empty());
@@ -318,6 +324,20 @@ proptest! {
         }
         prop_assert!(seen.values().all(|&times| times == 1));
     }
+}
+
+#[test]
+fn room_that_was_reserved_in_vain_is_given_back() {
+    let mut numbers = Numbers::new(Hashing::Random);
+    numbers.table.reserve(100_000, &numbers.rehash());
+    let roomy = numbers.table.memory_bytes();
+    for key in 0..1000 {
+        numbers.insert(key);
+    }
+    numbers.table.fit(&numbers.rehash());
+    numbers.check();
+    assert!(numbers.table.memory_bytes() * 50 < roomy);
+    assert!((0..1000).all(|key| numbers.find(key).is_some()));
 }
 
 #[test]

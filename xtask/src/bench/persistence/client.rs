@@ -263,7 +263,11 @@ impl Load<'_> {
                 connection.write()?;
             }
             let patience = match interval {
-                Some(_) if !is_ending => next.saturating_duration_since(Instant::now()),
+                Some(_) if !is_ending => {
+                    // A poll waits for whole milliseconds.
+                    std::thread::sleep(next.saturating_duration_since(Instant::now()));
+                    Duration::ZERO
+                }
                 _ => Duration::from_millis(20),
             };
             poll.poll(&mut events, Some(patience))?;

@@ -6,7 +6,7 @@ use std::io::Write;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum DataSet {
-    /// String keys with values of 100 bytes
+    /// String keys with values of 100 bytes that can't be compressed
     Strings,
     /// Strings, hashes, lists, sets, sorted sets, streams, of ten elements, some of a thousand
     Mixed,
@@ -30,7 +30,24 @@ pub(super) const LARGE: [Large; 5] = [
     Large::Stream,
 ];
 
-const VALUE: [u8; 100] = [b'v'; 100];
+/// The length of a string's value.
+const VALUE_LEN: usize = 100;
+
+/// Letters and digits that nobody compresses: another value for each number and each `version`.
+fn value(number: u64, version: u64) -> [u8; VALUE_LEN] {
+    const LETTERS: &[u8; 64] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_";
+    let mut state = (number ^ version << 40).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut value = [0; VALUE_LEN];
+    for part in value.chunks_mut(10) {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        for (nth, letter) in part.iter_mut().enumerate() {
+            *letter = LETTERS[(state >> (6 * nth)) as usize % 64];
+        }
+    }
+    value
+}
 
 impl DataSet {
     pub(super) fn name(self) -> &'static str {
@@ -51,14 +68,14 @@ impl DataSet {
     /// Appends the command that makes a key.
     pub(super) fn make(self, out: &mut Vec<u8>, number: u64) {
         if self == Self::Strings {
-            return set(out, number, &VALUE);
+            return set(out, number, &value(number, 0));
         }
         let elements = if number % 1000 < 6 { 1000 } else { 10 };
         let key = format!("key:{number:012}");
         let mut words: Vec<Vec<u8>> = Vec::new();
         let mut word = |word: &str| words.push(word.as_bytes().to_vec());
         match number % 6 {
-            0 => return set(out, number, &VALUE),
+            0 => return set(out, number, &value(number, 0)),
             kind => {
                 word(["", "HSET", "RPUSH", "SADD", "ZADD", "XADD"][kind as usize]);
                 word(&key);
@@ -93,9 +110,9 @@ impl DataSet {
         let key = format!("key:{number:012}");
         let text = format!("changed:{random}");
         match self {
-            Self::Strings => set(out, number, &[b'w'; 100]),
+            Self::Strings => set(out, number, &value(number, random | 1)),
             Self::Mixed => match number % 6 {
-                0 => set(out, number, &[b'w'; 100]),
+                0 => set(out, number, &value(number, random | 1)),
                 1 => encode(out, &["HSET", &key, "element:1", &text]),
                 2 => encode(out, &["LSET", &key, "3", &text]),
                 3 => encode(out, &["SADD", &key, "element:1"]),

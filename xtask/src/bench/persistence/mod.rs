@@ -16,6 +16,7 @@ mod client;
 mod data;
 mod process;
 mod scenarios;
+mod table;
 
 use super::build;
 use super::interrupt::Interrupt;
@@ -90,6 +91,13 @@ struct Bench<'a> {
     programs: Vec<Program>,
     scratch: PathBuf,
     interrupt: Interrupt,
+}
+
+impl Bench<'_> {
+    fn names(&self) -> Vec<&str> {
+        let names = self.programs.iter().map(|program| &*program.name);
+        names.collect()
+    }
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {

@@ -5,9 +5,12 @@ use super::super::server::{connect, dying_with_us, free_address};
 use anyhow::{Context, Result, bail, ensure};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 pub(super) struct Program {
@@ -101,30 +104,30 @@ impl Process {
         Ok(())
     }
 
-    /// A field of INFO.
-    pub(super) fn info(&self, field: &str) -> Result<String> {
-        let mut stream = connect(self.address)?;
-        stream.write_all(b"INFO all\r\n")?;
-        let mut reader = BufReader::new(stream);
-        let mut head = String::new();
-        reader.read_line(&mut head)?;
-        let len: u64 = head
-            .trim_end()
-            .trim_start_matches('$')
-            .parse()
-            .with_context(|| format!("INFO says {head}"))?;
-        let mut text = String::new();
-        reader.take(len).read_to_string(&mut text)?;
-        let found = text
-            .lines()
-            .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
-        Ok(found.unwrap_or_default().trim().to_owned())
-    }
-
     /// Whether a snapshot or a rewrite is under way.
     pub(super) fn is_busy(&self) -> Result<bool> {
-        Ok(self.info("rdb_bgsave_in_progress")? == "1"
-            || self.info("aof_rewrite_in_progress")? == "1")
+        is_busy(&mut connect(self.address)?)
+    }
+
+    /// Looks now and then whether a snapshot or a rewrite is under way, so that who measures need not wait for the answer.
+    pub(super) fn watch(&self) -> Result<Watch> {
+        const EVERY: Duration = Duration::from_millis(20);
+        let mut stream = connect(self.address)?;
+        let shared = Arc::new(Watched::default());
+        let told = Arc::clone(&shared);
+        let thread = std::thread::spawn(move || {
+            while !told.ends.load(Relaxed) {
+                std::thread::sleep(EVERY);
+                // A server that does not answer ends what is measured, too.
+                if !is_busy(&mut stream).unwrap_or(false) {
+                    told.was_idle.store(true, Relaxed);
+                }
+            }
+        });
+        Ok(Watch {
+            shared,
+            thread: Some(thread),
+        })
     }
 
     /// Waits until nothing is under way; how long that took.
@@ -147,6 +150,54 @@ impl Process {
             total += child.parse().map_or(0, proportional);
         }
         total
+    }
+}
+
+/// Whether a snapshot or a rewrite is under way.
+fn is_busy(stream: &mut TcpStream) -> Result<bool> {
+    stream.write_all(b"INFO persistence\r\n")?;
+    let mut reader = BufReader::new(stream);
+    let mut head = String::new();
+    reader.read_line(&mut head)?;
+    let len: u64 = head
+        .trim_end()
+        .trim_start_matches('$')
+        .parse()
+        .with_context(|| format!("INFO says {head}"))?;
+    let mut text = String::new();
+    // And the end of the line behind it.
+    reader.take(len + 2).read_to_string(&mut text)?;
+    let jobs = ["rdb_bgsave_in_progress", "aof_rewrite_in_progress"];
+    let mut fields = text.lines().filter_map(|line| line.split_once(':'));
+    Ok(fields.any(|(name, value)| jobs.contains(&name) && value.trim() == "1"))
+}
+
+#[derive(Default)]
+struct Watched {
+    was_idle: AtomicBool,
+    ends: AtomicBool,
+}
+
+/// Asks in the background until it is dropped.
+pub(super) struct Watch {
+    shared: Arc<Watched>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watch {
+    /// Whether there was something under way whenever it looked.
+    pub(super) fn is_busy(&self) -> bool {
+        !self.shared.was_idle.load(Relaxed)
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.shared.ends.store(true, Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // It does not panic.
+            let _ = thread.join();
+        }
     }
 }
 

@@ -41,6 +41,8 @@ pub struct ReplayedCommand<'a> {
     pub db: u32,
     /// Its name and arguments; at least one. `SELECT`, `MULTI` and `EXEC` do not come here.
     pub args: &'a [&'a [u8]],
+    /// The same as the log has it, in RESP.
+    pub encoded: Option<&'a [u8]>,
 }
 
 /// Who takes the commands. Any `FnMut(&ReplayedCommand) -> Result<(), String>` does.
@@ -329,7 +331,11 @@ fn replay_file(
                                 || name.eq_ignore_ascii_case(b"exec") => {}
                         args => {
                             replay
-                                .command(&ReplayedCommand { db, args })
+                                .command(&ReplayedCommand {
+                                    db,
+                                    args,
+                                    encoded: Some(reader.bytes(position..end)),
+                                })
                                 .map_err(refused)?;
                             commands += 1;
                             if commands.is_multiple_of(PROGRESS_COMMANDS) {

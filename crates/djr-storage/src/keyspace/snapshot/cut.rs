@@ -37,6 +37,8 @@ const FREE_BUCKETS: u32 = 32;
 /// What work costs, where copying a byte costs 1.
 const BUCKET_COST: usize = 32;
 const ENTRY_COST: usize = 64;
+/// So many bytes of the entries that come next are loaded into the cache: what most of them have.
+const PREFETCH_BYTES: usize = 192;
 /// Beginning to keep a large value.
 const KEEP_COST: usize = 4 << 10;
 /// Where a large value is while a command has it in hands.
@@ -326,6 +328,11 @@ impl ShardState {
                 }
             };
             let before = cut.cursor;
+            if handed.is_none()
+                && let Some(db) = dbs.get(place)
+            {
+                db.table.prefetch_behind(before, PREFETCH_BYTES);
+            }
             let next = match handed.map(|index| &cut.handed[index].1) {
                 Some(content) => content.scan(before, &rehash, &mut visit),
                 None => dbs
