@@ -513,7 +513,9 @@ impl Comparison {
             .iter()
             .filter(|(_, past)| is_about_it(past) && !looks(past))
             .collect();
-        let start = related.len().saturating_sub(40);
+        let start = related
+            .len()
+            .saturating_sub(number("DJR_HISTORY").unwrap_or(40) as usize);
         for (db, words) in &related[start..] {
             println!("db {db}: {}", line(words));
         }
