@@ -497,15 +497,25 @@ impl Comparison {
     }
 
     fn report(&self, words: &Words, ours: &Reply, theirs: &Reply, seed: u64) -> ! {
-        // Those that name its key, whichever of its words that is; looking tells nothing.
-        let is_about_it = |past: &Words| past[1..].iter().any(|word| words[1..].contains(word));
-        let looks = |past: &Words| past[0] == b"get" || past[0] == b"type";
+        // Those that name its key, whichever of its words that is, or move whole dbs; looking tells nothing.
+        let is_about_it = |past: &Words| {
+            let whole_dbs = [&b"swapdb"[..], b"flushdb", b"flushall"];
+            whole_dbs.contains(&past[0].to_ascii_lowercase().as_slice())
+                || past[1..].iter().any(|word| words[1..].contains(word))
+        };
+        let looks = |past: &Words| {
+            past[0] == b"get"
+                || past[0] == b"type"
+                || past[0] == b"object" && past[1] == b"encoding"
+        };
         let related: Vec<_> = self
             .history
             .iter()
             .filter(|(_, past)| is_about_it(past) && !looks(past))
             .collect();
-        let start = related.len().saturating_sub(40);
+        let start = related
+            .len()
+            .saturating_sub(number("DJR_HISTORY").unwrap_or(40) as usize);
         for (db, words) in &related[start..] {
             println!("db {db}: {}", line(words));
         }

@@ -147,6 +147,7 @@ fn bitfield(
         return Ok(Effect::None);
     };
     let len = (last_written / 8 + 1) as usize;
+    let mut written = false;
     let Grown {
         grown,
         converted,
@@ -158,6 +159,7 @@ fn bitfield(
             match operation.run(bytes) {
                 Some((answer, changes)) => {
                     reply.integer(answer);
+                    written |= operation.action != Action::Get;
                     changed |= changes;
                 }
                 None => reply.null(),
@@ -168,8 +170,11 @@ fn bitfield(
     if !grown && !result {
         return Ok(unchanged(converted));
     }
-    context.db().tell_change(key);
-    context.notify(Notify::STRING, "setbit", key.bytes);
+    // A string that has grown although every write failed is none that was written to. It is logged: the length stays.
+    if written {
+        context.db().tell_change(key);
+        context.notify(Notify::STRING, "setbit", key.bytes);
+    }
     Ok(Effect::Verbatim)
 }
 

@@ -80,20 +80,13 @@ pub(super) fn move_element(
     let mut taken = Taken::Int(0);
     let same = source.bytes == destination.bytes;
     context.update(source, |list: &mut List| {
-        if same
-            && (from == to || list.len() == 1)
-            && let Some(element) = list.peek(from)
-        {
-            // It stays where it is, and the list as it is kept.
-            reply_element(reply, element);
-            return;
-        }
-        list.drain(from, 1, limits, |element| {
-            reply_element(reply, element);
-            taken = Taken::of(element);
-        });
         if same {
-            list.push_element(to, taken.element(), limits);
+            list.rotate(from, to, limits, |element| reply_element(reply, element));
+        } else {
+            list.drain(from, 1, limits, |element| {
+                reply_element(reply, element);
+                taken = Taken::of(element);
+            });
         }
     })?;
     let removed = context.removed();

@@ -178,6 +178,32 @@ impl List {
         }
     }
 
+    /// Takes the element at one end, if there is one, and puts it at the other or the same: shows it to `visit`. Only then, as in
+    /// Redis, is it seen whether the list goes back to one chunk.
+    pub fn rotate(
+        &mut self,
+        from: End,
+        to: End,
+        limits: ListLimits,
+        mut visit: impl FnMut(Element<'_>),
+    ) {
+        let mut moved = None;
+        let take = |element: Element<'_>| {
+            visit(element);
+            moved = Some(element.to_vec());
+        };
+        match &mut self.form {
+            Form::One(packed) => {
+                packed.drain(from, 1, take);
+            }
+            Form::Many(quicklist) => quicklist.drain(from, 1, take),
+        }
+        if let Some(moved) = moved {
+            self.push_element(to, Element::of(&moved), limits);
+            self.settle_after_removal(limits);
+        }
+    }
+
     /// The element with this index, counted from the first (0, 1, …) or from the last (-1, -2, …).
     pub fn get(&self, index: i64) -> Option<Element<'_>> {
         let index = self.index(index)?;

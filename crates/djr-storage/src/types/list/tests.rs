@@ -14,6 +14,7 @@ enum Change {
     Push(End, Vec<Vec<u8>>),
     PushElement(End, Vec<u8>),
     Drain(End, usize),
+    Rotate(End, End),
     Set(Index, Vec<u8>),
     Insert(Side, Index, Vec<u8>),
     RemoveMatching(Index, End, usize),
@@ -60,6 +61,7 @@ fn change() -> impl Strategy<Value = Change> {
         8 => (end(), many()).prop_map(|(end, elements)| Change::Push(end, elements)),
         3 => (end(), element()).prop_map(|(end, element)| Change::PushElement(end, element)),
         6 => (end(), prop_oneof![0usize..4, 0usize..300]).prop_map(|(end, count)| Change::Drain(end, count)),
+        3 => (end(), end()).prop_map(|(from, to)| Change::Rotate(from, to)),
         4 => (any::<Index>(), element()).prop_map(|(at, element)| Change::Set(at, element)),
         8 => (side, any::<Index>(), element()).prop_map(|(side, at, element)| Change::Insert(side, at, element)),
         3 => (any::<Index>(), end(), prop_oneof![1usize..4, Just(usize::MAX)])
@@ -100,6 +102,22 @@ fn apply(change: &Change, list: &mut List, model: &mut Model, limits: &mut ListL
                 })
                 .collect();
             assert_eq!(drained, expected);
+        }
+        Change::Rotate(from, to) => {
+            let mut rotated = None;
+            list.rotate(*from, *to, *limits, |element| {
+                rotated = Some(element.to_vec());
+            });
+            let expected = match from {
+                End::Front => model.pop_front(),
+                End::Back => model.pop_back(),
+            };
+            assert_eq!(rotated, expected);
+            match (to, expected) {
+                (End::Front, Some(element)) => model.push_front(element),
+                (End::Back, Some(element)) => model.push_back(element),
+                (_, None) => {}
+            }
         }
         Change::Set(at, element) if !model.is_empty() => {
             let index = at.index(model.len() * 2) as i64 - model.len() as i64;
