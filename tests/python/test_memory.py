@@ -84,8 +84,9 @@ def test_the_largest_client_is_closed_first(make_server):
     for number in range(1, 6):
         reader = server.client(client_name=f"c{number}", retry=None, single_connection_client=True)
         assert reader.ping()
-        # A request of which the end does not come.
-        reader.connection._sock.sendall(b"*2\r\n$4\r\nMGET\r\n$90000000\r\n" + b"v" * (400_000 << number))
+        # A request of which the end does not come. Room is made for what was announced.
+        sent = 400_000 << number
+        reader.connection._sock.sendall(b"*2\r\n$4\r\nMGET\r\n$%d\r\n" % (sent + 1000) + b"v" * sent)
         readers.append(reader)
 
     def sizes():

@@ -139,10 +139,11 @@ fn equal_dumps(ours: &Reply, theirs: &Reply) -> bool {
     in_no_order || ours.first() != theirs.first() || equal_but_for_times(&ours, &theirs)
 }
 
-/// Whether two payloads are equal, but for the times in a stream's: the two sides do not run in the same millisecond. A time is eight bytes,
+/// Whether two payloads are equal, but for the times of a stream or of a packed hash's fields: the two sides do not run in the same millisecond. A time is eight bytes,
 /// the lowest first, so these differ first.
 fn equal_but_for_times(ours: &[u8], theirs: &[u8]) -> bool {
     const STREAM: u8 = 21;
+    const PACKED_HASH_WITH_DEADLINES: u8 = 25;
     const TOLERANCE_MS: u64 = 600_000;
     let time = |bytes: &[u8], at: usize| -> Option<i64> {
         let bytes = bytes.get(at..at + 8)?;
@@ -151,7 +152,8 @@ fn equal_but_for_times(ours: &[u8], theirs: &[u8]) -> bool {
     if ours == theirs {
         return true;
     }
-    if ours.first() != Some(&STREAM) || ours.len() != theirs.len() {
+    let has_times = matches!(ours.first(), Some(&(STREAM | PACKED_HASH_WITH_DEADLINES)));
+    if !has_times || ours.len() != theirs.len() {
         return false;
     }
     let mut at = 0;

@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use djr_protocol::encode_command;
 
@@ -93,6 +93,20 @@ impl Connection {
     pub fn call(&mut self, words: &[&[u8]]) -> Reply {
         self.send(words);
         self.read()
+    }
+
+    /// What INFO says.
+    pub fn info(&mut self) -> String {
+        String::from_utf8_lossy(self.run("INFO").text()).into_owned()
+    }
+
+    /// Waits until a line of INFO begins so.
+    pub fn wait_for_info(&mut self, field: &str) {
+        let patience = Instant::now() + Duration::from_secs(10);
+        while !self.info().contains(field) {
+            assert!(Instant::now() < patience, "INFO never said {field}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Sends a command, given as words with spaces between them, and waits for its reply.

@@ -21,19 +21,6 @@ fn message(channel: &str, text: &str) -> String {
     format!("[\"message\", \"{channel}\", \"{text}\"]")
 }
 
-fn info(connection: &mut Connection) -> String {
-    String::from_utf8_lossy(connection.run("INFO").text()).into_owned()
-}
-
-/// Waits until a field of INFO has a value.
-fn wait_for_info(connection: &mut Connection, field: &str) {
-    let patience = Instant::now() + Duration::from_secs(10);
-    while !info(connection).contains(field) {
-        assert!(Instant::now() < patience, "INFO never said {field}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
 #[test]
 fn each_subscriber_gets_the_messages_of_each_publisher_in_order() {
     const PUBLISHERS: usize = 4;
@@ -116,7 +103,7 @@ fn who_is_gone_is_not_counted() {
         subscribe(subscriber, "PSUBSCRIBE x*");
         subscribe(subscriber, "SSUBSCRIBE s");
     }
-    let info = info(&mut admin);
+    let info = admin.info();
     for field in [
         "pubsub_channels:2",
         "pubsub_patterns:1",
@@ -124,15 +111,15 @@ fn who_is_gone_is_not_counted() {
     ] {
         assert!(info.contains(field), "{field} in {info}");
     }
-    wait_for_info(&mut admin, &format!("pubsub_clients:{}", subscribers.len()));
+    admin.wait_for_info(&format!("pubsub_clients:{}", subscribers.len()));
     subscribers.truncate(3);
-    wait_for_info(&mut admin, "pubsub_clients:3");
+    admin.wait_for_info("pubsub_clients:3");
     assert_eq!(admin.run("PUBLISH a x").to_string(), ":3");
     assert_eq!(admin.run("PUBLISH xa x").to_string(), ":3");
     assert_eq!(admin.run("SPUBLISH s x").to_string(), ":3");
     assert_eq!(admin.run("CLIENT KILL TYPE pubsub").to_string(), ":3");
-    wait_for_info(&mut admin, "pubsub_clients:0");
-    wait_for_info(&mut admin, "pubsub_channels:0");
+    admin.wait_for_info("pubsub_clients:0");
+    admin.wait_for_info("pubsub_channels:0");
     assert_eq!(admin.run("PUBSUB NUMPAT").to_string(), ":0");
     assert_eq!(admin.run("PUBSUB CHANNELS").to_string(), "[]");
     assert_eq!(admin.run("PUBSUB SHARDCHANNELS").to_string(), "[]");
@@ -145,7 +132,7 @@ fn flood(server: &Ours, message: &[u8]) {
     while publisher.call(&[b"PUBLISH", b"news", message]).to_string() != ":0" {
         assert!(Instant::now() < patience, "the subscriber is still there");
     }
-    let info = info(&mut publisher);
+    let info = publisher.info();
     assert!(
         info.contains("client_output_buffer_limit_disconnections:1"),
         "{info}"
@@ -188,10 +175,7 @@ fn a_subscriber_that_stays_behind_is_disconnected_at_the_soft_limit() {
     for _ in 0..200 {
         publisher.call(&[b"PUBLISH", b"news", &[b'x'; 100_000]]);
     }
-    wait_for_info(
-        &mut publisher,
-        "client_output_buffer_limit_disconnections:1",
-    );
+    publisher.wait_for_info("client_output_buffer_limit_disconnections:1");
     assert_eq!(publisher.run("PUBLISH news x").to_string(), ":0");
 }
 

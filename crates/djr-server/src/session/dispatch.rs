@@ -235,14 +235,14 @@ impl Requests {
                     executed = index + 1;
                     break;
                 }
+                let lengths = (out_len, out.len());
+                stopwatch.cut(core, &session.info, source, index, lengths);
                 if out.len() - start > REPLIES_PER_TURN && index + 1 < count {
                     // The others come first now.
                     session.yielded = true;
                     executed = index + 1;
                     break;
                 }
-                let lengths = (out_len, out.len());
-                stopwatch.cut(core, &session.info, source, index, lengths);
                 mark = Stopwatch::mark(core, out.len());
             }
         }
