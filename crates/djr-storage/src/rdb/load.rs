@@ -1,7 +1,6 @@
 //! Values out of bytes.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 
 use super::old::{bytes_of, intset, ziplist, zipmap};
 use super::reader::parse_score;
@@ -122,7 +121,10 @@ fn set(reader: &mut Reader<'_>, kind: u8, limits: SetLimits) -> Result<Set, RdbE
             Ok(set)
         }
         kind::SET_LISTPACK => {
-            let listpack = listpack(reader)?;
+            let listpack = match Set::from_listpack(listpack(reader)?, limits) {
+                Ok(set) => return Ok(set),
+                Err(listpack) => listpack,
+            };
             let mut set = Set::packed();
             if listpack.len() > limits.max_listpack_entries {
                 set = Set::table(listpack.len());
@@ -152,8 +154,23 @@ fn sorted_set(
     limits: &SortedSetLimits,
 ) -> Result<SortedSet, RdbError> {
     let mut members: Vec<(Cow<'_, [u8]>, f64)> = Vec::new();
+    let mut push = |member: Element<'_>, score: Element<'_>| {
+        let score = match score {
+            Element::Int(score) => score as f64,
+            Element::Bytes(text) => parse_score(text)?,
+        };
+        members.push((member.to_vec().into(), score));
+        Ok(())
+    };
     match kind {
-        kind::SORTED_SET | kind::SORTED_SET_2 => {
+        kind::SORTED_SET_LISTPACK => {
+            match SortedSet::from_listpack(listpack(reader)?, limits) {
+                Ok(set) => return Ok(set),
+                Err(listpack) => in_pairs(listpack.iter(), &mut push)?,
+            };
+        }
+        kind::SORTED_SET_ZIPLIST => in_pairs(ziplist(&reader.string()?)?.into_iter(), &mut push)?,
+        _ => {
             let count = reader.count(2)?;
             members.reserve_exact(count);
             for _ in 0..count {
@@ -165,28 +182,12 @@ fn sorted_set(
                 members.push((member, score));
             }
         }
-        _ => {
-            let mut push = |member: Element<'_>, score: Element<'_>| {
-                let score = match score {
-                    Element::Int(score) => score as f64,
-                    Element::Bytes(text) => parse_score(text)?,
-                };
-                members.push((member.to_vec().into(), score));
-                Ok(())
-            };
-            if kind == kind::SORTED_SET_LISTPACK {
-                in_pairs(listpack(reader)?.iter(), &mut push)?;
-            } else {
-                in_pairs(ziplist(&reader.string()?)?.into_iter(), &mut push)?;
-            }
-        }
     }
-    let mut seen = HashSet::with_capacity(members.len());
-    if !members.iter().all(|(member, _)| seen.insert(&**member)) {
-        return Err(TWICE);
-    }
-    drop(seen);
-    Ok(SortedSet::from_members(members, limits))
+    let count = members.len();
+    let set = SortedSet::from_members(members, limits);
+    let all_are_there =
+        set.len() == count && (set.as_listpack()).is_none_or(|listpack| listpack.are_distinct(2));
+    all_are_there.then_some(set).ok_or(TWICE)
 }
 
 fn in_pairs<'a>(
@@ -255,7 +256,11 @@ fn hash(reader: &mut Reader<'_>, kind: u8, limits: HashLimits) -> Result<Hash, R
             })?;
         }
         kind::HASH_LISTPACK => {
-            in_pairs(listpack(reader)?.iter(), &mut |field, value| {
+            let listpack = match Hash::from_listpack(listpack(reader)?, limits) {
+                Ok(hash) => return Ok(hash),
+                Err(listpack) => listpack,
+            };
+            in_pairs(listpack.iter(), &mut |field, value| {
                 fields.push_elements(field, value)
             })?;
         }

@@ -6,7 +6,10 @@ use super::*;
 use crate::types::hash::FieldExpire;
 use crate::types::list::End;
 use crate::types::stream::{Group, Pending, StreamId};
-use crate::types::{Hash, List, Object, Set, SortedSet, Stream, StreamLimits};
+use crate::types::{
+    Hash, HashLimits, List, Listpack, Object, Set, SetLimits, SortedSet, SortedSetLimits, Stream,
+    StreamLimits,
+};
 use crate::value::{Encoding, StringValue, Value};
 
 fn bytes(text: &str) -> Vec<u8> {
@@ -366,6 +369,33 @@ fn any_value() -> impl Strategy<Value = Value> {
     ]
 }
 
+/// Elements of which some are there twice, some are scores, and some no integers though they look like it.
+fn packed_element() -> impl Strategy<Value = Vec<u8>> {
+    let text = prop::sample::select(vec![
+        "a",
+        "b",
+        "c",
+        "1",
+        "2",
+        "-0",
+        "007",
+        "1.5",
+        "inf",
+        "nan",
+        "1e300",
+        "0.1",
+        "x x x x x x x x x x",
+        "9007199254740993",
+        "5e-324",
+        "1.50",
+        "-inf",
+    ]);
+    prop_oneof![
+        text.prop_map(|text| text.as_bytes().to_vec()),
+        (-3_i64..30).prop_map(|integer| integer.to_string().into_bytes()),
+    ]
+}
+
 proptest! {
     #[test]
     fn comes_back_as_it_was(value in any_value()) {
@@ -376,6 +406,45 @@ proptest! {
         if value.as_ref().encoding_is_ordered() {
             prop_assert_eq!(again, payload);
         }
+    }
+
+    #[test]
+    fn takes_packed_values_as_adding_would_make_them(
+        elements in prop::collection::vec(packed_element(), 1..12),
+        longest in prop_oneof![Just(64_usize), 0_usize..30],
+        most in prop_oneof![Just(128_usize), 0_usize..8],
+    ) {
+        let listpack: Listpack = elements.iter().collect();
+        let hash_limits = HashLimits { max_listpack_entries: most, max_listpack_value: longest };
+        let mut hash = Hash::new();
+        let mut is_new = elements.len() % 2 == 0;
+        for pair in elements.chunks_exact(2) {
+            is_new &= hash.set(&pair[0], &pair[1], FieldExpire::Clear, hash_limits);
+        }
+        let added = hash.as_listpack().filter(|_| is_new);
+        let taken = Hash::from_listpack(listpack.clone(), hash_limits);
+        prop_assert_eq!(taken.as_ref().ok().and_then(Hash::as_listpack), added);
+
+        let set_limits = SetLimits { max_intset_entries: 0, max_listpack_entries: most, max_listpack_value: longest };
+        let mut set = Set::packed();
+        let is_new = elements.iter().all(|member| set.add(member, set_limits));
+        let added = set.as_listpack().filter(|_| is_new);
+        let taken = Set::from_listpack(listpack.clone(), set_limits);
+        prop_assert_eq!(taken.as_ref().ok().and_then(Set::as_listpack), added);
+
+        let sorted_limits = SortedSetLimits { max_listpack_entries: most, max_listpack_value: longest };
+        let scores: Option<Vec<(Vec<u8>, f64)>> = (elements.len() % 2 == 0).then(|| {
+            let pair = |pair: &[Vec<u8>]| {
+                let score: f64 = std::str::from_utf8(&pair[1]).ok()?.parse().ok()?;
+                (!score.is_nan()).then(|| (pair[0].clone(), score))
+            };
+            elements.chunks_exact(2).map(pair).collect()
+        }).flatten();
+        let sorted = scores.map(|members| SortedSet::from_members(members, &sorted_limits));
+        let sorted = sorted.filter(|sorted| sorted.as_listpack().is_some_and(|listpack| listpack.are_distinct(2)));
+        let added = sorted.as_ref().and_then(SortedSet::as_listpack).filter(|added| **added == listpack);
+        let taken = SortedSet::from_listpack(listpack.clone(), &sorted_limits);
+        prop_assert_eq!(taken.as_ref().ok().and_then(SortedSet::as_listpack), added);
     }
 
     #[test]

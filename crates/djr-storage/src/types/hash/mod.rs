@@ -92,6 +92,33 @@ impl Hash {
         Self::default()
     }
 
+    /// The hash of these fields and values, which takes the listpack over as it is; gives it back if it is not, byte for byte, what
+    /// setting them one by one would make (or a field is there twice).
+    ///
+    /// # Errors
+    ///
+    /// The listpack.
+    pub fn from_listpack(listpack: Listpack, limits: HashLimits) -> Result<Self, Listpack> {
+        let elements = listpack.len();
+        if elements.is_multiple_of(packed::STEP)
+            && elements / packed::STEP <= limits.max_listpack_entries
+            && listpack.is_canonical(limits.max_listpack_value)
+            && listpack.are_distinct(packed::STEP)
+        {
+            let form = Form::Packed(listpack);
+            return Ok(Self { form });
+        }
+        Err(listpack)
+    }
+
+    /// The fields and values, if that is the form: packed, without deadlines.
+    pub fn as_listpack(&self) -> Option<&Listpack> {
+        match &self.form {
+            Form::Packed(listpack) => Some(listpack),
+            _ => None,
+        }
+    }
+
     /// Number of fields, those included whose deadline has passed and that are still there.
     #[inline]
     pub fn total_len(&self) -> usize {

@@ -31,6 +31,7 @@ mod edit;
 pub(in crate::types) mod entry;
 mod iter;
 mod search;
+mod survey;
 #[cfg(test)]
 mod tests;
 

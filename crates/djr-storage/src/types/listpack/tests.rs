@@ -287,3 +287,79 @@ fn is_small() {
     assert_eq!(size_of::<Listpack>(), 16);
     assert_eq!(size_of::<Option<Listpack>>(), 16);
 }
+
+/// An entry in one of the forms that its content could have, be it longer than need be.
+fn any_entry() -> impl Strategy<Value = Vec<u8>> {
+    let integer = (any::<i64>(), 0_u32..60, 0_usize..6).prop_map(|(wide, shift, form)| {
+        let integer = wide >> shift;
+        let wide = integer.to_le_bytes();
+        match form {
+            0 if (0..128).contains(&integer) => vec![integer as u8],
+            1 if (-4096..4096).contains(&integer) => {
+                (0xc000 | (integer as u16 & 0x1fff)).to_be_bytes().to_vec()
+            }
+            2 if i16::try_from(integer).is_ok() => [&[0xf1], &wide[..2]].concat(),
+            3 if (-0x80_0000..0x80_0000).contains(&integer) => [&[0xf2], &wide[..3]].concat(),
+            4 if i32::try_from(integer).is_ok() => [&[0xf3], &wide[..4]].concat(),
+            _ => [&[0xf4], &wide[..]].concat(),
+        }
+    });
+    let string = (element(), 0_usize..6).prop_map(|(bytes, form)| {
+        let len = bytes.len();
+        let head = match form {
+            0 => vec![0xf0, len as u8, (len >> 8) as u8, 0, 0],
+            1 if len < 4096 => (0xe000 | len as u16).to_be_bytes().to_vec(),
+            _ if len < 64 => vec![0x80 | len as u8],
+            _ if len < 4096 => (0xe000 | len as u16).to_be_bytes().to_vec(),
+            _ => vec![0xf0, len as u8, (len >> 8) as u8, 0, 0],
+        };
+        [head, bytes].concat()
+    });
+    let added = element().prop_map(|bytes| {
+        let listpack = Listpack::from_iter([bytes]);
+        let entry = &listpack.as_bytes()[HEADER_SIZE..listpack.end()];
+        let body = (0..entry.len()).rfind(|at| entry::backlen_size(*at) + at == entry.len());
+        entry[..body.unwrap_or_default()].to_vec()
+    });
+    prop_oneof![1 => integer, 1 => string, 6 => added]
+}
+
+fn listpack_of(entries: &[Vec<u8>]) -> Listpack {
+    let mut bytes = vec![0; HEADER_SIZE];
+    bytes[4..].copy_from_slice(&(entries.len() as u16).to_le_bytes());
+    for entry in entries {
+        bytes.extend_from_slice(entry);
+        let mut groups = vec![0; entry::backlen_size(entry.len())];
+        let mut len = entry.len();
+        for (nth, group) in groups.iter_mut().enumerate().rev() {
+            *group = (len & 0x7f) as u8 | if nth == 0 { 0 } else { 0x80 };
+            len >>= 7;
+        }
+        bytes.extend(groups);
+    }
+    bytes.push(entry::END);
+    let len = bytes.len() as u32;
+    bytes[..4].copy_from_slice(&len.to_le_bytes());
+    Listpack::from_bytes(bytes).expect("a listpack")
+}
+
+proptest! {
+    #[test]
+    fn canonical_is_what_adding_makes(entries in prop::collection::vec(any_entry(), 0..4), longest in 0_usize..80) {
+        let listpack = listpack_of(&entries);
+        let added: Listpack = to_vecs(&listpack).into_iter().collect();
+        let is_short = to_vecs(&listpack).iter().all(|element| element.len() <= longest);
+        prop_assert_eq!(listpack.is_canonical(longest), added == listpack && is_short);
+        prop_assert_eq!(listpack.is_canonical(usize::MAX), added == listpack);
+    }
+
+    #[test]
+    fn distinct_is_what_a_set_keeps(numbers in prop::collection::vec(0_u32..4000, 0..400), step in 1_usize..3) {
+        let text = |number: &u32| if number % 2 == 0 { number.to_string() } else { format!("n{number}") };
+        for numbers in [&numbers[..], &numbers[..numbers.len() / 10]] {
+            let listpack: Listpack = numbers.iter().map(text).collect();
+            let set: std::collections::HashSet<_> = numbers.iter().step_by(step).collect();
+            prop_assert_eq!(listpack.are_distinct(step), set.len() == numbers.len().div_ceil(step));
+        }
+    }
+}

@@ -75,6 +75,23 @@ impl Set {
         }
     }
 
+    /// The packed set of these members, which takes the listpack over as it is; gives it back if it is not, byte for byte, what adding
+    /// them one by one would make (or a member is there twice).
+    ///
+    /// # Errors
+    ///
+    /// The listpack.
+    pub fn from_listpack(listpack: Listpack, limits: SetLimits) -> Result<Self, Listpack> {
+        if listpack.len() <= limits.max_listpack_entries
+            && listpack.is_canonical(limits.max_listpack_value)
+            && listpack.are_distinct(1)
+        {
+            let form = Form::Packed(listpack);
+            return Ok(Self { form });
+        }
+        Err(listpack)
+    }
+
     /// Number of members.
     #[inline]
     pub fn len(&self) -> usize {

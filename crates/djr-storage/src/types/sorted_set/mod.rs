@@ -76,7 +76,20 @@ impl SortedSet {
         Self::default()
     }
 
-    /// A sorted set of these members, in any order, each once; packed if it fits.
+    /// The sorted set of these members and scores, which takes the listpack over as it is; gives it back if it is not, byte for byte, what
+    /// adding them one by one would make (or a member is there twice).
+    ///
+    /// # Errors
+    ///
+    /// The listpack.
+    pub fn from_listpack(listpack: Listpack, limits: &SortedSetLimits) -> Result<Self, Listpack> {
+        match Packed::from_listpack(listpack, limits) {
+            Ok(packed) => Ok(Self(Form::Packed(packed))),
+            Err(listpack) => Err(listpack),
+        }
+    }
+
+    /// A sorted set of these members, in any order; packed if it fits. Each is to be there once: else it has fewer members.
     pub fn from_members<M: AsRef<[u8]>>(
         mut items: Vec<(M, f64)>,
         limits: &SortedSetLimits,

@@ -5,8 +5,12 @@ use std::ops::Range;
 use djr_protocol::format_double;
 
 use super::bounds::{MemberBound, ScoreBound};
+use crate::types::SortedSetLimits;
 use crate::types::listpack::{Element, Iter, IterRev, Listpack};
 use crate::value::INTEGER_TEXT_SIZE_MAX;
+
+/// As many bytes as the text of a score may have.
+const SCORE_TEXT_SIZE_MAX: usize = 32;
 
 /// Pairs of member and score in a listpack.
 #[derive(Clone, Default)]
@@ -41,7 +45,51 @@ fn with_score_element<R>(score: f64, f: impl FnOnce(Element<'_>) -> R) -> R {
     f(Element::of(&text))
 }
 
+/// Whether these are pairs of members and scores, the lowest first, with scores as this module writes them.
+fn is_in_order(listpack: &Listpack, longest: usize) -> bool {
+    let (mut buffer, mut other) = ([0; INTEGER_TEXT_SIZE_MAX], [0; INTEGER_TEXT_SIZE_MAX]);
+    let mut last: Option<(Element<'_>, f64)> = None;
+    let mut elements = listpack.iter();
+    while let (Some(member), Some(element)) = (elements.next(), elements.next()) {
+        let score = score_of(element);
+        let is_above = last.is_none_or(|(below, low)| {
+            low < score || low == score && below.to_bytes(&mut buffer) < member.to_bytes(&mut other)
+        });
+        if !is_above || !is_score_element(element, score) || member.len() > longest {
+            return false;
+        }
+        last = Some((member, score));
+    }
+    true
+}
+
+/// Whether adding an element for this score would add this one.
+fn is_score_element(element: Element<'_>, score: f64) -> bool {
+    match element {
+        // Larger ones lose digits on the way.
+        Element::Int(integer) => integer.unsigned_abs() <= 1 << 53,
+        Element::Bytes(_) => !score.is_nan() && with_score_element(score, |other| other == element),
+    }
+}
+
 impl Packed {
+    /// See [`SortedSet::from_listpack`](super::SortedSet::from_listpack).
+    pub(super) fn from_listpack(
+        listpack: Listpack,
+        limits: &SortedSetLimits,
+    ) -> Result<Self, Listpack> {
+        let is_packed = listpack.len().is_multiple_of(2)
+            && listpack.len() / 2 <= limits.max_listpack_entries
+            // Scores are as long as they are.
+            && listpack.is_canonical(limits.max_listpack_value.max(SCORE_TEXT_SIZE_MAX))
+            && is_in_order(&listpack, limits.max_listpack_value)
+            && listpack.are_distinct(2);
+        if is_packed {
+            return Ok(Self(listpack));
+        }
+        Err(listpack)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.0.len() / 2
     }
