@@ -510,6 +510,7 @@ fn control(shared: &Arc<Shared>) {
         }
         shared.snapshots.tick(shared);
         shared.watch_memory();
+        djr_storage::table::tend_memory();
     }
 }
 

@@ -189,20 +189,30 @@ fn discard(_map: &MmapMut, _offset: usize, _len: usize) -> bool {
     false
 }
 
-/// Has the system provide the huge page that the next arrays of mid-size tables will come to lie
-/// in, if little of what is resident is free; returns whether it did. Filling a huge page with
-/// zeros takes 0.1 ms, and several where the machine is virtual and gets its memory late: called
-/// from a background thread every now and then, this keeps it away from the commands.
-pub fn prefault_memory() -> bool {
-    let cold = ARENA.lock().next_cold_huge_page();
-    let Some(address) = cold else { return false };
+/// Looks after the memory of mid-size tables. To be called from a background thread every now and
+/// then.
+///
+/// While tables grow or shrink, the huge page that the next arrays will come to lie in is provided
+/// by the system, if little of what is resident is free: filling one with zeros takes 0.1 ms, and
+/// several where the machine is virtual and gets its memory late, and so no command has to wait for
+/// that. When nothing has changed since the last call, what was kept for the next arrays goes back
+/// to the system, all but one huge page.
+pub fn tend_memory() {
+    let cold = {
+        let mut arena = ARENA.lock();
+        if !std::mem::take(&mut arena.changed) {
+            arena.trim();
+            return;
+        }
+        arena.next_cold_huge_page()
+    };
     // The lock is not held meanwhile. The page stays mapped, as regions do, and providing it
     // changes no content.
-    if !populate(address, HUGE_PAGE) {
-        return false;
+    if let Some(address) = cold
+        && populate(address, HUGE_PAGE)
+    {
+        ARENA.lock().set_resident(address);
     }
-    ARENA.lock().set_resident(address);
-    true
 }
 
 #[cfg(target_os = "linux")]
@@ -218,17 +228,16 @@ fn populate(_address: usize, _len: usize) -> bool {
     false
 }
 
-static ARENA: Mutex<Arena> = Mutex::new(Arena {
-    regions: Vec::new(),
-    used_pages: 0,
-});
+static ARENA: Mutex<Arena> = Mutex::new(Arena::new());
 
 /// Pages from a few large maps, first fit by address: arrays that grow step by step leave holes
 /// that those of other shards fill. Regions are never unmapped; what lies free in whole huge pages
-/// is given back to the system beyond a small reserve.
+/// is given back to the system beyond a reserve, and that too when nobody needs it for a while.
 struct Arena {
     regions: Vec<Region>,
     used_pages: usize,
+    /// Something was carved or given back since [`tend_memory`] looked.
+    changed: bool,
 }
 
 struct Region {
@@ -242,6 +251,14 @@ struct Region {
 }
 
 impl Arena {
+    const fn new() -> Self {
+        Self {
+            regions: Vec::new(),
+            used_pages: 0,
+            changed: false,
+        }
+    }
+
     fn carve(&mut self, pages: usize) -> Option<NonNull<u8>> {
         let found = self
             .regions
@@ -263,6 +280,7 @@ impl Arena {
             }
         };
         self.used_pages += pages;
+        self.changed = true;
         Some(base)
     }
 
@@ -307,13 +325,10 @@ impl Arena {
         let Some(region) = owner else { return };
         let range = region.give_back(address, pages);
         self.used_pages -= pages;
+        self.changed = true;
         // Keep an eighth of what is in use, and one huge page at least, ready for the next array.
         let reserve = (self.used_pages * PAGE / HUGE_PAGE / 8).max(1);
-        let idle: usize = self
-            .regions
-            .iter()
-            .map(|region| region.idle_huge_pages().count_ones() as usize)
-            .sum();
+        let idle = self.idle_huge_pages();
         if idle > reserve
             && let Some(region) = self
                 .regions
@@ -321,6 +336,30 @@ impl Arena {
                 .find(|region| region.contains(address))
         {
             region.discard_huge_pages(range, idle - reserve);
+        }
+    }
+
+    fn idle_huge_pages(&self) -> usize {
+        let idle = |region: &Region| region.idle_huge_pages().count_ones() as usize;
+        self.regions.iter().map(idle).sum()
+    }
+
+    /// Gives all free huge pages but one back, the last ones first.
+    fn trim(&mut self) {
+        let mut beyond = self.idle_huge_pages().saturating_sub(1);
+        for region in self.regions.iter_mut().rev() {
+            let ranges: Vec<_> = region
+                .free
+                .iter()
+                .rev()
+                .map(|(&at, &len)| (at, len))
+                .collect();
+            for range in ranges {
+                if beyond == 0 {
+                    return;
+                }
+                beyond -= region.discard_huge_pages(range, beyond);
+            }
         }
     }
 }
@@ -375,17 +414,20 @@ impl Region {
     }
 
     /// Gives up to `count` free huge pages of the range back, the last ones first: first fit fills
-    /// from the start.
-    fn discard_huge_pages(&mut self, (first, len): (usize, usize), count: usize) {
+    /// from the start. Returns how many.
+    fn discard_huge_pages(&mut self, (first, len): (usize, usize), count: usize) -> usize {
         let resident = self.resident;
         let pages = whole_huge_pages(first, len)
             .rev()
             .filter(|index| resident & 1 << index != 0);
+        let mut discarded = 0;
         for index in pages.take(count) {
             if discard(&self.map, self.start + index * HUGE_PAGE, HUGE_PAGE) {
                 self.resident &= !(1 << index);
+                discarded += 1;
             }
         }
+        discarded
     }
 }
 
@@ -436,10 +478,7 @@ mod tests {
 
     #[test]
     fn the_arena_merges_what_comes_back() {
-        let mut arena = Arena {
-            regions: Vec::new(),
-            used_pages: 0,
-        };
+        let mut arena = Arena::new();
         let pieces: Vec<_> = (1..200)
             .map(|pages| (arena.carve(pages).unwrap(), pages))
             .collect();
@@ -470,10 +509,7 @@ mod tests {
 
     #[test]
     fn one_cold_huge_page_is_named_until_one_is_in_reserve() {
-        let mut arena = Arena {
-            regions: Vec::new(),
-            used_pages: 0,
-        };
+        let mut arena = Arena::new();
         assert_eq!(arena.next_cold_huge_page(), None, "no tables, no memory");
         let base = arena.carve(HUGE_PAGE / PAGE + 1).unwrap().addr().get();
         let cold = arena.next_cold_huge_page().unwrap();
@@ -483,9 +519,33 @@ mod tests {
     }
 
     #[test]
-    fn prefaulting_leaves_memory_zero() {
+    fn what_is_free_goes_back_when_it_is_quiet() {
+        let mut arena = Arena::new();
+        let pages = HUGE_PAGE / PAGE;
+        let pieces: Vec<_> = (0..80).map(|_| arena.carve(pages).unwrap()).collect();
+        // Every second one is free, in both regions.
+        for piece in pieces.iter().step_by(2) {
+            arena.give_back(*piece, pages);
+        }
+        assert!(arena.idle_huge_pages() > 1, "a reserve is kept");
+        arena.trim();
+        assert_eq!(
+            arena.idle_huge_pages(),
+            usize::from(cfg!(target_os = "linux"))
+        );
+        let resident: u32 = (arena.regions.iter())
+            .map(|region| region.resident.count_ones())
+            .sum();
+        assert_eq!(resident, 41, "what is in use stays");
+        // The first fit is still warm.
+        assert_eq!(arena.carve(pages), Some(pieces[0]));
+    }
+
+    #[test]
+    fn tending_leaves_memory_zero() {
         let first = Memory::zeroed(ARENA_MIN);
-        prefault_memory();
+        tend_memory();
+        tend_memory();
         let second = Memory::zeroed(ARENA_MAX);
         assert!(is_zero(&first));
         assert!(is_zero(&second));

@@ -56,7 +56,7 @@ use array::Array;
 pub use bucket::Raw;
 use bucket::SLOTS;
 pub use detached::Detached;
-pub use memory::prefault_memory;
+pub use memory::tend_memory;
 pub(crate) use prefetch::prefetch_line;
 pub use view::{EpochGuard, Home, TableView};
 
