@@ -41,10 +41,9 @@ pub fn each_key_access(
 ) -> Result<(), CommandError> {
     if let KeyShape::One(at) = command.key_shape
         && let Some(access) = command.keys.first().map(|key| key.access)
-        && !access.has(Access::VARIABLE)
     {
         if (at as usize) < args.len() {
-            found(at as usize, access);
+            found(at as usize, actual(command, args, access));
         }
         return Ok(());
     }

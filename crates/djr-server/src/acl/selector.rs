@@ -6,7 +6,7 @@ use djr_engine::command::Command;
 use djr_engine::registry::Registry;
 use djr_engine::spec::Access;
 
-use super::pattern::Pattern;
+use super::pattern::{Name, Pattern};
 use super::rule::RuleError;
 
 /// What a selector lets a user do with the keys of a pattern.
@@ -305,9 +305,10 @@ impl Selector {
 
     #[inline]
     pub(super) fn allows_key(&self, key: &[u8], needed: KeyAccess) -> bool {
+        let name = Name::new(key);
         self.keys
             .iter()
-            .any(|rule| rule.access.covers(needed) && rule.pattern.matches(key))
+            .any(|rule| rule.pattern.matches(name) && rule.access.covers(needed))
     }
 
     /// Whether every key may be read, as far as the patterns are concerned.
@@ -326,7 +327,7 @@ impl Selector {
                 if is_pattern {
                     rule.text() == name
                 } else {
-                    rule.matches(name)
+                    rule.matches(Name::new(name))
                 }
             })
     }

@@ -8,7 +8,7 @@ use djr_engine::{Args, CommandError, Engine, Executor, Prepared, Reply};
 use djr_protocol::{Batch, Limits};
 use djr_storage::keyspace::{Home, Turn};
 
-use super::permissions::{check_sort, check_user};
+use super::permissions::{Permits, check_sort, check_user};
 use super::{Replies, Session, SessionShell};
 use crate::acl::Origin;
 use crate::commands::{Context, ServerRun};
@@ -167,6 +167,7 @@ impl Requests {
         }
         session.identity.refresh(&core.shared.acl);
         let mut direct = core.gate == 0 && session.is_plain();
+        let mut permits = Permits::unless(direct, core, session);
         let mut executed = count;
         core.begin_requests();
         let start = out.len();
@@ -179,7 +180,10 @@ impl Requests {
                 && matches!(command.run, Run::Read(_) | Run::Write(_))
                 && !command.careful
                 && command.accepts(args.len())
-                && (direct || session.is_permitted_at_once(core, command, &args))
+                && (direct
+                    || permits
+                        .as_ref()
+                        .is_some_and(|permits| permits.allow(command, &args)))
             {
                 stopwatch.count(core, &session.info, source, command, (index, out_len));
                 let now = core.now;
@@ -208,6 +212,7 @@ impl Requests {
                 )
             {
                 direct = core.gate == 0 && session.is_plain();
+                permits = Permits::unless(direct, core, session);
             } else {
                 let command = prepared.command;
                 execute_one(
@@ -226,6 +231,7 @@ impl Requests {
                     break;
                 }
                 direct = core.gate == 0 && session.is_plain();
+                permits = Permits::unless(direct, core, session);
             }
             if out.len() > mark {
                 if out.len() > core.output_len_max {

@@ -1,6 +1,8 @@
 //! What a session's user may do, and what follows when that changes: refusals are noted, subscribers and clients of users that
 //! are no more are disconnected.
 
+use std::sync::Arc;
+
 use djr_engine::blocking::Waiter;
 use djr_engine::command::{Command, KeyShape};
 use djr_engine::spec::Flags;
@@ -14,21 +16,29 @@ use crate::shared::Shared;
 use crate::tls::TlsStream;
 use crate::worker::{Core, Mail};
 
-impl Session {
-    /// Whether nothing but its user's rules keeps the session from running a data command at once, and they permit it.
+/// The rules of a session's user, while nothing else keeps its data commands from running at once.
+pub(super) struct Permits {
+    user: Arc<User>,
+    db: u32,
+    dbs: u32,
+}
+
+impl Permits {
+    /// `None`: they are not needed, or there is more to be looked at.
     #[inline]
-    pub(super) fn is_permitted_at_once(
-        &self,
-        core: &Core,
-        command: &Command,
-        args: &Args<'_>,
-    ) -> bool {
-        if core.gate != 0 || !self.is_limited_only() || command.key_shape == KeyShape::Search {
-            return false;
-        }
-        let dbs = core.shared.config.databases();
-        let user = self.identity.user();
-        user.check(command, args, self.db, dbs).is_ok()
+    pub(super) fn unless(free: bool, core: &Core, session: &Session) -> Option<Self> {
+        (!free && core.gate == 0 && session.is_limited_only()).then(|| Self {
+            user: session.identity.user().clone(),
+            db: session.db,
+            dbs: core.shared.config.databases(),
+        })
+    }
+
+    /// Whether a data command may run. If not, that is still to be told and noted.
+    #[inline]
+    pub(super) fn allow(&self, command: &Command, args: &Args<'_>) -> bool {
+        command.key_shape != KeyShape::Search
+            && self.user.check(command, args, self.db, self.dbs).is_ok()
     }
 }
 
