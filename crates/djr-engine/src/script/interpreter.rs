@@ -24,8 +24,6 @@ use crate::CommandError;
 /// After so many instructions a script is asked whether it must end: rarely enough to cost nothing beside Lua's own
 /// counting, and within a millisecond.
 const INTERRUPT_INSTRUCTIONS: u32 = 10_000;
-/// After so many scripts the collector makes a step of its own, beside those that allocation pays for.
-const RUNS_PER_COLLECTOR_STEP: u32 = 50;
 /// More keys and arguments than this are handed over in tables.
 pub(super) const ARGUMENTS_ON_STACK_MAX: usize = 200;
 const SANDBOX: &str = include_str!("sandbox.lua");
@@ -60,7 +58,6 @@ pub(super) struct State {
     count: u64,
     /// The cache's count of drops when these were last in order.
     drops: u64,
-    runs: u32,
     /// Lua frees a chunk's name while it still reads the chunk, unless someone holds the same string.
     _names: [mlua::String; 3],
 }
@@ -174,9 +171,7 @@ impl Interpreter {
         seed: u64,
     ) -> Result<Outcome, CommandError> {
         let state = self.state()?;
-        let result = state.run(compiled, keys, argv, seed);
-        state.after_run();
-        result.map_err(failed)
+        state.run(compiled, keys, argv, seed).map_err(failed)
     }
 
     /// What the interpreter has allocated (`used_memory_vm_eval`), in bytes.
@@ -213,7 +208,6 @@ impl State {
             // Whoever finds texts that collide slows himself down: this is one worker's, and the cache is bounded.
             by_text: HashSet::default(),
             drops: 0,
-            runs: 0,
             _names: [
                 lua.create_string(FUNCTION_SOURCE)?,
                 lua.create_string(SCRIPT_SOURCE)?,
@@ -297,14 +291,6 @@ impl State {
             self.run.call((compiled.number, keys.len(), all))?
         };
         Ok(Outcome::new(ended))
-    }
-
-    pub(super) fn after_run(&mut self) {
-        self.runs += 1;
-        if self.runs.is_multiple_of(RUNS_PER_COLLECTOR_STEP) {
-            // Only a finalizer can fail, and scripts can't make any.
-            let _ = self.lua.gc_step();
-        }
     }
 
     /// After a script was killed: the next one is asked as rarely as before.

@@ -156,7 +156,6 @@ impl Interpreter {
         state.shared.random.set(seed);
         state.shared.cjson.reset();
         let result = state.call(number, keys, argv);
-        state.after_run();
         result.map_err(failed)
     }
 
