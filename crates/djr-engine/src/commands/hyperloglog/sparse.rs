@@ -102,7 +102,7 @@ pub(super) fn merge(bytes: &[u8], registers: &mut Registers) -> Result<(), Corru
 
 /// A register.
 pub(super) fn get(bytes: &[u8], index: usize) -> Result<u8, Corrupt> {
-    Ok(locate(bytes, index).ok_or(Corrupt)?.run.value)
+    Ok(run_of(bytes, index).ok_or(Corrupt)?.value)
 }
 
 /// Where a register is.
@@ -140,39 +140,84 @@ const fn second_bytes() -> [u64; 512] {
     table
 }
 
-/// Passes eight bytes: returns how many registers their runs have (of a run of two bytes, each byte has its part), and whether the byte after
-/// them is the second one of a run.
+/// Bytes that are passed at once where many are to be passed.
+const BLOCK: usize = 32;
+
+/// Passes bytes, a multiple of eight and at most [`BLOCK`]: returns how many registers their runs have (of a run of two bytes, each byte has its
+/// part), and whether the byte after them is the second one of a run.
 #[inline(always)]
-fn pass_eight(word: u64, first_is_second: bool) -> (usize, bool) {
-    let values = word >> 7 & ONES;
-    let would_be_long = word >> 6 & !values & ONES;
-    // The multiplication gathers the eight bits in the highest byte.
-    let row = (would_be_long.wrapping_mul(0x0102_0408_1020_4080) >> 56) as usize;
-    let seconds = SECOND_BYTES[row | usize::from(first_is_second) << 8];
-    let starts = !seconds & ONES;
-    let longs = would_be_long & starts;
-    let short_zeros = starts & !values & !longs;
-    let low = word & (((values & starts) * 3) | (short_zeros * 63) | seconds);
-    let high = word & (longs * 63);
-    let len = (starts.count_ones() as usize) + sum_of_bytes(low) + (sum_of_bytes(high) << 8);
-    (len, longs >> 56 != 0)
+fn pass(bytes: &[u8], mut first_is_second: bool) -> (usize, bool) {
+    // Sums in four parts of 16 bits each, which the sums of a block do not fill.
+    let (mut low_sums, mut high_sums) = (0, 0);
+    for eight in bytes.chunks_exact(8) {
+        let word = u64::from_le_bytes(std::array::from_fn(|byte| eight[byte]));
+        let values = word >> 7 & ONES;
+        let would_be_long = word >> 6 & !values & ONES;
+        // The multiplication gathers the eight bits in the highest byte.
+        let row = (would_be_long.wrapping_mul(0x0102_0408_1020_4080) >> 56) as usize;
+        let seconds = SECOND_BYTES[row | usize::from(first_is_second) << 8];
+        let starts = !seconds & ONES;
+        let longs = would_be_long & starts;
+        let short_zeros = starts & !values & !longs;
+        // A run's length is one more than what is written.
+        let low = (word & (((values & starts) * 3) | (short_zeros * 63) | seconds)) + starts;
+        low_sums += sums_of_pairs(low);
+        high_sums += sums_of_pairs(word & (longs * 63));
+        first_is_second = longs >> 56 != 0;
+    }
+    (
+        sum_of_four(low_sums) + (sum_of_four(high_sums) << 8),
+        first_is_second,
+    )
 }
 
+/// The sums of bytes 0 and 1, 2 and 3, ….
 #[inline(always)]
-fn sum_of_bytes(word: u64) -> usize {
+fn sums_of_pairs(word: u64) -> u64 {
     const EVEN: u64 = 0x00ff_00ff_00ff_00ff;
-    let pairs = (word & EVEN) + (word >> 8 & EVEN);
-    (pairs.wrapping_mul(0x0001_0001_0001_0001) >> 48) as usize
+    (word & EVEN) + (word >> 8 & EVEN)
 }
 
-/// Finds a register. Eight bytes are passed at once: runs differ too much for a processor to guess the next one's size.
+/// The sum of four parts.
+#[inline(always)]
+fn sum_of_four(sums: u64) -> usize {
+    (sums.wrapping_mul(0x0001_0001_0001_0001) >> 48) as usize
+}
+
+/// The run that a register is in. Many bytes are passed at once: runs differ too much for a processor to guess the next one's size.
+fn run_of(bytes: &[u8], index: usize) -> Option<Run> {
+    let (mut at, mut first, mut is_second) = (HEADER, 0, false);
+    for size in [BLOCK, 8] {
+        while let Some(some) = bytes.get(at..at + size) {
+            let (len, next_is_second) = pass(some, is_second);
+            if index < first + len {
+                break;
+            }
+            (at, first, is_second) = (at + size, first + len, next_is_second);
+        }
+    }
+    if is_second {
+        // Back to where its run begins.
+        at -= 1;
+        first -= (usize::from(bytes[at] & 63) << 8) + 1;
+    }
+    loop {
+        let run = run_at(bytes, at)?;
+        first += run.len;
+        if index < first {
+            return Some(run);
+        }
+        at += run.size;
+    }
+}
+
+/// Finds a register, and the run before its own.
 fn locate(bytes: &[u8], index: usize) -> Option<Place> {
     let (mut at, mut first, mut is_second) = (HEADER, 0, false);
     // One step back, so that the run before is met on the way.
     let (mut from, mut from_first) = (at, 0);
     while let Some(eight) = bytes.get(at..at + 8) {
-        let word = u64::from_le_bytes(std::array::from_fn(|byte| eight[byte]));
-        let (len, next_is_second) = pass_eight(word, is_second);
+        let (len, next_is_second) = pass(eight, is_second);
         if index < first + len {
             break;
         }
@@ -333,10 +378,12 @@ mod tests {
                     let place = locate(&bytes, index).expect("it is there");
                     assert_eq!((place.previous, place.at), (previous, at));
                     assert_eq!((place.run, place.first), (run, first));
+                    assert_eq!(run_of(&bytes, index), Some(run));
                 }
                 (previous, at, first) = (Some(at), at + run.size, first + run.len);
             }
             assert!(locate(&bytes, first).is_none());
+            assert_eq!(run_of(&bytes, first), None);
         }
     }
 
