@@ -89,6 +89,14 @@ impl Connection {
         Reply::Closed
     }
 
+    /// Everything that comes until the server closes the connection.
+    pub fn read_to_end(&mut self) -> Vec<u8> {
+        let mut all = self.input.split_off(self.start);
+        let read = self.stream.read_to_end(&mut all);
+        read.expect("it ends well");
+        all
+    }
+
     /// Sends a command and waits for its reply.
     pub fn call(&mut self, words: &[&[u8]]) -> Reply {
         self.send(words);

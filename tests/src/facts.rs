@@ -73,10 +73,8 @@ pub const ABSENT: &[(&str, &str)] = &[
     ("clusterscan", "there is no cluster mode yet"),
     ("failover", "there are no replicas yet"),
     ("psync", "there are no replicas yet"),
-    ("replconf", "there are no replicas yet"),
     ("replicaof", "there are no replicas yet"),
     ("slaveof", "there are no replicas yet"),
-    ("sync", "there are no replicas yet"),
 ];
 
 /// The families whose commands are all here: those of data.

@@ -14,6 +14,7 @@ use djr_storage::keyspace::{Access, WatchFlag};
 
 use crate::acl::{Acl, Identity};
 use crate::clients::ClientInfo;
+use crate::commands::WantedBackup;
 use crate::pubsub::{Kind, Subscriptions};
 use crate::tracking::Tracked;
 use crate::worker::Wait;
@@ -56,6 +57,8 @@ pub(crate) struct Session {
     pub(crate) yielded: bool,
     /// Too many replies wait for the socket: what came stays in the connection's input until most of them are on their way.
     pub(crate) choked: bool,
+    /// What SYNC is to send, or is about to: what came behind that is not executed.
+    pub(crate) backup: WantedBackup,
     /// It waits for a key: what came behind that stays in the connection's input.
     pub(crate) wait: Option<Box<Wait>>,
     /// The end of the log after the last of its writes.
@@ -117,6 +120,7 @@ impl Session {
             postponed: false,
             yielded: false,
             choked: false,
+            backup: WantedBackup::default(),
             wait: None,
             written: 0,
             slot,
@@ -126,7 +130,11 @@ impl Session {
     /// Whether nothing more is executed for the time being.
     #[inline]
     pub(crate) fn is_held(&self) -> bool {
-        self.postponed || self.yielded || self.choked || self.wait.is_some()
+        self.postponed
+            || self.yielded
+            || self.choked
+            || self.backup.is_coming()
+            || self.wait.is_some()
     }
 
     /// Whether its data commands need no look at the session before they run.

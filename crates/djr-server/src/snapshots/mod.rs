@@ -6,11 +6,13 @@
 //!
 //! One of them runs at a time, on a thread of its own; the keyspace is used meanwhile. See `djr_storage::snapshot` for how.
 
+mod backup;
 mod manners;
 mod points;
 mod rewrite;
 mod save;
 
+pub(crate) use backup::{BackupFile, BackupOf};
 pub(crate) use save::NotBegun;
 
 use std::path::PathBuf;

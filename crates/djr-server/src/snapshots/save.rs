@@ -150,7 +150,7 @@ impl super::State {
 
 impl Moment {
     /// `None`: another snapshot is being given up just now.
-    fn take(shared: &Shared) -> Option<Self> {
+    pub(super) fn take(shared: &Shared) -> Option<Self> {
         let now_ms = clock::unix_millis();
         let mut access = shared.engine.keyspace.open(Footprint::ALL, now_ms);
         let cut = access.begin_snapshot()?;

@@ -1,6 +1,7 @@
 //! One connection: its socket, what came in and is not a whole request yet, what goes out.
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -72,7 +73,21 @@ pub(crate) struct Backlog {
     len: usize,
     /// Bytes of memory.
     capacity: usize,
+    /// What comes behind them.
+    source: Option<Source>,
+    /// The last write ended because it was the others' turn: the socket may take more.
+    is_hungry: bool,
 }
+
+/// A file that is sent.
+struct Source {
+    file: File,
+    /// Bytes that are not read yet.
+    left: u64,
+}
+
+/// So much of a file is read and sent in a turn.
+const FED_PER_TURN: usize = 1 << 20;
 
 impl Backlog {
     fn push(&mut self, chunk: Vec<u8>, written: usize) {
@@ -86,18 +101,56 @@ impl Backlog {
 
     /// `Ok(true)`: all is out.
     fn write(&mut self, stream: &mut Stream) -> io::Result<bool> {
-        while let Some(chunk) = self.chunks.front() {
-            let before = self.written;
-            let done = write_from(stream, chunk, &mut self.written);
-            self.len -= self.written - before;
-            if !done? {
-                return Ok(false);
+        self.is_hungry = false;
+        let mut fed = 0;
+        loop {
+            while let Some(chunk) = self.chunks.front() {
+                let before = self.written;
+                let done = write_from(stream, chunk, &mut self.written);
+                self.len -= self.written - before;
+                if !done? {
+                    return Ok(false);
+                }
+                self.capacity -= chunk.capacity();
+                self.chunks.pop_front();
+                self.written = 0;
             }
-            self.capacity -= chunk.capacity();
-            self.chunks.pop_front();
-            self.written = 0;
+            if fed >= FED_PER_TURN {
+                self.is_hungry = self.source.is_some();
+                return Ok(!self.is_hungry);
+            }
+            match self.read_source()? {
+                0 => return Ok(true),
+                count => fed += count,
+            }
         }
-        Ok(true)
+    }
+
+    /// Reads a chunk of the file; 0: there is nothing left.
+    fn read_source(&mut self) -> io::Result<usize> {
+        let Some(Source { file, left }) = &mut self.source else {
+            return Ok(0);
+        };
+        let count = (CHUNK_LEN as u64).min(*left) as usize;
+        let mut chunk = vec![0; count];
+        file.read_exact(&mut chunk)?;
+        *left -= count as u64;
+        if *left == 0 {
+            self.source = None;
+        }
+        if count > 0 {
+            self.push(chunk, 0);
+        }
+        Ok(count)
+    }
+
+    /// Whether a file comes behind what is in memory.
+    pub(super) fn has_source(&self) -> bool {
+        self.source.is_some()
+    }
+
+    pub(super) fn is_hungry(&self) -> bool {
+        self.is_hungry
     }
 }
 
@@ -237,9 +290,21 @@ impl Connection {
         self.backlog_len() + self.out_len_here()
     }
 
+    /// Sends a file behind the replies so far.
+    pub(super) fn feed(&mut self, file: File, len: u64) {
+        let written = std::mem::take(&mut self.out_written);
+        let chunk = std::mem::take(&mut self.out);
+        let backlog = self.backlog.get_or_insert_default();
+        backlog.push(chunk, written);
+        backlog.source = Some(Source { file, left: len });
+    }
+
     /// Those that were put aside.
     pub(crate) fn backlog_len(&self) -> usize {
-        self.backlog.as_ref().map_or(0, |backlog| backlog.len)
+        self.backlog.as_ref().map_or(0, |backlog| {
+            let source = backlog.source.as_ref();
+            backlog.len + source.map_or(0, |source| source.left as usize)
+        })
     }
 
     fn out_len_here(&self) -> usize {

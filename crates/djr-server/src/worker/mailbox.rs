@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use mio::Waker;
 use parking_lot::Mutex;
 
+use super::backup::Backup;
 use super::driver::Accepted;
 use super::waits::Ended;
 use crate::commands::Migration;
@@ -21,6 +22,8 @@ pub(crate) enum Mail {
     UsersChanged,
     /// Answer the client whose wait has ended.
     Ended(Box<Ended>),
+    /// A backup is ready to be sent.
+    Backup(Box<Backup>),
     /// Another server has answered a MIGRATE.
     Migrated(Box<Migration>),
     /// Clients take more than `maxmemory-clients`, and the largest is one of its own.

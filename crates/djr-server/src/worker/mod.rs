@@ -10,6 +10,7 @@
 //! durable (`always`).
 
 mod arrivals;
+mod backup;
 mod busy;
 mod choke;
 mod connection;
@@ -506,6 +507,11 @@ impl Worker {
         let Some(mut connection) = self.core.connections.get_mut(id).and_then(Option::take) else {
             return;
         };
+        if connection.is_fed() {
+            self.core.put_back(id, connection, true);
+            self.core.write_later(id);
+            return;
+        }
         connection.session.postponed = false;
         connection.session.yielded = false;
         let session = &connection.session;
@@ -739,6 +745,9 @@ impl Core {
                 return self.close_overfull(id);
             }
             self.weigh_later(id);
+            if self.is_hungry(id) {
+                self.unread.push(id);
+            }
         }
         self.unchoke(id);
         let Some(connection) = self.connections.get_mut(id).and_then(Option::as_mut) else {
@@ -790,6 +799,7 @@ impl Core {
                 Mail::Kill(id) => self.kill(id),
                 Mail::UsersChanged => self.end_lost_subscribers(),
                 Mail::Ended(ended) => self.waits.push(*ended),
+                Mail::Backup(backup) => self.send_backup(*backup),
                 Mail::Migrated(migration) => self.waits.push_migrated(*migration),
                 Mail::EvictClients => self.evict_clients_again(),
             }

@@ -152,6 +152,9 @@ impl Core {
         let now = self.now;
         let connection = self.connections.get_mut(id).and_then(Option::as_mut);
         connection.is_some_and(|connection| {
+            if connection.is_fed() {
+                return false; // What waits is not in memory.
+            }
             let is_subscriber = connection.session.subscriptions.is_some();
             let limit = self.shared.config.output_limit(is_subscriber);
             let bytes = connection.out_len() as u64;

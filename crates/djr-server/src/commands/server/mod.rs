@@ -14,14 +14,17 @@ mod lolwut;
 mod memory;
 mod module;
 mod monitor;
+mod replconf;
 mod role;
 mod save;
 mod shutdown;
 mod slowlog;
+mod sync;
 mod time;
 
 pub use debug::start_again;
 use djr_engine::spec::CommandSpec;
+pub(crate) use sync::WantedBackup;
 
 use super::{Entry, ServerRun};
 
@@ -40,10 +43,12 @@ pub(super) static COMMANDS: &[&CommandSpec] = &[
     &memory::SPEC,
     &module::SPEC,
     &monitor::SPEC,
+    &replconf::SPEC,
     &role::SPEC,
     &save::SPEC,
     &shutdown::SPEC,
     &slowlog::SPEC,
+    &sync::SPEC,
     &time::SPEC,
 ];
 
@@ -64,9 +69,11 @@ pub(super) static RUNS: &[&[Entry]] = &[
         (&lastsave::SPEC, ServerRun::Plain(lastsave::run)),
         (&lolwut::SPEC, ServerRun::Plain(lolwut::run)),
         (&monitor::SPEC, ServerRun::Plain(monitor::run)),
+        (&replconf::SPEC, ServerRun::Plain(replconf::run)),
         (&role::SPEC, ServerRun::Plain(role::run)),
         (&save::SPEC, ServerRun::TopLevel(save::run)),
         (&shutdown::SPEC, ServerRun::Plain(shutdown::run)),
+        (&sync::SPEC, ServerRun::Plain(sync::run)),
         (&time::SPEC, ServerRun::Plain(time::run)),
     ],
 ];
