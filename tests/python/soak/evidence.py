@@ -52,6 +52,10 @@ class Life:
     # Per gap: what was being handed over when it ended, and whether a worker died in it.
     in_flight: list
     worker_deaths: list
+    # When each worker ended that is counted, or nearly was.
+    worker_ends: list
+    # What its log says of the tasks that were missing first when it ended.
+    told: dict
 
 
 class Evidence:
@@ -111,7 +115,8 @@ class Evidence:
         open_now = self.settle()
         began = self.lives[-1].end if self.lives else 0
         dead = [kind for kind, when in self.worker_deaths if began < when <= second + NOTICED_SECONDS]
-        life = Life(second, [gap.in_flight(log) for gap in self.gaps], [dead.count(gap.worker) for gap in self.gaps])
+        ends = [(kind, round(when, 2)) for kind, when in self.worker_deaths if began - 5 < when]
+        life = Life(second, [gap.in_flight(log) for gap in self.gaps], [dead.count(gap.worker) for gap in self.gaps], ends, {})
         self.lives.append(life)
         for task, since in before.items():
             if task in names or task not in open_now:
@@ -121,6 +126,8 @@ class Evidence:
                 with self.lock:
                     self.open.pop(task, None)
             else:
+                if task not in self.gone:
+                    life.told[task] = mentions(Path(directory), task)
                 self.gone.setdefault(task, life)
 
     def gap_of(self, task):
@@ -151,7 +158,8 @@ class Evidence:
                     self.world.problem(
                         "durability",
                         f"{task}, acknowledged at {since:.1f} s, did not run and was not in the data of the server that died at {life.end:.1f} s: "
-                        f"{life.in_flight[index]} tasks were being handed over then, {life.worker_deaths[index]} workers had died, {len(tasks)} tasks are gone",
+                        f"{life.in_flight[index]} tasks were being handed over then, {life.worker_deaths[index]} workers had died, {len(tasks)} tasks are gone; "
+                        f"ends of workers: {life.worker_ends}; in the log: {life.told.get(task)}",
                     )
                     continue
                 why = reasons.pop(0)
@@ -177,6 +185,22 @@ def read_data(directory):
     finally:
         reader.close()
         shutil.rmtree(home)
+
+
+def mentions(directory, task):
+    """The commands of the log that name a task, and those around the first of them: how long ago they were written, in bytes from the end."""
+    folder = directory / "appendonlydir"
+    found = []
+    for name in manifest(folder):
+        if not name.endswith(".incr.aof"):
+            continue
+        log = (folder / name).read_bytes()
+        for match in re.finditer(rb"(?<=\n)\*\d+\r\n(?:\$\d+\r\n[^*]*?)(?=\*\d+\r\n|#|\Z)", log):
+            if task.encode() in match.group():
+                words = re.findall(rb"\$\d+\r\n([^\r]*)\r\n", match.group())
+                shown = b" ".join(word[:50] for word in words[:4]).decode(errors="replace")
+                found.append(f"{name} -{len(log) - match.start()}: {shown}")
+    return found
 
 
 def log_tail(directory):

@@ -23,7 +23,7 @@ pub(super) static SPEC: CommandSpec = CommandSpec {
 };
 
 pub(super) fn run(context: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result {
-    if args.len() % 2 == 0 {
+    if args.len().is_multiple_of(2) {
         return Err(CommandError::Syntax);
     }
     let backup = &mut context.session.backup;
