@@ -77,6 +77,97 @@ fn announced_lengths_take_no_memory() {
     assert_eq!(other.run("PING").text(), b"PONG");
 }
 
+/// A client that asks for much and reads nothing: what waits for it stays small, others are served, and when it reads it gets all replies in
+/// order, to what it sent meanwhile too.
+#[test]
+fn replies_that_nobody_reads_are_not_made() {
+    const LARGE: usize = 1 << 20;
+    const REPLIES: usize = 200;
+    let server = Ours::start(1);
+    let (mut slow, mut other) = (server.connect(), server.connect());
+    let large = vec![b'v'; LARGE];
+    assert_eq!(other.call(&[b"SET", b"large", &large]).text(), b"OK");
+    slow.run("CLIENT SETNAME slow");
+    for number in 0..REPLIES {
+        slow.send_bytes(format!("GET large\r\nECHO {number}\r\n").as_bytes());
+    }
+    // Far more than its socket holds, and the end of it comes in pieces. It is read all the same, else this would wait for ever.
+    let comment = "x".repeat(1000);
+    for number in 0..20_000 {
+        slow.send_bytes(format!("SET told {number}{comment}\r\n").as_bytes());
+    }
+    slow.send_bytes(b"STRLEN lar");
+    let waits = |other: &mut Connection| {
+        let list = other.run("CLIENT LIST");
+        let list = String::from_utf8_lossy(list.text()).into_owned();
+        let line = list.lines().find(|line| line.contains("name=slow"));
+        let number = |name: &str| -> usize {
+            let words = line.expect("it is connected").split(' ');
+            let value = words.filter_map(|word| word.strip_prefix(name)).next();
+            value.expect("a field").parse().expect("a number")
+        };
+        (number("omem="), number("qbuf="))
+    };
+    let all_read = |other: &mut Connection| waits(other).1 > 20_000_000;
+    wait_until(|| all_read(&mut other));
+    let (unsent, _) = waits(&mut other);
+    assert!(unsent < 8 * LARGE, "{unsent} bytes of replies wait");
+    assert_eq!(other.run("EXISTS told"), Reply::Line(b':', b"0".to_vec()));
+    slow.send_bytes(b"ge\r\n");
+    for number in 0..REPLIES {
+        assert_eq!(slow.read().text().len(), LARGE);
+        assert_eq!(slow.read().text(), number.to_string().as_bytes());
+    }
+    for _ in 0..20_000 {
+        assert_eq!(slow.read().text(), b"OK");
+    }
+    assert_eq!(
+        slow.read(),
+        Reply::Line(b':', LARGE.to_string().into_bytes())
+    );
+    assert_eq!(slow.run("ECHO end").text(), b"end");
+}
+
+/// The same for one that has ended its side: it is answered before the connection ends.
+#[test]
+fn the_last_requests_of_a_slow_reader_are_answered() {
+    let server = Ours::start(1);
+    let mut other = server.connect();
+    let large = vec![b'v'; 1 << 20];
+    other.call(&[b"SET", b"large", &large]);
+    let mut stream = TcpStream::connect(server.address()).expect("the server accepts");
+    let requests = "GET large\r\n".repeat(50) + "SET last 1\r\n";
+    stream.write_all(requests.as_bytes()).expect("it reads");
+    stream.shutdown(Shutdown::Write).expect("it can");
+    std::thread::sleep(Duration::from_millis(50));
+    let mut replies = Vec::new();
+    stream.read_to_end(&mut replies).expect("all replies");
+    assert_eq!(
+        replies.len(),
+        50 * ((1 << 20) + "$1048576\r\n\r\n".len()) + "+OK\r\n".len()
+    );
+    assert_eq!(other.run("GET last").text(), b"1");
+    // One that goes without reading is forgotten.
+    let mut stream = TcpStream::connect(server.address()).expect("the server accepts");
+    stream.write_all(requests.as_bytes()).expect("it reads");
+    drop(stream);
+    wait_until(|| {
+        let info = other.run("INFO clients");
+        String::from_utf8_lossy(info.text()).contains("connected_clients:1\r\n")
+    });
+}
+
+fn wait_until(mut is_so: impl FnMut() -> bool) {
+    let begin = std::time::Instant::now();
+    while !is_so() {
+        assert!(
+            begin.elapsed() < Duration::from_secs(60),
+            "it has not come true"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 fn random_bytes(rng: &mut Rng) -> Vec<u8> {
     let length = rng.below(3000);
     (0..length).map(|_| rng.next() as u8).collect()

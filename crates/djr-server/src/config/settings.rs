@@ -118,6 +118,11 @@ pub(crate) struct OutputLimit {
 }
 
 impl OutputLimit {
+    /// Whether there is any.
+    pub(crate) fn exists(&self) -> bool {
+        self.hard > 0 || self.soft > 0
+    }
+
     /// The hard limit, as good as none where there is none.
     pub(crate) fn hard_or_none(&self) -> usize {
         match self.hard {

@@ -54,6 +54,8 @@ pub(crate) struct Session {
     pub(crate) postponed: bool,
     /// It has had its part of this turn: the requests that are left stay in the connection's input until the next.
     pub(crate) yielded: bool,
+    /// Too many replies wait for the socket: what came stays in the connection's input until most of them are on their way.
+    pub(crate) choked: bool,
     /// It waits for a key: what came behind that stays in the connection's input.
     pub(crate) wait: Option<Box<Wait>>,
     /// The end of the log after the last of its writes.
@@ -114,6 +116,7 @@ impl Session {
             overfull: false,
             postponed: false,
             yielded: false,
+            choked: false,
             wait: None,
             written: 0,
             slot,
@@ -123,7 +126,7 @@ impl Session {
     /// Whether nothing more is executed for the time being.
     #[inline]
     pub(crate) fn is_held(&self) -> bool {
-        self.postponed || self.yielded || self.wait.is_some()
+        self.postponed || self.yielded || self.choked || self.wait.is_some()
     }
 
     /// Whether its data commands need no look at the session before they run.

@@ -81,7 +81,11 @@ impl Core {
         while !at_end && !connection.closing && !connection.session.is_held() {
             let start = connection.input.len();
             connection.input.resize(start + READ_SIZE, 0);
-            let outcome = Connection::read(&mut connection.stream, &mut connection.input[start..]);
+            let outcome = Connection::read(
+                &mut connection.stream,
+                &mut connection.ahead,
+                &mut connection.input[start..],
+            );
             let (count, more) = match outcome {
                 ReadOutcome::Bytes(count, more) => (count, more),
                 ReadOutcome::Later => (0, false),

@@ -9,6 +9,7 @@ use djr_protocol::RequestDecoder;
 use djr_storage::aof::Offset;
 
 use super::READ_SIZE;
+use super::choke::ReadAhead;
 use super::driver::Stream;
 use super::waits::Undelivered;
 use crate::session::Session;
@@ -30,6 +31,8 @@ pub(crate) struct Connection {
     pub(crate) decoder: Option<Box<RequestDecoder>>,
     /// The beginning of a request whose end has not come yet, or requests that wait for the session to go on.
     pub(crate) input: Vec<u8>,
+    /// What has come behind that while requests had to wait for replies.
+    pub(crate) ahead: Option<Box<ReadAhead>>,
     /// Replies that were put aside, before those in `out`.
     pub(crate) backlog: Option<Box<Backlog>>,
     /// Replies not written yet, from `out_written` on.
@@ -37,8 +40,12 @@ pub(crate) struct Connection {
     pub(crate) out_written: usize,
     /// Bytes of replies that the socket has accepted so far.
     accepted: u64,
-    /// What was taken for replies among them, in their order.
-    pub(crate) undelivered: Vec<Undelivered>,
+    /// What was taken for replies among them, in their order; `None`: nothing.
+    #[expect(
+        clippy::box_collection,
+        reason = "few connections have any, and there may be many connections"
+    )]
+    undelivered: Option<Box<Vec<Undelivered>>>,
     /// Since when the replies are above the soft limit, in milliseconds since 1970; 0: they are not.
     pub(crate) above_limit_since: i64,
     /// The replies may go out once the log is durable up to here.
@@ -126,11 +133,12 @@ impl Connection {
             session,
             decoder: None,
             input: Vec::new(),
+            ahead: None,
             backlog: None,
             out: Vec::new(),
             out_written: 0,
             accepted: 0,
-            undelivered: Vec::new(),
+            undelivered: None,
             above_limit_since: 0,
             wait_for: 0,
             queued: false,
@@ -141,8 +149,23 @@ impl Connection {
         }
     }
 
-    /// Reads once into `buffer`.
-    pub(crate) fn read(stream: &mut Stream, buffer: &mut [u8]) -> ReadOutcome {
+    /// Reads once into `buffer`: what was read ahead, then from the socket.
+    pub(crate) fn read(
+        stream: &mut Stream,
+        ahead: &mut Option<Box<ReadAhead>>,
+        buffer: &mut [u8],
+    ) -> ReadOutcome {
+        if let Some(kept) = ahead {
+            let count = kept.read(buffer);
+            if count > 0 {
+                return ReadOutcome::Bytes(count, true);
+            }
+            *ahead = None;
+        }
+        Self::read_socket(stream, buffer)
+    }
+
+    pub(super) fn read_socket(stream: &mut Stream, buffer: &mut [u8]) -> ReadOutcome {
         loop {
             match stream.read(buffer) {
                 Ok(0) => return ReadOutcome::Closed,
@@ -197,6 +220,11 @@ impl Connection {
         start
     }
 
+    /// Bytes that have come and are not executed yet.
+    pub(crate) fn input_len(&self) -> usize {
+        self.input.len() + self.ahead.as_ref().map_or(0, |ahead| ahead.len())
+    }
+
     /// Counts what was read.
     pub(crate) fn count_in(&self, count: usize) {
         let info = &self.session.info;
@@ -235,16 +263,29 @@ impl Connection {
     pub(super) fn note_undelivered(&mut self, undo: Undo) {
         if !undo.is_empty() {
             let end = self.accepted + self.out_len() as u64;
-            self.undelivered.push(Undelivered { end, undo });
+            let undelivered = self.undelivered.get_or_insert_default();
+            undelivered.push(Undelivered { end, undo });
         }
+    }
+
+    /// Whether something was taken for replies that are not out.
+    pub(super) fn has_undelivered(&self) -> bool {
+        self.undelivered.is_some()
+    }
+
+    /// Bytes of memory of that.
+    pub(super) fn undelivered_bytes(&self) -> usize {
+        let undelivered = self.undelivered.as_ref();
+        undelivered.map_or(0, |all| all.capacity() * size_of::<Undelivered>())
     }
 
     /// Takes what was taken for replies that the socket has not accepted as a whole.
     pub(super) fn take_undelivered(&mut self) -> impl Iterator<Item = Undelivered> {
         let accepted = self.accepted;
-        let undelivered = std::mem::take(&mut self.undelivered);
+        let undelivered = self.undelivered.take();
         undelivered
             .into_iter()
+            .flat_map(|undelivered| *undelivered)
             .filter(move |undelivered| undelivered.end > accepted)
     }
 
@@ -259,7 +300,7 @@ impl Connection {
         }
         self.backlog = None;
         self.out_written = 0;
-        self.undelivered.clear();
+        self.undelivered = None;
         let mut out = std::mem::take(&mut self.out);
         if out.capacity() <= OUT_KEPT_MAX && out.capacity() > 0 {
             out.clear();
@@ -277,3 +318,6 @@ impl Connection {
         write_from(&mut self.stream, &self.out, &mut self.out_written)
     }
 }
+
+// The allocator has a size of 256 bytes, and the next is 320. There may be ten thousands of connections.
+const _: () = assert!(size_of::<Connection>() <= 256);

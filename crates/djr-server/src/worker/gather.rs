@@ -92,9 +92,11 @@ impl Worker {
             return None;
         }
         let gathered = self.core.gathered.get_mut(place)?.as_mut()?;
-        let ReadOutcome::Bytes(count, more) =
-            Connection::read(&mut connection.stream, &mut gathered.buffer)
-        else {
+        let ReadOutcome::Bytes(count, more) = Connection::read(
+            &mut connection.stream,
+            &mut connection.ahead,
+            &mut gathered.buffer,
+        ) else {
             return None; // and the same again
         };
         self.core.stats.count_read(count);

@@ -11,6 +11,7 @@
 
 mod arrivals;
 mod busy;
+mod choke;
 mod connection;
 mod driver;
 mod gather;
@@ -298,6 +299,10 @@ impl Worker {
         if connection.session.wait.is_some() && connection.peer_ended {
             return self.end_of_wait(connection, id);
         }
+        if connection.session.choked && !connection.closing {
+            self.read_ahead(connection, id, reads);
+            return true;
+        }
         if connection.closing || connection.session.is_held() {
             connection.readable = true;
             return true;
@@ -308,7 +313,8 @@ impl Worker {
             return true;
         }
         let (count, more) = if connection.input.is_empty() {
-            match Connection::read(&mut connection.stream, &mut self.read_buffer) {
+            let (stream, ahead) = (&mut connection.stream, &mut connection.ahead);
+            match Connection::read(stream, ahead, &mut self.read_buffer) {
                 ReadOutcome::Bytes(count, more) => (count, more),
                 ReadOutcome::Later => return true,
                 ReadOutcome::Closed => return self.end_of_input(connection, id),
@@ -316,7 +322,8 @@ impl Worker {
         } else {
             // The request that has begun goes on: right behind its beginning, with room for all of it that is known to come.
             let start = connection.make_room();
-            match Connection::read(&mut connection.stream, &mut connection.input[start..]) {
+            let (stream, ahead) = (&mut connection.stream, &mut connection.ahead);
+            match Connection::read(stream, ahead, &mut connection.input[start..]) {
                 ReadOutcome::Bytes(count, more) => {
                     connection.input.truncate(start + count);
                     (count, more)
@@ -348,6 +355,10 @@ impl Worker {
         turn: &Turn,
     ) -> bool {
         self.core.queue(id, connection);
+        self.core.choke(connection);
+        if connection.session.choked {
+            return !more || self.serve_taken(connection, id, reads, turn);
+        }
         if connection.closing || connection.session.is_held() {
             if connection.session.yielded {
                 self.core.unread.push(id);
@@ -497,10 +508,12 @@ impl Worker {
         };
         connection.session.postponed = false;
         connection.session.yielded = false;
-        let goes_on = !connection.closing && connection.session.wait.is_none();
+        let session = &connection.session;
+        let goes_on = !connection.closing && session.wait.is_none() && !session.choked;
         if goes_on && !connection.input.is_empty() {
             self.consume(&mut connection, 0, turn);
             self.core.queue(id, &mut connection);
+            self.core.choke(&mut connection);
             if connection.session.yielded {
                 self.core.unread.push(id);
             }
@@ -557,21 +570,27 @@ impl Core {
         }
         // What is postponed is whole already.
         if input.len() > self.shared.config.query_buffer_limit() && !session.is_held() {
-            tracing::warn!(
-                client = session.info.id,
-                "Closing client that reached max query buffer length"
-            );
-            self.stats.limit_disconnections.add(1);
-            connection.forget_replies();
-            connection.closing = true;
-            return;
+            return self.refuse_input(connection);
         }
-        session.info.input_bytes.store(input.len(), Relaxed);
         let is_heavy = !input.is_empty() || session.is_heavy();
         connection.input = input;
+        let info = &connection.session.info;
+        info.input_bytes.store(connection.input_len(), Relaxed);
         if is_heavy {
             self.weigh_later(connection.session.slot);
         }
+    }
+
+    /// Too much has come that can't be executed.
+    #[cold]
+    fn refuse_input(&mut self, connection: &mut Connection) {
+        tracing::warn!(
+            client = connection.session.info.id,
+            "Closing client that reached max query buffer length"
+        );
+        self.stats.limit_disconnections.add(1);
+        connection.forget_replies();
+        connection.closing = true;
     }
 
     fn begin_turn(&mut self) {
@@ -721,6 +740,7 @@ impl Core {
             }
             self.weigh_later(id);
         }
+        self.unchoke(id);
         let Some(connection) = self.connections.get_mut(id).and_then(Option::as_mut) else {
             return;
         };

@@ -310,8 +310,7 @@ impl Core {
 
     /// Whether the peer of a connection that has something undelivered is known to be gone.
     pub(super) fn has_lost_peer(connection: &Connection) -> bool {
-        !connection.undelivered.is_empty()
-            && (connection.peer_ended || connection.stream.peer_is_gone())
+        connection.has_undelivered() && (connection.peer_ended || connection.stream.peer_is_gone())
     }
 }
 
@@ -470,7 +469,7 @@ impl Worker {
         self.core.end_turn();
         for id in 0..self.core.connections.len() {
             if let Some(Some(connection)) = self.core.connections.get_mut(id)
-                && !connection.undelivered.is_empty()
+                && connection.has_undelivered()
             {
                 self.core.close(id);
             }

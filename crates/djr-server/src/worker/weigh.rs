@@ -36,14 +36,16 @@ impl Connection {
             .as_ref()
             .map_or(0, |multi| multi.queue.bytes());
         info.multi_bytes.store(queued, Relaxed);
-        info.input_capacity.store(self.input.capacity(), Relaxed);
+        let ahead = self.input_len() - self.input.len();
+        let input_capacity = self.input.capacity() + ahead;
+        info.input_capacity.store(input_capacity, Relaxed);
         info.output_capacity.store(self.out_capacity(), Relaxed);
         size_of::<Self>()
             + size_of::<ClientInfo>()
             + self.stream.memory_bytes()
-            + self.input.capacity()
+            + input_capacity
             + self.out_capacity()
-            + self.undelivered.capacity() * size_of::<super::waits::Undelivered>()
+            + self.undelivered_bytes()
             + queued
             + self.session.memory_bytes()
     }
