@@ -140,7 +140,8 @@ fn equal_dumps(ours: &Reply, theirs: &Reply) -> bool {
 }
 
 /// Whether two payloads are equal, but for the times of a stream or of a packed hash's fields: the two sides do not run in the same millisecond. A time is eight bytes,
-/// the lowest first, so these differ first.
+/// the lowest first, so these differ first. The earliest deadline, at the head of a packed hash, may be one that is gone: real servers
+/// do not look for the next one when a field loses its deadline or is deleted.
 fn equal_but_for_times(ours: &[u8], theirs: &[u8]) -> bool {
     const STREAM: u8 = 21;
     const PACKED_HASH_WITH_DEADLINES: u8 = 25;
@@ -152,11 +153,15 @@ fn equal_but_for_times(ours: &[u8], theirs: &[u8]) -> bool {
     if ours == theirs {
         return true;
     }
-    let has_times = matches!(ours.first(), Some(&(STREAM | PACKED_HASH_WITH_DEADLINES)));
+    let kind = ours.first().copied();
+    let has_times = matches!(kind, Some(STREAM | PACKED_HASH_WITH_DEADLINES));
     if !has_times || ours.len() != theirs.len() {
         return false;
     }
     let mut at = 0;
+    if kind == Some(PACKED_HASH_WITH_DEADLINES) && time(theirs, 1) < time(ours, 1) {
+        at = 9;
+    }
     while at < ours.len() {
         if ours[at] == theirs[at] {
             at += 1;
@@ -309,6 +314,10 @@ pub fn is_different_on_purpose(reference: &Reference, name: &str, words: &Words)
         // How far a group lags behind is estimated in another way by Redis 8.
         "xinfo|groups" => !reference.version.starts_with("redis 8"),
         "xinfo|stream" if words.len() > 3 => !reference.version.starts_with("redis 8"),
+        // Where the least integer is to be cut to what fits, the check of real servers overflows itself, and the greatest value is set.
+        "bitfield" if words.iter().any(|word| word == b"-9223372036854775808") => {
+            has_word(words, &["SAT"])
+        }
         // Redis shares small integers.
         "object|refcount" => true,
         // Redis 7.0 keeps lists in another way, and the order of a hash is its own.

@@ -305,8 +305,8 @@ struct Comparison {
     bench: Bench,
     reference: Reference,
     connection: Connection,
-    /// What has been run, for the report of a difference.
-    history: Vec<(u32, Words)>,
+    /// What has been run, in which db, and the beginning of what came of it: for the report of a difference.
+    history: Vec<(u32, Words, String)>,
     /// How many commands were refused.
     errors: usize,
 }
@@ -418,7 +418,6 @@ impl Comparison {
 
     /// Runs one command on both sides.
     fn step(&mut self, name: &str, words: &Words, seed: u64) {
-        self.history.push((self.bench.shell.db, words.clone()));
         if name == "dbsize" {
             // Real servers count a key past its deadline until somebody looks.
             let mut look: Vec<&[u8]> = vec![b"EXISTS"];
@@ -429,6 +428,7 @@ impl Comparison {
         self.bench.now = now_ms();
         let ours = decode(&self.bench.run(&slices));
         let theirs = self.connection.call(&slices);
+        self.note(words, &ours);
         self.errors += usize::from(ours.is_error());
         if !equal(&self.reference, name, &ours, &theirs) {
             self.report(words, &ours, &theirs, seed);
@@ -438,6 +438,13 @@ impl Comparison {
         {
             self.pack_again(key);
         }
+    }
+
+    fn note(&mut self, words: &Words, reply: &Reply) {
+        let mut shown = reply.to_string();
+        shown.truncate(shown.floor_char_boundary(1000));
+        let db = self.bench.shell.db;
+        self.history.push((db, words.clone(), shown));
     }
 
     /// Real servers unpack a sorted set that is sorted, and leave it so; ours stays as it was. What is saved and loaded is packed.
@@ -466,7 +473,6 @@ impl Comparison {
 
     /// The same for a command that may wait: not in a transaction.
     fn step_in_transaction(&mut self, name: &str, words: &Words, seed: u64) {
-        self.history.push((self.bench.shell.db, words.clone()));
         let slices: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
         self.bench.now = now_ms();
         self.bench.line("MULTI");
@@ -480,6 +486,7 @@ impl Comparison {
             self.bench.run(&[b"EXEC"]);
             self.connection.call(&[b"DISCARD"]);
         }
+        self.note(words, &ours);
         let same = match (ours.items(), theirs.items()) {
             ([ours], [theirs]) => equal(&self.reference, name, ours, theirs),
             _ => ours == theirs,
@@ -540,13 +547,13 @@ impl Comparison {
         let related: Vec<_> = self
             .history
             .iter()
-            .filter(|(_, past)| is_about_it(past) && !looks(past))
+            .filter(|(_, past, _)| is_about_it(past) && !looks(past))
             .collect();
         let start = related
             .len()
             .saturating_sub(number("DJR_HISTORY").unwrap_or(40) as usize);
-        for (db, words) in &related[start..] {
-            println!("db {db}: {}", line(words));
+        for (db, words, reply) in &related[start..] {
+            println!("db {db}: {}   -> {reply}", line(words));
         }
         panic!(
             "{}, seed {seed}, {:?}: {}\n  ours:   {ours}\n  theirs: {theirs}",

@@ -153,24 +153,19 @@ impl Engine {
         }
     }
 
-    /// The shards that a command opens in a session of `db`. Errors where its keys can't be found, as in `EVAL … numkeys` out of range.
-    pub fn footprint(
-        &self,
-        command: &Command,
-        db: u32,
-        args: &Args<'_>,
-    ) -> Result<Footprint, CommandError> {
+    /// The shards that a command opens in a session of `db`.
+    pub fn footprint(&self, command: &Command, db: u32, args: &Args<'_>) -> Footprint {
         match command.spec.reach {
-            _ if command.opens_all() => Ok(Footprint::ALL),
-            Reach::Sort => Ok(crate::commands::sort_footprint(&self.keyspace, args)),
-            Reach::Cursor => Ok(crate::commands::scan_footprint(&self.keyspace, db, args)),
+            _ if command.opens_all() => Footprint::ALL,
+            Reach::Sort => crate::commands::sort_footprint(&self.keyspace, args),
+            Reach::Cursor => crate::commands::scan_footprint(&self.keyspace, db, args),
             _ => {
                 let mut footprint = Footprint::NONE;
                 each_key(command, args, |index, _| {
                     let key = args.key(index, |bytes| self.keyspace.key(bytes));
                     footprint = footprint.union(self.keyspace.footprint(key.hash));
-                })?;
-                Ok(footprint)
+                });
+                footprint
             }
         }
     }
@@ -196,7 +191,7 @@ impl Engine {
         };
         if self.keyspace.waits().has_ready() {
             let footprint = self.footprint(command, shell.db(), args);
-            self.serve(executor, footprint.unwrap_or(Footprint::ALL), now, shell);
+            self.serve(executor, footprint, now, shell);
         }
         if !executor.events.is_empty() {
             executor.events.deliver(|event| shell.notify(event));
@@ -217,7 +212,7 @@ impl Engine {
         let db = shell.db();
         let mut access = match (command.key_shape, args.hashed_key()) {
             (KeyShape::One(_), Some(hash)) => self.open_key(hash, now)?,
-            _ => self.open(self.footprint(command, db, args)?, now)?,
+            _ => self.open(self.footprint(command, db, args), now)?,
         };
         if self.keyspace.waits().has_ready() {
             access = self.serve_first(executor, access, now, shell)?;
@@ -394,8 +389,7 @@ impl Engine {
             && command.flags.has(Flags::READONLY)
             && !matches!(command.run, Run::Script(_))
         {
-            // A request whose keys can't be found has read none.
-            let _ = each_key(command, args, |index, _| {
+            each_key(command, args, |index, _| {
                 access.track(args.key(index, |bytes| self.keyspace.key(bytes)), reader);
             });
         }

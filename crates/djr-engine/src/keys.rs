@@ -1,17 +1,17 @@
 //! Finds the keys in a request, by the key specifications of its command.
 
+use crate::Args;
 use crate::command::{Command, KeyShape};
 use crate::spec::{Access, BeginSearch, FindKeys, KeySpec};
-use crate::{Args, CommandError};
+
+/// The request is not one that its command accepts: a number of keys is none, or there are fewer than it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoKeysFound;
 
 /// Calls `found` with the index of every key and what is done to it, in the order of the specifications.
 ///
-/// Errors where the number of keys in the request does not fit the request.
-pub fn each_key(
-    command: &Command,
-    args: &Args<'_>,
-    mut found: impl FnMut(usize, Access),
-) -> Result<(), CommandError> {
+/// Of a request that its command will refuse, with those keys that there are: what is wrong with it is the command's own to say.
+pub fn each_key(command: &Command, args: &Args<'_>, mut found: impl FnMut(usize, Access)) {
     match command.key_shape {
         KeyShape::None => {}
         KeyShape::One(at) => {
@@ -21,24 +21,26 @@ pub fn each_key(
         }
         _ => {
             if let Some(find) = command.spec.find_keys {
-                find(args, &mut found);
-                return Ok(());
+                return find(args, &mut found);
             }
             for spec in &command.keys {
-                each_key_of(spec, args, &mut found)?;
+                // Those that it has found are all there are.
+                let _ = each_key_of(spec, args, &mut found);
             }
         }
     }
-    Ok(())
 }
 
-/// The same with what is really done to each key, where that depends on the other arguments; with keys that no specification finds.
+/// The same with what is really done to each key, where that depends on the other arguments: for who asks what a request may do.
+///
+/// # Errors
+/// Where a specification does not fit the request. Real servers see no key in it then; `found` has been called with some.
 #[inline]
 pub fn each_key_access(
     command: &Command,
     args: &Args<'_>,
     mut found: impl FnMut(usize, Access),
-) -> Result<(), CommandError> {
+) -> Result<(), NoKeysFound> {
     if let KeyShape::One(at) = command.key_shape
         && let Some(access) = command.keys.first().map(|key| key.access)
     {
@@ -47,16 +49,14 @@ pub fn each_key_access(
         }
         return Ok(());
     }
-    each_key(command, args, |index, access| {
-        // MIGRATE with KEYS has an empty place where its only key would be.
-        if !args.get(index).is_empty() || command.spec.name != "migrate" {
-            found(index, actual(command, args, access));
+    let mut found = |index, access| found(index, actual(command, args, access));
+    match command.spec.find_keys {
+        Some(find) => find(args, &mut found),
+        None => {
+            for spec in &command.keys {
+                each_key_of(spec, args, &mut found)?;
+            }
         }
-    })?;
-    if command.spec.name == "sort"
-        && let Some(index) = sort_destination(args)
-    {
-        found(index, Access::OVERWRITE);
     }
     Ok(())
 }
@@ -71,7 +71,7 @@ fn actual(command: &Command, args: &Args<'_>, access: Access) -> Access {
         "set" => Access::OVERWRITE,
         "bitfield" if bitfield_only_reads(args) => Access::READ,
         "bitfield" => Access::READ_UPDATE,
-        _ => access,
+        _ => access.without(Access::VARIABLE),
     }
 }
 
@@ -91,28 +91,12 @@ fn bitfield_only_reads(args: &Args<'_>) -> bool {
     true
 }
 
-/// Where SORT's destination is: that of the last STORE counts.
-fn sort_destination(args: &Args<'_>) -> Option<usize> {
-    let mut found = None;
-    let mut index = 2;
-    while index < args.len() {
-        if args.is(index, "limit") {
-            index += 2;
-        } else if args.is(index, "get") || args.is(index, "by") {
-            index += 1;
-        } else if args.is(index, "store") && index + 1 < args.len() {
-            found = Some(index + 1);
-        }
-        index += 1;
-    }
-    found
-}
-
+/// Calls `found` with the keys of one specification, as many of them as there are.
 fn each_key_of(
     spec: &KeySpec,
     args: &Args<'_>,
     found: &mut impl FnMut(usize, Access),
-) -> Result<(), CommandError> {
+) -> Result<(), NoKeysFound> {
     let argc = args.len();
     if spec.access.has(Access::NOT_KEY) {
         return Ok(());
@@ -139,7 +123,7 @@ fn each_key_of(
     match spec.find {
         FindKeys::Range { last, step, limit } => {
             if first >= argc {
-                return Ok(());
+                return Err(NoKeysFound);
             }
             let last = if last >= 0 {
                 first + last as usize
@@ -149,7 +133,10 @@ fn each_key_of(
                 first + (argc - first) / limit as usize - 1
             };
             let mut index = first;
-            while index <= last && index < argc {
+            while index <= last {
+                if index >= argc {
+                    return Err(NoKeysFound);
+                }
                 found(index, spec.access);
                 index += step.max(1) as usize;
             }
@@ -161,20 +148,18 @@ fn each_key_of(
         } => {
             let number_at = first + index as usize;
             if number_at >= argc {
-                return Ok(());
+                return Err(NoKeysFound);
             }
             let first_key = first + first_key as usize;
             let step = step.max(1) as usize;
-            // What is wrong with the number is the command's own to say.
-            let Ok(count) = args
-                .integer(number_at)
-                .map(|count| usize::try_from(count).unwrap_or(0))
-            else {
-                return Ok(());
-            };
+            let count = args.integer(number_at).ok().filter(|count| *count > 0);
+            let count = usize::try_from(count.ok_or(NoKeysFound)?).unwrap_or(usize::MAX);
             let room = argc.saturating_sub(first_key).div_ceil(step);
             for key in 0..count.min(room) {
                 found(first_key + key * step, spec.access);
+            }
+            if count > room {
+                return Err(NoKeysFound);
             }
         }
         FindKeys::Unknown => {}

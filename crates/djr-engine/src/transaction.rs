@@ -67,11 +67,7 @@ impl Engine {
     ) -> Result<(), CommandError> {
         let mut footprint = watched;
         for (command, args) in queue.commands() {
-            // A request whose keys can't be found says so when it runs.
-            let Ok(keys) = self.footprint(command, shell.db(), &args) else {
-                continue;
-            };
-            footprint = footprint.union(keys);
+            footprint = footprint.union(self.footprint(command, shell.db(), &args));
         }
         let access = self.open(footprint, now)?;
         let mut access = self.serve_first(executor, access, now, shell)?;

@@ -376,7 +376,7 @@ impl Engine {
         reply: &mut Reply<'_>,
     ) -> Result<(), CommandError> {
         let db = shell.db();
-        let access = self.open(self.footprint(command, db, args)?, now)?;
+        let access = self.open(self.footprint(command, db, args), now)?;
         let mut access = self.serve_first(executor, access, now, shell)?;
         access.set_touch(executor.touch);
         let address = shell.address();

@@ -28,6 +28,9 @@ const INTERRUPT_INSTRUCTIONS: u32 = 10_000;
 pub(super) const ARGUMENTS_ON_STACK_MAX: usize = 200;
 const SANDBOX: &str = include_str!("sandbox.lua");
 
+/// What scripts may leave behind in an interpreter, in bytes.
+const GARBAGE_MAX: usize = 16 << 20;
+
 /// One worker's Lua interpreter, made when the first script runs.
 #[derive(Default)]
 pub struct Interpreter {
@@ -56,6 +59,8 @@ pub(super) struct State {
     by_text: HashSet<ByText, Xxh3Builder>,
     /// How many have ever been compiled.
     count: u64,
+    /// What was in use when garbage was last collected as a whole, in bytes.
+    live: usize,
     /// The cache's count of drops when these were last in order.
     drops: u64,
     /// Lua frees a chunk's name while it still reads the chunk, unless someone holds the same string.
@@ -207,6 +212,7 @@ impl State {
             count: 0,
             // Whoever finds texts that collide slows himself down: this is one worker's, and the cache is bounded.
             by_text: HashSet::default(),
+            live: 0,
             drops: 0,
             _names: [
                 lua.create_string(FUNCTION_SOURCE)?,
@@ -300,6 +306,17 @@ impl State {
 }
 
 impl Interpreter {
+    /// Gives back what a run has left behind, if that is much: Lua itself begins only when other scripts need as much again.
+    pub(super) fn free_garbage(&mut self) {
+        if let Some(state) = &mut self.state
+            && state.lua.used_memory() > state.live + GARBAGE_MAX
+        {
+            // An error of a script's finalizer: there are none.
+            let _ = state.lua.gc_collect();
+            state.live = state.lua.used_memory();
+        }
+    }
+
     /// To be called after a run that was killed.
     pub(super) fn calm(&mut self) {
         if let Some(state) = &mut self.state {

@@ -213,22 +213,25 @@ impl Call<'_> {
         interpreter.buffers.shrink();
         let shell = running.shell;
         shell.select(db);
-        if let Some(place) = killed {
-            interpreter.calm();
-            let text = match callee {
-                Callee::Script(_) => "ERR Script killed by user with SCRIPT KILL...",
-                Callee::Function(..) => "ERR Script killed by user with FUNCTION KILL.",
-            };
-            return Err(at_place(text, &callee, &place));
-        }
-        match outcome? {
-            Outcome::Returned(value) => lua_to_reply(value, resp3, reply)
+        let result = match (killed, outcome) {
+            (Some(place), _) => {
+                interpreter.calm();
+                let text = match callee {
+                    Callee::Script(_) => "ERR Script killed by user with SCRIPT KILL...",
+                    Callee::Function(..) => "ERR Script killed by user with FUNCTION KILL.",
+                };
+                Err(at_place(text, &callee, &place))
+            }
+            (None, Err(error)) => Err(error),
+            (None, Ok(Outcome::Returned(value))) => lua_to_reply(value, resp3, reply)
                 .map_err(|error| CommandError::format(one_line(format!("ERR {error}").as_bytes()))),
-            Outcome::Failed(error, place) => {
+            (None, Ok(Outcome::Failed(error, place))) => {
                 executor.error_told = told && is_of_command(&error);
                 Err(at_place(&error_text(&error), &callee, &place))
             }
-        }
+        };
+        interpreter.free_garbage();
+        result
     }
 
     /// What follows the number of keys.

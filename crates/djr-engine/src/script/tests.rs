@@ -362,6 +362,17 @@ fn thousands_of_scripts_can_be_loaded_and_run() {
 }
 
 #[test]
+fn what_a_large_script_leaves_behind_is_given_back() {
+    for end in ["return #t", "error('x')"] {
+        let mut bench = Bench::new();
+        let fill = "local t = {} for i = 1, 200 do t[i] = string.rep('x', 1e6) .. i end";
+        eval(&mut bench, &format!("{fill} {end}"));
+        let used = bench.executor.interpreter.used_bytes();
+        assert!(used < 20 << 20, "{used} bytes");
+    }
+}
+
+#[test]
 fn scripts_that_come_once_leave_no_memory_behind() {
     let mut bench = Bench::new();
     let mut used = |from: u32, to: u32| {

@@ -370,6 +370,17 @@ fn sorted<'a>(
     let in_order = options.by.is_some() && by.is_none() && !by_themselves;
     let elements: Vec<Element<'a>> = match value {
         None => Vec::new(),
+        Some(ValueRef::List(list)) if in_order => {
+            let range = options.range(list.len());
+            let (first, count) = (range.start, range.len());
+            return Ok(if !options.descending {
+                list.iter_from(first).take(count).collect()
+            } else if let Some(last) = list.len().checked_sub(first + 1) {
+                list.iter_rev_from(last).take(count).collect()
+            } else {
+                Vec::new()
+            });
+        }
         Some(ValueRef::List(list)) => list.iter().collect(),
         Some(ValueRef::Set(set)) => set.iter().collect(),
         Some(ValueRef::SortedSet(set)) if in_order => {
@@ -504,7 +515,12 @@ mod tests {
     #[case("SORT l LIMIT 2 -1", "[10 10 33]")]
     #[case("SORT l LIMIT 2 0", "[]")]
     #[case("SORT l BY nosort", "[10 2 33 -1 10]")]
-    #[case("SORT l BY nosort LIMIT 1 2 DESC", "[2 33]")]
+    #[case("SORT l BY nosort LIMIT 1 2", "[2 33]")]
+    #[case("SORT l BY nosort DESC", "[10 -1 33 2 10]")]
+    #[case("SORT l BY nosort LIMIT 1 2 DESC", "[-1 33]")]
+    #[case("SORT l BY nosort LIMIT 4 9 DESC", "[10]")]
+    #[case("SORT l BY nosort LIMIT 5 9 DESC", "[]")]
+    #[case("SORT l BY nosort LIMIT 5 9", "[]")]
     #[case("SORT l BY w_*", "[33 -1 10 10 2]")]
     #[case("SORT l BY w_* GET # GET w_*", "[33 -5 -1 (nil) 10 1 10 1 2 7]")]
     #[case("SORT l BY w_* ALPHA DESC", "[2 10 10 33 -1]")]

@@ -69,6 +69,28 @@ const fn keys(start_from: i32) -> [KeySpec; 3] {
     ]
 }
 
+/// The key, and the destination: the last one, behind either word. (A specification finds the first of each word.)
+fn find_keys(args: &Args<'_>, found: &mut dyn FnMut(usize, Access)) {
+    found(1, Access::READ);
+    let mut destination = None;
+    // Options begin here, or behind the unit.
+    let mut index = 5;
+    while index < args.len() {
+        if args.is(index, "COUNT") {
+            index += 1;
+        } else if args.is(index, "STORE") || args.is(index, "STOREDIST") {
+            destination = (index + 1 < args.len())
+                .then_some(index + 1)
+                .or(destination);
+            index += 1;
+        }
+        index += 1;
+    }
+    if let Some(destination) = destination {
+        found(destination, Access::OVERWRITE);
+    }
+}
+
 pub(super) static GEORADIUS: CommandSpec = CommandSpec {
     name: "georadius",
     since: "3.2.0",
@@ -80,6 +102,7 @@ pub(super) static GEORADIUS: CommandSpec = CommandSpec {
     ],
     flags: Flags::WRITE.with(Flags::DENY_OOM).with(Flags::MOVABLE_KEYS),
     keys: Keys::Explicit(&keys(6)),
+    find_keys: Some(find_keys),
     run: Run::Write(|context, args, reply| write(context, args, reply, Form::Radius)),
     ..CommandSpec::DEFAULT
 };
@@ -104,6 +127,7 @@ pub(super) static GEORADIUS_RO: CommandSpec = CommandSpec {
     ],
     flags: Flags::READONLY,
     keys: Keys::FromSyntax,
+    find_keys: None,
     run: Run::Read(|context, args, reply| read(context, args, reply, Form::Radius)),
     ..GEORADIUS
 };
@@ -153,6 +177,21 @@ mod tests {
     use crate::testkit::{check, check_effects};
 
     const ADD: &str = "GEOADD g 13.361389 38.115556 Palermo 15.087269 37.502669 Catania";
+
+    #[test]
+    fn the_last_destination_counts() {
+        let mut lines = String::from("GEOADD g 13.361389 38.115556 Palermo");
+        let mut replies = String::from("1");
+        // One shard of many is that of each name.
+        for name in 0..20 {
+            lines += &format!(
+                " | GEORADIUS g 13 38 200 km STOREDIST x STOREDIST y{name} | EXISTS x y{name} | \
+                 GEORADIUSBYMEMBER g Palermo 1 m STORE STOREDIST STOREDIST z{name} | EXISTS STOREDIST z{name}"
+            );
+            replies += " | 1 | 1 | 1 | 1";
+        }
+        check(&lines, &replies);
+    }
 
     #[test]
     fn finds_what_is_near() {

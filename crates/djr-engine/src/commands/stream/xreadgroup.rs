@@ -37,9 +37,27 @@ pub(super) static SPEC: CommandSpec = CommandSpec {
     ],
     flags: Flags::WRITE.with(Flags::BLOCKING),
     keys: Keys::Explicit(&[keys_after_streams(4)]),
+    find_keys: Some(find_keys),
     run: Run::Write(xreadgroup),
     ..CommandSpec::DEFAULT
 };
+
+/// The keys behind STREAMS where that is an option: a group, or a consumer, may have this name too.
+fn find_keys(args: &Args<'_>, found: &mut dyn FnMut(usize, Access)) {
+    let mut index = 1;
+    while index < args.len() {
+        index += match () {
+            () if args.is(index, "STREAMS") => {
+                let first = index + 1;
+                let keys = (args.len() - first) / 2;
+                return (first..first + keys).for_each(|key| found(key, Access::READ));
+            }
+            () if args.is(index, "GROUP") => 3,
+            () if args.is(index, "NOACK") => 1,
+            () => 2,
+        };
+    }
+}
 
 /// What of a stream is wanted.
 #[derive(Clone, Copy)]
@@ -459,6 +477,19 @@ mod tests {
                 "{REPLIES} | [[s [[1-1 [a b]] [1-2 [c d]]]]] | [[s [[1-3 [e f]]]]] | (nil) | [[1-1 a 0 1] [1-2 a 0 1] [1-3 b 0 1]]"
             ),
         );
+    }
+
+    #[test]
+    fn a_group_may_be_called_like_an_option() {
+        let (mut lines, mut replies) = (String::new(), String::new());
+        for name in 0..20 {
+            lines += &format!(
+                "XGROUP CREATE s{name} streams $ MKSTREAM | XADD s{name} 1-1 a b | \
+                 XREADGROUP COUNT 1 GROUP streams streams STREAMS s{name} > | "
+            );
+            replies += &format!("OK | 1-1 | [[s{name} [[1-1 [a b]]]]] | ");
+        }
+        check(&format!("{lines}EXISTS s0"), &format!("{replies}1"));
     }
 
     #[test]

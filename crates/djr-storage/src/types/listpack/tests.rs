@@ -355,7 +355,7 @@ proptest! {
 
     #[test]
     fn distinct_is_what_a_set_keeps(numbers in prop::collection::vec(0_u32..4000, 0..400), step in 1_usize..3) {
-        let text = |number: &u32| if number % 2 == 0 { number.to_string() } else { format!("n{number}") };
+        let text = |number: &u32| if number.is_multiple_of(2) { number.to_string() } else { format!("n{number}") };
         for numbers in [&numbers[..], &numbers[..numbers.len() / 10]] {
             let listpack: Listpack = numbers.iter().map(text).collect();
             let set: std::collections::HashSet<_> = numbers.iter().step_by(step).collect();

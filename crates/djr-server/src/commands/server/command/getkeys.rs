@@ -80,9 +80,12 @@ fn find(
         ));
     }
     let mut keys = Vec::new();
-    each_key_access(command, &inner, |index, access| {
+    let found = each_key_access(command, &inner, |index, access| {
         keys.push((inner.get(index).to_vec(), access))
-    })?;
+    });
+    if found.is_err() {
+        keys.clear();
+    }
     if keys.is_empty() && !command.flags.has(Flags::NO_MANDATORY_KEYS) {
         return Err(CommandError::text(
             "ERR Invalid arguments specified for command",
