@@ -262,6 +262,7 @@ impl Server {
                 wait_for_a_short_load(&shared);
                 let mut executor = Executor::new(seed());
                 executor.lookups = shared.workers[index].stats.lookups.clone();
+                let _abort = AbortOnPanic;
                 match Worker::new(shared.clone(), index, driver, listeners, executor) {
                     Ok(worker) => worker.run(),
                     Err(error) => {
@@ -653,4 +654,17 @@ fn listen_tcp(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
     socket.listen(backlog)?;
     socket.set_nonblocking(true)?;
     Ok(TcpListener::from_std(socket.into()))
+}
+
+/// A worker that has failed may hold shards, and its clients wait: nothing can go on. Whoever supervises the process starts it again, and what
+/// was acknowledged is in the log.
+struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!("a worker has failed (see standard error): the server ends");
+            std::process::abort();
+        }
+    }
 }

@@ -2,7 +2,7 @@
 //! and begun anew, all on a simulated disk that loses power, or fails, at every operation. Then the data set is recovered, and must be
 //! one that there was: after `always` with everything acknowledged in it, after `everysec` with everything that is a second old.
 //!
-//! `DJR_FAULT_HISTORIES=5000` for more of them, `DJR_SEED` for others.
+//! `DJR_FAULT_HISTORIES=5000` for more of them, `DJR_FAULT_FIRST=780` to begin with a later one, `DJR_SEED` for others.
 
 mod history;
 mod run;
@@ -22,13 +22,14 @@ fn each_history(check: impl Fn(&History, u64) + Sync) {
     let first = seed();
     println!("seed {first}, {count} histories");
     let tokens = history::tokens();
-    let next = std::sync::atomic::AtomicU64::new(0);
+    let begin = number("DJR_FAULT_FIRST").unwrap_or(0);
+    let next = std::sync::atomic::AtomicU64::new(begin);
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
                 loop {
                     let number = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                    if number >= count {
+                    if number >= begin + count {
                         break;
                     }
                     let seed = first.wrapping_mul(0x9e37_79b9).wrapping_add(number);
