@@ -433,7 +433,7 @@ impl Comparison {
         if !equal(&self.reference, name, &ours, &theirs) {
             self.report(words, &ours, &theirs, seed);
         }
-        if matches!(name, "sort" | "sort_ro")
+        if matches!(name, "sort" | "sort_ro" | "linsert" | "lset")
             && let Some(key) = slices.get(1)
         {
             self.pack_again(key);
@@ -447,11 +447,14 @@ impl Comparison {
         self.history.push((db, words.clone(), shown));
     }
 
-    /// Real servers unpack a sorted set that is sorted, and leave it so; ours stays as it was. What is saved and loaded is packed.
+    /// Real servers unpack a sorted set that is sorted, and a list that LINSERT or LSET would make too large, and leave it so even
+    /// if there is no place for the element; ours stay as they were. What is saved and loaded is packed.
     fn pack_again(&mut self, key: &[u8]) {
         let encoding: [&[u8]; 3] = [b"OBJECT", b"ENCODING", key];
         let ours = decode(&self.bench.run(&encoding));
-        if self.connection.call(&[b"TYPE", key]).text() != b"zset"
+        let kind = self.connection.call(&[b"TYPE", key]);
+        if !matches!(kind.text(), b"zset" | b"list")
+            || self.reference.is_old() && kind.text() == b"list"
             || ours.text() != b"listpack"
             || self.connection.call(&encoding) == ours
         {

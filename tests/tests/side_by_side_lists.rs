@@ -100,16 +100,14 @@ impl Lists {
         ["x", "y"][self.below(2) as usize].repeat(len)
     }
 
-    /// An index and an element: mostly of one that is there. A search in vain may change the encoding, too.
-    fn place(&mut self, key: &str) -> Option<(i64, String)> {
+    /// An index that is there, and the element.
+    ///
+    /// Only such: otherwise real servers may change the encoding although they change nothing else, and we do not.
+    fn present(&mut self, key: &str) -> Option<(i64, String)> {
         let at = KEYS.iter().position(|other| *other == key)?;
         let len = self.elements[at].items().len();
         if len == 0 {
             return None;
-        }
-        if self.below(8) == 0 {
-            let beyond = len as i64 + self.below(3) as i64;
-            return Some((beyond, "none".into()));
         }
         let index = self.below(2 * len as u64) as i64 - len as i64;
         let element = &self.elements[at].items()[index.rem_euclid(len as i64) as usize];
@@ -141,7 +139,7 @@ impl Lists {
                 words
             }
             22..34 => {
-                let Some((index, pivot)) = self.place(&key) else {
+                let Some((index, pivot)) = self.present(&key) else {
                     return vec!["LLEN".into(), key];
                 };
                 let element = self.element();

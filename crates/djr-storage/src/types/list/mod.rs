@@ -221,11 +221,10 @@ impl List {
 
     /// Puts `bytes` in the place of an element, whose index is counted as by [`List::get`]. `false`: there is none.
     pub fn set(&mut self, index: i64, bytes: &[u8], limits: ListLimits) -> bool {
-        // Redis makes room for what comes before it looks where to.
-        self.make_way(bytes.len(), 1, limits);
         let Some(index) = self.index(index) else {
             return false;
         };
+        self.make_way(bytes.len(), 1, limits);
         let element = Element::of(bytes);
         match &mut self.form {
             Form::One(packed) => packed.replace(packed.offset(index), element, usize::MAX),
@@ -241,12 +240,11 @@ impl List {
 
     /// Puts `bytes` beside the first element that is `pivot`. `false`: there is none.
     pub fn insert(&mut self, side: Side, pivot: &[u8], bytes: &[u8], limits: ListLimits) -> bool {
-        // As for `set`.
-        self.make_way(bytes.len(), 1, limits);
         let needle = Needle::new(pivot);
         let Some(index) = self.iter().position(|element| needle.matches(element)) else {
             return false;
         };
+        self.make_way(bytes.len(), 1, limits);
         let element = Element::of(bytes);
         match &mut self.form {
             Form::One(packed) => {
