@@ -243,10 +243,12 @@ impl<'a> Walk<'a> {
             let torn = if self.role == Role::Base && (self.ours || !later.is_empty()) {
                 // A base is in the manifest only once it is durable.
                 false
-            } else if self.foreign() {
-                let end =
-                    ahead.resume.is_none() && later.iter().all(|(_, reader)| reader.size() == 0);
-                end && (bad.why == Why::CutOff || content_len(self.reader, bad.position)? == 0)
+            } else if self.foreign() && ahead.resume.is_none() {
+                // Else a line of ours comes later: it may be the first group of ours of which a sector is missing.
+                let end = later.iter().all(|(_, reader)| reader.size() == 0);
+                let is_rest =
+                    bad.why == Why::CutOff || content_len(self.reader, bad.position)? == 0;
+                end && (is_rest || self.was_never_durable())
             } else {
                 ahead.synced <= self.commit.offset
             };
@@ -275,6 +277,15 @@ impl<'a> Walk<'a> {
                 return Ok(None);
             }
         }
+    }
+
+    /// Whether this is a file that we began, of which not even the first sector is there.
+    fn was_never_durable(&self) -> bool {
+        let start = self.reader.start();
+        self.role == Role::Incr
+            && start == 0
+            && self.commit.position == start
+            && filler::is_preallocated_size(self.reader.size())
     }
 
     /// Takes one item. `Ok(false)` at a good end.
