@@ -217,6 +217,25 @@ fn garbage_in_a_file_of_redis_is_damage() {
     assert_eq!(keys(&commands), ["a"]);
 }
 
+/// A power cut may leave of a new file of ours its size, some sectors of the group that was being written, and not the first one.
+#[test]
+fn a_new_file_without_its_first_sector_is_torn() {
+    let sectors = |bytes: &[u8]| -> Vec<u8> {
+        let sector = |byte: &u8| vec![*byte; 512];
+        bytes.iter().flat_map(sector).chain([0; 64]).collect()
+    };
+    let (disk, config) = one_incr(&sectors(b"\0y\0\0"));
+    let (recovered, commands) = recover_sim(&disk, &config, RecoveryMode::Refuse).unwrap();
+    assert!(commands.is_empty());
+    assert!(recovered.report.torn.is_some());
+    // Any other size is none that we give a file.
+    let mut bytes = sectors(b"\0y\0\0");
+    bytes.pop();
+    let (disk, config) = one_incr(&bytes);
+    let error = recover_sim(&disk, &config, RecoveryMode::Refuse).unwrap_err();
+    assert!(matches!(error, RecoveryError::Damaged(_)), "{error}");
+}
+
 /// Redis appended to a file that we began; then we went on, and were torn.
 #[test]
 fn a_file_that_two_servers_wrote_is_loaded() {
