@@ -6,6 +6,8 @@ from pathlib import Path
 import redis
 
 MIB = 1 << 20
+# Of some two minutes.
+JUDGED_SAMPLES = 200
 
 
 class Memory:
@@ -88,7 +90,9 @@ class Memory:
         return figures
 
     def judge(self, figures):
-        """Growth that is more than noise is a problem."""
+        """Growth that is more than noise is a problem. A process of which there are a few seconds only is still warming up."""
+        if len(self.samples) < JUDGED_SAMPLES:
+            return
         for before, after in (
             ("peaks of lives, second third", "peaks of lives, last third"),
             ("quiet part, second quarter", "quiet part, last quarter"),

@@ -48,7 +48,7 @@ pub(super) fn preallocated_size(needed: u64, step: u64) -> u64 {
 
 /// Whether a file was given such a size, as far as the size tells.
 pub(super) fn is_preallocated_size(size: u64) -> bool {
-    size > LINE && size % SECTOR == LINE
+    size % SECTOR == LINE
 }
 
 /// Whether a comment line (or the beginning of one, at the end of a file) is filler or what a group left of it.
