@@ -77,6 +77,17 @@ impl FileReader {
         self.size
     }
 
+    /// The byte at a position, if there is one.
+    pub(super) fn byte(&self, position: u64) -> io::Result<Option<u8>> {
+        let mut byte = None;
+        if position < self.size {
+            self.read(position..position + 1, |bytes| {
+                byte = bytes.first().copied()
+            })?;
+        }
+        Ok(byte)
+    }
+
     /// Looks at the item that begins at `position`.
     pub(super) fn item(&mut self, position: u64) -> io::Result<Item> {
         let mut at_least = 1;

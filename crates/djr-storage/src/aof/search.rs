@@ -65,3 +65,26 @@ pub(super) fn content_len(reader: &FileReader, from: u64) -> io::Result<u64> {
     })?;
     Ok(end - from)
 }
+
+/// Whether there is something anywhere in a file with which a command could begin.
+pub(super) fn has_command(reader: &FileReader) -> io::Result<bool> {
+    // `*`, digits, CRLF, `$`
+    let mut matched = 0;
+    let mut found = false;
+    reader.read(0..reader.size(), |bytes| {
+        for byte in bytes {
+            matched = match (matched, byte) {
+                (1 | 2, b'0'..=b'9') => 2,
+                (2, b'\r') => 3,
+                (3, b'\n') => 4,
+                (4, b'$') => {
+                    found = true;
+                    0
+                }
+                (_, b'*') => 1,
+                _ => 0,
+            };
+        }
+    })?;
+    Ok(found)
+}

@@ -16,7 +16,7 @@
 use super::annotation::{Annotation, Repaired, TAG};
 use super::filler::{self, is_filler};
 use super::scan::{FileReader, Item};
-use super::search::{Line, content_len, lines};
+use super::search::{Line, content_len, has_command, lines};
 use crate::disk::SECTOR;
 use std::io;
 use std::ops::Range;
@@ -248,7 +248,7 @@ impl<'a> Walk<'a> {
                 let end = later.iter().all(|(_, reader)| reader.size() == 0);
                 let is_rest =
                     bad.why == Why::CutOff || content_len(self.reader, bad.position)? == 0;
-                end && (is_rest || self.was_never_durable())
+                end && (is_rest || self.was_never_durable()?)
             } else {
                 ahead.synced <= self.commit.offset
             };
@@ -279,13 +279,17 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Whether this is a file that we began, of which not even the first sector is there.
-    fn was_never_durable(&self) -> bool {
-        let start = self.reader.start();
-        self.role == Role::Incr
-            && start == 0
-            && self.commit.position == start
-            && filler::is_preallocated_size(self.reader.size())
+    /// Whether this is a file that we began, of which not even the first sector is there: it has a size that only we give, or begins with a
+    /// hole and has nothing that could be a command.
+    fn was_never_durable(&self) -> io::Result<bool> {
+        let reader = &self.reader;
+        if self.role != Role::Incr || reader.start() != 0 || self.commit.position != 0 {
+            return Ok(false);
+        }
+        if filler::is_preallocated_size(reader.size()) {
+            return Ok(true);
+        }
+        Ok(reader.byte(0)? == Some(0) && !has_command(reader)?)
     }
 
     /// Takes one item. `Ok(false)` at a good end.
