@@ -335,7 +335,7 @@ fn list(
         } else {
             return Err(CommandError::format(format!(
                 "ERR Unknown argument {}",
-                String::from_utf8_lossy(args.get(index))
+                String::from_utf8_lossy(up_to_zero(args.get(index)))
             )));
         }
         index += 1;
