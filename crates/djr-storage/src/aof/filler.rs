@@ -46,11 +46,6 @@ pub(super) fn preallocated_size(needed: u64, step: u64) -> u64 {
     needed.next_multiple_of(step) + LINE
 }
 
-/// Whether a file was given such a size, as far as the size tells.
-pub(super) fn is_preallocated_size(size: u64) -> bool {
-    size % SECTOR == LINE
-}
-
 /// Whether a comment line (or the beginning of one, at the end of a file) is filler or what a group left of it.
 pub(super) fn is_filler(line: &[u8]) -> bool {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
@@ -104,7 +99,6 @@ mod tests {
             let size = preallocated_size(needed, step);
             assert!(size > needed);
             assert_eq!(size % SECTOR, LINE);
-            assert!(is_preallocated_size(size));
         }
     }
 }

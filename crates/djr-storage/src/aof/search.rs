@@ -66,19 +66,35 @@ pub(super) fn content_len(reader: &FileReader, from: u64) -> io::Result<u64> {
     Ok(end - from)
 }
 
-/// Whether there is something anywhere in a file with which a command could begin.
-pub(super) fn has_command(reader: &FileReader) -> io::Result<bool> {
+/// What is anywhere in a file.
+#[derive(Debug, Default)]
+pub(super) struct Traces {
+    /// Something with which a command could begin.
+    pub(super) command: bool,
+    /// A line of filler, which only we write.
+    pub(super) filler: bool,
+}
+
+/// Looks through a whole file.
+pub(super) fn traces(reader: &FileReader) -> io::Result<Traces> {
+    let mut traces = Traces::default();
     // `*`, digits, CRLF, `$`
     let mut matched = 0;
-    let mut found = false;
+    let mut at = 0;
+    let mut line = Vec::new();
+    filler::fill(0, filler::LINE, &mut line);
     reader.read(0..reader.size(), |bytes| {
+        let beginning = (filler::LINE - at % filler::LINE) % filler::LINE;
+        let lines = bytes.get(beginning as usize..).unwrap_or_default();
+        traces.filler |= lines.chunks_exact(line.len()).any(|other| other == line);
+        at += bytes.len() as u64;
         for byte in bytes {
             matched = match (matched, byte) {
                 (1 | 2, b'0'..=b'9') => 2,
                 (2, b'\r') => 3,
                 (3, b'\n') => 4,
                 (4, b'$') => {
-                    found = true;
+                    traces.command = true;
                     0
                 }
                 (_, b'*') => 1,
@@ -86,5 +102,5 @@ pub(super) fn has_command(reader: &FileReader) -> io::Result<bool> {
             };
         }
     })?;
-    Ok(found)
+    Ok(traces)
 }

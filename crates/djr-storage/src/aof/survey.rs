@@ -16,7 +16,7 @@
 use super::annotation::{Annotation, Repaired, TAG};
 use super::filler::{self, is_filler};
 use super::scan::{FileReader, Item};
-use super::search::{Line, content_len, has_command, lines};
+use super::search::{Line, content_len, lines, traces};
 use crate::disk::SECTOR;
 use std::io;
 use std::ops::Range;
@@ -279,17 +279,15 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Whether this is a file that we began, of which not even the first sector is there: it has a size that only we give, or begins with a
+    /// Whether this is a file that we began, of which not even the first sector is there: there is filler in it, or it begins with a
     /// hole and has nothing that could be a command.
     fn was_never_durable(&self) -> io::Result<bool> {
         let reader = &self.reader;
         if self.role != Role::Incr || reader.start() != 0 || self.commit.position != 0 {
             return Ok(false);
         }
-        if filler::is_preallocated_size(reader.size()) {
-            return Ok(true);
-        }
-        Ok(reader.byte(0)? == Some(0) && !has_command(reader)?)
+        let traces = traces(reader)?;
+        Ok(traces.filler || !traces.command && reader.byte(0)? == Some(0))
     }
 
     /// Takes one item. `Ok(false)` at a good end.

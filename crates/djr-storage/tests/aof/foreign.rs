@@ -222,23 +222,26 @@ fn garbage_in_a_file_of_redis_is_damage() {
 fn a_new_file_without_its_first_sector_is_torn() {
     let sectors = |bytes: &[u8]| -> Vec<u8> {
         let sector = |byte: &u8| vec![*byte; 512];
-        bytes.iter().flat_map(sector).chain([0; 64]).collect()
+        bytes.iter().flat_map(sector).collect()
     };
-    let (disk, config) = one_incr(&sectors(b"\0y\0\0"));
-    let (recovered, commands) = recover_sim(&disk, &config, RecoveryMode::Refuse).unwrap();
-    assert!(commands.is_empty());
-    assert!(recovered.report.torn.is_some());
-    // A large group ends anywhere.
-    let mut bytes = sectors(b"\0y\0\0");
-    bytes.pop();
-    let (disk, config) = one_incr(&bytes);
-    let (recovered, _) = recover_sim(&disk, &config, RecoveryMode::Refuse).unwrap();
-    assert!(recovered.report.torn.is_some());
-    // Of that size it may be another server's, if there are commands or no hole.
-    for bytes in [
-        [&bytes[..], &set("k")].concat(),
-        sectors(b"zy\0\0")[1..].to_vec(),
-    ] {
+    let filler = format!("#{:61}\r\n", "").into_bytes();
+    let hole = sectors(b"\0y\0\0");
+    // What is there may be a part of a group of many commands.
+    let filled = [
+        &hole[..],
+        &set("k"),
+        &sectors(b"\0")[..512 - set("k").len()],
+        &filler,
+    ]
+    .concat();
+    for bytes in [&hole, &filled] {
+        let (disk, config) = one_incr(bytes);
+        let (recovered, commands) = recover_sim(&disk, &config, RecoveryMode::Refuse).unwrap();
+        assert!(commands.is_empty());
+        assert!(recovered.report.torn.is_some());
+    }
+    // It may be another server's, if there are commands and no filler, or no hole.
+    for bytes in [[&hole[..], &set("k")].concat(), sectors(b"zy\0\0")] {
         let (disk, config) = one_incr(&bytes);
         let error = recover_sim(&disk, &config, RecoveryMode::Refuse).unwrap_err();
         assert!(matches!(error, RecoveryError::Damaged(_)), "{error}");
