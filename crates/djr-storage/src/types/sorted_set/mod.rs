@@ -89,7 +89,8 @@ impl SortedSet {
         }
     }
 
-    /// A sorted set of these members, in any order; packed if it fits. Each is to be there once: else it has fewer members.
+    /// A sorted set of these members, in any order; packed if it fits. Each is to be there once. (One that is not shows in a set that has
+    /// fewer members, or in a listpack whose elements are not distinct, and is of no further use.)
     pub fn from_members<M: AsRef<[u8]>>(
         mut items: Vec<(M, f64)>,
         limits: &SortedSetLimits,
