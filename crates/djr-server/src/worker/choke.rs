@@ -12,10 +12,13 @@ use super::{Connection, Core, READS_PER_TURN, ReadOutcome, Worker};
 /// Above so many bytes of replies that the socket has not taken, requests wait; they go on below half of it.
 const UNSENT_MAX: usize = 1 << 20;
 
+/// Small pieces are put together up to this: many of one byte would take many times their size.
+const CHUNK_LEN: usize = 64 << 10;
+
 /// What a client has sent whose requests wait.
 #[derive(Default)]
 pub(crate) struct ReadAhead {
-    chunks: VecDeque<Box<[u8]>>,
+    chunks: VecDeque<Vec<u8>>,
     /// Bytes of the first chunk that are used up.
     used: usize,
     /// Bytes that are not.
@@ -30,7 +33,10 @@ impl ReadAhead {
 
     fn push(&mut self, chunk: &[u8]) {
         self.len += chunk.len();
-        self.chunks.push_back(chunk.into());
+        match self.chunks.back_mut() {
+            Some(last) if last.len() + chunk.len() <= CHUNK_LEN => last.extend_from_slice(chunk),
+            _ => self.chunks.push_back(chunk.to_vec()),
+        }
     }
 
     /// Fills the beginning of a buffer; returns how many bytes of it. 0: there is nothing more.
@@ -103,19 +109,19 @@ impl Core {
             session.yielded = false;
         }
     }
+}
 
-    /// After replies were written: requests go on in the next turn, if few enough wait.
+impl Connection {
+    /// After replies were written: whether requests go on in the next turn, for few enough replies wait.
     #[inline]
-    pub(super) fn unchoke(&mut self, id: usize) {
-        if let Some(Some(connection)) = self.connections.get_mut(id)
-            && connection.session.choked
-            && connection.out_len() <= UNSENT_MAX / 2
-        {
-            connection.session.choked = false;
+    pub(super) fn unchoke(&mut self) -> bool {
+        let goes_on = self.session.choked && self.out_len() <= UNSENT_MAX / 2;
+        if goes_on {
+            self.session.choked = false;
             // What has come before is executed before anything is read.
-            connection.session.yielded = true;
-            self.unread.push(id);
+            self.session.yielded = true;
         }
+        goes_on
     }
 }
 
@@ -123,6 +129,16 @@ impl Core {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn small_pieces_take_little_memory() {
+        let mut ahead = ReadAhead::default();
+        for _ in 0..1_000_000 {
+            ahead.push(b"x");
+        }
+        let memory: usize = ahead.chunks.iter().map(Vec::capacity).sum();
+        assert!(memory < 2_500_000 && ahead.chunks.len() < 20);
+    }
 
     proptest! {
         #[test]

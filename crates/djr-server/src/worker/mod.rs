@@ -749,10 +749,12 @@ impl Core {
                 self.unread.push(id);
             }
         }
-        self.unchoke(id);
         let Some(connection) = self.connections.get_mut(id).and_then(Option::as_mut) else {
             return;
         };
+        if connection.unchoke() {
+            self.unread.push(id);
+        }
         if done {
             connection.above_limit_since = 0;
         }
