@@ -123,6 +123,36 @@ fn a_large_backup_waits_for_its_reader() {
     client.wait_for_info("connected_clients:1\r\n");
 }
 
+/// Each takes a file as large as the data until it has been read: there are not many at once.
+#[test]
+fn unread_backups_are_few() {
+    let server = Ours::start(2);
+    let mut client = server.connect();
+    client.run("CONFIG SET rdbcompression no");
+    let value = vec![b'v'; 20 << 20];
+    client.call(&[b"SET", b"key", &value]);
+    let ask = |connection: &mut Connection| {
+        connection.run("REPLCONF rdb-only 1");
+        connection.send_bytes(b"SYNC\r\n");
+    };
+    let mut unread: Vec<Connection> = (0..4).map(|_| server.connect()).collect();
+    unread.iter_mut().for_each(ask);
+    let mut more = server.connect();
+    ask(&mut more);
+    let error = more.read();
+    let text = String::from_utf8_lossy(error.text()).into_owned();
+    assert_eq!(
+        text,
+        "ERR Unable to make a backup: there are too many at once"
+    );
+    // One that has been read, or was given up, makes room.
+    assert!(read_file(&mut unread[0]).len() > 20 << 20);
+    drop(unread);
+    client.wait_for_info("connected_clients:2\r\n");
+    ask(&mut more);
+    assert!(read_file(&mut more).len() > 20 << 20);
+}
+
 #[test]
 fn replicas_get_none() {
     let server = Ours::start(1);

@@ -12,6 +12,7 @@ mod points;
 mod rewrite;
 mod save;
 
+use backup::Backups;
 pub(crate) use backup::{BackupFile, BackupOf};
 pub(crate) use save::NotBegun;
 
@@ -48,6 +49,7 @@ pub(crate) struct Snapshots {
     ended: Condvar,
     /// Of what is under way, or was last.
     thread: Mutex<Option<JoinHandle<()>>>,
+    backups: Backups,
 }
 
 /// As INFO tells it.
@@ -103,6 +105,7 @@ impl Snapshots {
             state: Mutex::new(state),
             ended: Condvar::new(),
             thread: Mutex::default(),
+            backups: Backups::default(),
         }
     }
 }
@@ -239,6 +242,11 @@ impl Snapshots {
             && thread.join().is_err()
         {
             tracing::error!("the thread of a snapshot has ended by a panic");
+        }
+        // A backup has a thread of its own.
+        let mut state = self.state.lock();
+        while state.running.is_some() {
+            self.ended.wait(&mut state);
         }
     }
 

@@ -163,6 +163,20 @@ impl Moment {
     }
 }
 
+impl Moment {
+    /// What a snapshot of it has.
+    pub(super) fn content(self, shared: &Shared) -> Content<'_> {
+        let (header, clocks) = header(shared, self.now_ms, false);
+        Content {
+            snapshot: self.cut.walk(&shared.engine.keyspace),
+            functions: self.functions,
+            header,
+            clocks,
+            rest: manners::rest,
+        }
+    }
+}
+
 /// The code of the libraries of functions. Under the locks of the cut.
 pub(super) fn functions(shared: &Shared) -> Vec<Vec<u8>> {
     let libraries = shared.engine.functions.libraries();
@@ -196,19 +210,11 @@ pub(super) fn header(shared: &Shared, now_ms: i64, aof_base: bool) -> (FileHeade
 }
 
 fn write_file(shared: &Shared, moment: Moment, progress: &Progress) -> Result<u64, SaveError> {
-    let (header, clocks) = header(shared, moment.now_ms, false);
     let place = SavePlace {
         dir: shared.snapshots.dir.clone(),
         name: shared.config.db_file_name(),
         temp_name: format!("temp-{}.rdb", std::process::id()),
         sync_every: shared.config.rdb_incremental_fsync().then_some(SYNC_EVERY),
     };
-    let content = Content {
-        snapshot: moment.cut.walk(&shared.engine.keyspace),
-        functions: moment.functions,
-        header,
-        clocks,
-        rest: manners::rest,
-    };
-    save(&OsDisk, &place, content, progress)
+    save(&OsDisk, &place, moment.content(shared), progress)
 }

@@ -1,15 +1,20 @@
 //! Sending a backup to the client that has asked for it.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use super::{Connection, Core};
 use crate::session::Session;
 use crate::snapshots::{BackupFile, BackupOf, Snapshots};
 use crate::worker::Mail;
 
+/// So long a client may take nothing of its backup, in milliseconds: as Redis's `repl-timeout`.
+const SILENCE_MS_MAX: u64 = 60_000;
+
 /// A backup that is ready for the client of a slot, if that is still the same.
 pub(crate) struct Backup {
     slot: usize,
     client: u64,
-    file: BackupFile,
+    file: std::io::Result<BackupFile>,
 }
 
 impl Core {
@@ -35,10 +40,12 @@ impl Core {
             return;
         }
         match backup.file {
-            Ok((file, len)) => {
-                let header = format!("${len}\r\n");
+            Ok(file) => {
+                let header = format!("${}\r\n", file.len);
                 connection.out.extend_from_slice(header.as_bytes());
-                connection.feed(file, len);
+                connection.feed(file);
+                let info = &connection.session.info;
+                info.active_ms.store(self.now as u64, Relaxed);
             }
             Err(error) => {
                 let text = format!("-ERR Unable to make a backup: {error}\r\n");
@@ -47,6 +54,23 @@ impl Core {
         }
         connection.closing = true;
         self.write_later(backup.slot);
+    }
+
+    /// Ends connections that take nothing more of their backup: its file takes room.
+    pub(super) fn close_stuck_backups(&mut self) {
+        if !self.shared.snapshots.has_backups() {
+            return;
+        }
+        let limit = (self.now as u64).saturating_sub(SILENCE_MS_MAX);
+        for id in 0..self.connections.len() {
+            let stuck = self.connections[id].as_ref().is_some_and(|connection| {
+                connection.is_fed() && connection.session.info.active_ms.load(Relaxed) < limit
+            });
+            if stuck {
+                tracing::warn!("a client took nothing of its backup for a minute: closed");
+                self.close(id);
+            }
+        }
     }
 
     /// Whether a file goes out, and the socket may take more of it at once.

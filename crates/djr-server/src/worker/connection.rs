@@ -1,7 +1,6 @@
 //! One connection: its socket, what came in and is not a whole request yet, what goes out.
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::io::{self, Read, Write};
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -14,6 +13,7 @@ use super::choke::ReadAhead;
 use super::driver::Stream;
 use super::waits::Undelivered;
 use crate::session::Session;
+use crate::snapshots::BackupFile;
 
 /// A buffer of replies that a burst made larger than this is given back after its use.
 const OUT_KEPT_MAX: usize = 64 << 10;
@@ -81,7 +81,7 @@ pub(crate) struct Backlog {
 
 /// A file that is sent.
 struct Source {
-    file: File,
+    backup: BackupFile,
     /// Bytes that are not read yet.
     left: u64,
 }
@@ -128,12 +128,12 @@ impl Backlog {
 
     /// Reads a chunk of the file; 0: there is nothing left.
     fn read_source(&mut self) -> io::Result<usize> {
-        let Some(Source { file, left }) = &mut self.source else {
+        let Some(Source { backup, left }) = &mut self.source else {
             return Ok(0);
         };
         let count = (CHUNK_LEN as u64).min(*left) as usize;
         let mut chunk = vec![0; count];
-        file.read_exact(&mut chunk)?;
+        backup.file.read_exact(&mut chunk)?;
         *left -= count as u64;
         if *left == 0 {
             self.source = None;
@@ -291,12 +291,13 @@ impl Connection {
     }
 
     /// Sends a file behind the replies so far.
-    pub(super) fn feed(&mut self, file: File, len: u64) {
+    pub(super) fn feed(&mut self, backup: BackupFile) {
         let written = std::mem::take(&mut self.out_written);
         let chunk = std::mem::take(&mut self.out);
         let backlog = self.backlog.get_or_insert_default();
         backlog.push(chunk, written);
-        backlog.source = Some(Source { file, left: len });
+        let left = backup.len;
+        backlog.source = Some(Source { backup, left });
     }
 
     /// Those that were put aside.

@@ -488,6 +488,7 @@ impl Worker {
         core.accept_again();
         core.give_back_spare();
         core.close_idle();
+        core.close_stuck_backups();
         core.close_unfinished_handshakes();
         core.end_pause_if_due();
         core.close_all_overfull();
@@ -733,6 +734,9 @@ impl Core {
         info.output_bytes.store(connection.out_len(), Relaxed);
         info.bytes_out
             .store(info.bytes_out.load(Relaxed) + written, Relaxed);
+        if written > 0 && connection.is_fed() {
+            info.active_ms.store(self.now as u64, Relaxed);
+        }
         self.stats.writes.add(1);
         self.stats.bytes_out.add(written);
         self.spare.truncate(SPARE_BUFFERS_MAX);

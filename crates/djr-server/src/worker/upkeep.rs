@@ -122,6 +122,7 @@ impl Core {
                 let session = &connection.session;
                 // Subscribers have nothing to send.
                 session.wait.is_none()
+                    && !session.backup.is_coming()
                     && session.subscriptions.is_none()
                     && session.info.active_ms.load(Relaxed) < limit
             });
@@ -152,8 +153,8 @@ impl Core {
         let now = self.now;
         let connection = self.connections.get_mut(id).and_then(Option::as_mut);
         connection.is_some_and(|connection| {
-            if connection.is_fed() {
-                return false; // What waits is not in memory.
+            if connection.session.backup.is_coming() {
+                return false; // What waits is not in memory, but for some of it.
             }
             let is_subscriber = connection.session.subscriptions.is_some();
             let limit = self.shared.config.output_limit(is_subscriber);
