@@ -1,17 +1,22 @@
 //! Peers that send what they should not: the server stays alive, serves the others, and keeps its memory.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
 use djr_engine::Rng;
+use djr_engine::spec::Group;
+use djr_engine::testkit::registry;
 use djr_protocol::encode_command;
-use djr_tests::comparison::seed;
+use djr_tests::comparison::{known_tokens, line, number, seed};
 use djr_tests::connection::Connection;
 use djr_tests::ours::Ours;
+use djr_tests::random_commands::{Generator, Words};
 use djr_tests::reply::Reply;
 
 const PEERS: usize = 600;
+const REQUESTS: u64 = 20_000;
 
 #[test]
 fn nothing_that_peers_send_harms_the_others() {
@@ -50,6 +55,86 @@ fn nothing_that_peers_send_harms_the_others() {
     for client in &mut well_behaved {
         assert_eq!(client.run("PING"), Reply::Line(b'+', b"PONG".to_vec()));
     }
+}
+
+/// A request whose keys are not where they are looked for would reach a shard that is not locked, and end the server.
+///
+/// `DJR_SEED` repeats a run, `DJR_COMMANDS` sets how many requests there are.
+#[test]
+fn mangled_requests_get_replies() {
+    let seed = seed();
+    println!("seed {seed}");
+    // 64 shards: two keys are hardly ever in the same.
+    let server = Ours::start_with(4, &[("proto-max-bulk-len", "1mb")]);
+    let mut client = server.connect();
+    let tokens = known_tokens(&mut client);
+    let keywords = tokens.clone();
+    let mut generator = Generator::new(registry(), seed, tokens);
+    let count = number("DJR_COMMANDS").unwrap_or(REQUESTS);
+    let mut done = 0;
+    while done < count {
+        let waiting = match generator.below(4) {
+            0 => generator.draw_waiting(),
+            _ => None,
+        };
+        let waits = waiting.is_some();
+        let (name, mut words) = waiting.unwrap_or_else(|| generator.draw());
+        let command = registry()
+            .by_full_name(name.as_bytes())
+            .expect("it was drawn");
+        if !is_about_data(command.spec.group) || name == "migrate" {
+            continue;
+        }
+        for _ in 0..generator.below(4) {
+            mangle(&mut words, &keywords[&name], &mut generator);
+        }
+        // In a transaction nothing waits.
+        let (multi, exec) = ([b"MULTI".to_vec()], [b"EXEC".to_vec()]);
+        let requests = match waits {
+            true => vec![&multi[..], &words, &exec],
+            false => vec![&words[..]],
+        };
+        for words in requests {
+            let bytes: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
+            assert_ne!(
+                client.call(&bytes),
+                Reply::Closed,
+                "{}\nseed {seed}",
+                line(&words.to_vec())
+            );
+        }
+        done += 1;
+    }
+}
+
+fn is_about_data(group: Group) -> bool {
+    use Group::*;
+    !matches!(
+        group,
+        PubSub | Transactions | Connection | Server | Scripting | Cluster
+    )
+}
+
+/// Changes something behind the command's name: mostly, options are there twice, or are where something else should be.
+fn mangle(words: &mut Words, keywords: &BTreeSet<String>, generator: &mut Generator<'_>) {
+    let at = 1 + generator.below(words.len());
+    let from = 1 + generator.below(words.len());
+    let to = (from + 1 + generator.below(2)).min(words.len());
+    let some = match generator.below(3) {
+        0 => words[from.min(to)..to].to_vec(),
+        kind => {
+            let keyword = keywords.iter().nth(generator.below(keywords.len().max(1)));
+            let keyword = keyword.map(|word| word.clone().into_bytes());
+            let keys: Vec<_> = Generator::keys().collect();
+            let key = (kind == 1).then(|| keys[generator.below(keys.len())].to_vec());
+            keyword.into_iter().chain(key).collect()
+        }
+    };
+    let replaced = match generator.below(3) {
+        0 => (at + some.len()).min(words.len()),
+        _ => at,
+    };
+    words.splice(at..replaced, some);
 }
 
 /// What is announced is not reserved before it comes.
