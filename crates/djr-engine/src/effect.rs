@@ -4,6 +4,7 @@ use djr_protocol::encode_command;
 
 use crate::Args;
 use crate::blocking::Blocked;
+use crate::registry::Registry;
 
 /// What a writing command did. Replaying it reads no clock and draws no random number, so it
 /// always rebuilds the same state.
@@ -53,12 +54,16 @@ impl Effects {
         self.commands
     }
 
-    /// Adds a request as it came.
-    pub fn push_request(&mut self, db: u32, args: &Args<'_>) {
+    /// Adds a request as it came; by its command's own name, if that has been renamed.
+    pub fn push_request(&mut self, registry: &Registry, db: u32, args: &Args<'_>) {
         self.enter(db);
-        match args.raw() {
-            Some(raw) => self.encoded.extend_from_slice(raw),
-            None => encode_request(&mut self.encoded, args),
+        match (registry.original_name(args.get(0)), args.raw()) {
+            (None, Some(raw)) => self.encoded.extend_from_slice(raw),
+            (original, _) => {
+                let name = original.map_or(args.get(0), str::as_bytes);
+                let args: Vec<_> = std::iter::once(name).chain(args.from(1)).collect();
+                encode_command(&mut self.encoded, &args);
+            }
         }
     }
 
@@ -103,11 +108,6 @@ impl Effects {
             Some(_) => {}
         }
     }
-}
-
-fn encode_request(out: &mut Vec<u8>, args: &Args<'_>) {
-    let args: Vec<_> = args.from(0).collect();
-    encode_command(out, &args);
 }
 
 /// In lower case, as the log itself writes it: by an upper-case one recovery knows what another server has appended.

@@ -237,11 +237,11 @@ impl Engine {
                 if !access.has_expired() && executor.effects.is_empty() {
                     match result {
                         Ok(Logged::Verbatim) => match args.raw() {
-                            Some(raw) => {
+                            Some(raw) if !self.registry.has_renames() => {
                                 shell.log().append(db, &[raw]);
                                 return Ok(());
                             }
-                            None => Ok(Logged::Verbatim),
+                            _ => Ok(Logged::Verbatim),
                         },
                         result => return result.map(|_| ()),
                     }
@@ -267,7 +267,7 @@ impl Engine {
     ) -> Result<(), CommandError> {
         self.log_expired(executor, access, shell);
         if let Ok(Logged::Verbatim) = result {
-            executor.effects.push_request(db, args);
+            executor.effects.push_request(self.registry, db, args);
         }
         executor.effects.append_to(shell.log());
         self.tell_invalidations(access, shell);
@@ -315,7 +315,7 @@ impl Engine {
         let result = self.run(executor, access, command, db, args, now, shell, reply);
         self.remember_reader(executor, access, command, args);
         if matches!(result, Ok(Logged::Verbatim)) {
-            executor.effects.push_request(db, args);
+            executor.effects.push_request(self.registry, db, args);
         }
         result.map(|_| ())
     }

@@ -117,10 +117,10 @@ impl Engine {
     /// The error for a name that leads nowhere, as Redis words it.
     pub fn unknown_command(&self, args: &Args<'_>) -> CommandError {
         match self.registry.resolve(args) {
-            Resolved::UnknownSubcommand(command) => CommandError::format(format!(
+            Resolved::UnknownSubcommand => CommandError::format(format!(
                 "ERR unknown subcommand '{}'. Try {} HELP.",
                 quoted(args.get(1), 128),
-                command.spec.name.to_uppercase()
+                String::from_utf8_lossy(args.get(0)).to_ascii_uppercase()
             )),
             _ => {
                 let mut shown = String::new();

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::thread::JoinHandle;
 
+use djr_engine::registry::RenameError;
 use djr_engine::{Engine, Executor};
 use djr_storage::aof::FsyncPolicy;
 use djr_storage::keyspace::{Keyspace, KeyspaceOptions};
@@ -122,6 +123,9 @@ pub enum StartError {
     /// The users could not be made.
     #[error("{0}")]
     Users(String),
+    /// Commands can't be renamed so.
+    #[error(transparent)]
+    Renames(#[from] RenameError),
     /// The data set could not be recovered.
     #[error("{0}")]
     Recovery(String),
@@ -178,7 +182,7 @@ impl Server {
         let drivers: Vec<Driver> = (0..threads)
             .map(|_| Driver::new())
             .collect::<Result<_, _>>()?;
-        let registry = commands::registry();
+        let registry = commands::renamed_registry(&config)?;
         let workers = drivers.iter().map(|driver| WorkerHandle {
             mailbox: Arc::new(Mailbox::new(driver.waker())),
             stats: Arc::new(WorkerStats::new(registry.id_count())),
@@ -222,7 +226,7 @@ impl Server {
             cron_paused: AtomicBool::new(false),
             peak_memory: AtomicU64::new(0),
             config,
-            acl: Acl::new(registry),
+            acl: Acl::new(commands::registry()),
             tls: Default::default(),
         });
         config::apply_all(&shared);

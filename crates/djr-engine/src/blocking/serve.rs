@@ -252,7 +252,7 @@ impl Engine {
             let args = request.args();
             let mut out = Vec::new();
             let mut reply = Reply::new(&mut out, RespVersion::V2);
-            let result = match self.registry.resolve(&args) {
+            let result = match self.registry.declared().resolve(&args) {
                 Resolved::Command(command) => {
                     self.execute(executor, command, &args, now, shell, &mut reply)
                 }

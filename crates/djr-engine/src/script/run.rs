@@ -363,7 +363,7 @@ impl Run<'_, '_> {
     fn resolve(&self, args: &Args<'_>) -> Result<&'static Command, ErrorReply> {
         let command = match self.engine.registry.resolve(args) {
             Resolved::Command(command) => command,
-            Resolved::Unknown | Resolved::UnknownSubcommand(_) => return Err(UNKNOWN),
+            Resolved::Unknown | Resolved::UnknownSubcommand => return Err(UNKNOWN),
         };
         if !command.accepts(args.len()) {
             return Err(WRONG_ARITY);

@@ -8,7 +8,7 @@ mod server;
 mod transactions;
 
 use djr_engine::command::Command;
-use djr_engine::registry::Registry;
+use djr_engine::registry::{Registry, RenameError};
 use djr_engine::spec::CommandSpec;
 use djr_engine::{Args, CommandError, Executor, Reply};
 
@@ -18,6 +18,7 @@ pub(crate) use server::WantedBackup;
 pub use server::start_again;
 pub(crate) use transactions::{discard_all, reset_watches, try_unwatch};
 
+use crate::config::Config;
 use crate::session::Session;
 use crate::worker::Core;
 
@@ -63,6 +64,16 @@ pub fn registry() -> &'static Registry {
         families.extend(FAMILIES.iter().map(|(commands, _)| *commands));
         Registry::leak(&families)
     })
+}
+
+/// The registry for a server of this configuration.
+pub(crate) fn renamed_registry(
+    config: &Config,
+) -> std::result::Result<&'static Registry, RenameError> {
+    match config.renames() {
+        [] => Ok(registry()),
+        renames => registry().leak_renamed(renames),
+    }
 }
 
 /// What runs each command of the server, by [`Command::id`].

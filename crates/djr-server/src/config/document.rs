@@ -101,7 +101,9 @@ pub fn markdown() -> String {
          once or none; `CONFIG REWRITE` writes the values of now into the file, without touching anything else in it.\n\n\
          The format of the file is that of `redis.conf`, and every directive of Redis 7.2 and 8, and of Valkey 8 and 9, is\n\
          known. Those that do nothing here are accepted and kept, and the server's log says why they do nothing; those that\n\
-         would be missed are refused, with the number of the line. `--aof-repair` is for the command line only: it starts a\n\
+         would be missed are refused, with the number of the line. `user NAME RULE …` defines a user; `rename-command NAME\n\
+         NEW-NAME` gives a command another name or, with `\"\"`, none (the log, rules of users and what tells about commands keep\n\
+         the old one, so that the log can be read when the line has gone). `--aof-repair` is for the command line only: it starts a\n\
          server whose log is damaged, with everything outside the damage, and puts the damaged bytes aside.\n",
     );
     for section in SECTIONS {

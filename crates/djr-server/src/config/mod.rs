@@ -26,6 +26,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
+use djr_engine::registry::Rename;
 use djr_storage::aof::FsyncPolicy;
 use parking_lot::{Mutex, RwLock};
 
@@ -53,6 +54,8 @@ pub struct Config {
     defaults: Vec<Value>,
     /// The users that `user` lines define: names and rules.
     users: Vec<Vec<Vec<u8>>>,
+    /// What `rename-command` lines say.
+    renames: Vec<Rename>,
     output_limits: [[AtomicU64; 3]; 3],
     /// The file that it was read from, with its full path.
     file: Option<PathBuf>,
@@ -90,6 +93,7 @@ impl Default for Config {
             })),
             defaults,
             users: Vec::new(),
+            renames: Vec::new(),
             output_limits: Default::default(),
             file: None,
             aof_repair: false,

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use djr_engine::glob;
+use djr_engine::registry::Rename;
 use djr_protocol::Limits;
 use djr_storage::aof::FsyncPolicy;
 use djr_storage::keyspace::MemoryClass;
@@ -534,6 +535,11 @@ impl Config {
     /// The users that the configuration file defines: names and rules.
     pub(crate) fn users(&self) -> &[Vec<Vec<u8>>] {
         &self.users
+    }
+
+    /// Which commands have other names, or none.
+    pub(crate) fn renames(&self) -> &[Rename] {
+        &self.renames
     }
 
     /// The percentiles that `INFO latencystats` shows.

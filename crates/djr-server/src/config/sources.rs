@@ -9,6 +9,8 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use djr_engine::registry::Rename;
+
 use super::file::{self, BAD_DIRECTIVE, UNBALANCED};
 use super::table::{COUNT, Id, OBSOLETE, REFUSED};
 use super::{Config, ConfigError};
@@ -255,6 +257,9 @@ impl Loader {
         if is("user") {
             return self.user(&words[1..]);
         }
+        if is("rename-command") {
+            return self.rename(&words[1..]);
+        }
         if is("aof-repair") {
             return Err("is for one start: give it on the command line".into());
         }
@@ -287,6 +292,20 @@ impl Loader {
         }
         crate::acl::check_line(words)?;
         self.config.users.push(words.to_vec());
+        Ok(Outcome::Done)
+    }
+
+    /// `rename-command NAME NEW-NAME`.
+    fn rename(&mut self, words: &[Vec<u8>]) -> Result<Outcome, String> {
+        let [from, to] = words else {
+            return Err(BAD_DIRECTIVE.into());
+        };
+        self.config.renames.push(Rename {
+            from: from.clone(),
+            to: to.clone(),
+        });
+        let checked = crate::commands::registry().check_renames(&self.config.renames);
+        checked.map_err(|error| error.to_string())?;
         Ok(Outcome::Done)
     }
 

@@ -181,9 +181,12 @@ fn bad_command_lines_are_refused(#[case] args: &[&str], #[case] end: &str) {
     "Unmatched parenthesis in selector definition '(+get'"
 )]
 #[case("user", "wrong number of arguments")]
+#[case("rename-command flushal \"\"", "No such command in rename-command")]
+#[case("rename-command get SET", "Target command name already exists")]
+#[case("rename-command get", "Bad directive or wrong number of arguments")]
 #[case(
-    "rename-command FLUSHALL \"\"",
-    "'rename-command': commands can't be renamed or switched off yet"
+    "rename-command get \"x\\x00\"",
+    "a command's name does not end with a zero"
 )]
 #[case("tls-cluster yes", "there is no cluster yet")]
 #[case("aof-repair yes", "is for one start: give it on the command line")]

@@ -157,7 +157,7 @@ impl Lanes {
 
 /// The command, or of a container the subcommand.
 fn command(shared: &Shared, args: &[&[u8]]) -> Option<&'static Command> {
-    let command = shared.engine.registry.find(args.first()?)?;
+    let command = shared.engine.registry.declared().find(args.first()?)?;
     if command.subcommands.is_empty() {
         return Some(command);
     }

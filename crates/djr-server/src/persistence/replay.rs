@@ -202,7 +202,7 @@ impl<'a> Replayer<'a> {
         }
         let request = OwnedRequest::from_args(replayed.args.iter().copied());
         let args = request.args();
-        let command = match self.engine.registry.resolve(&args) {
+        let command = match self.engine.registry.declared().resolve(&args) {
             Resolved::Command(command) if command.accepts(args.len()) => command,
             Resolved::Command(command) => {
                 return Err(CommandError::Arity(command.full_name.clone()).to_string());

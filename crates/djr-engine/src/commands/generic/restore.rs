@@ -126,6 +126,7 @@ fn restore(
     };
     let mut buffer = [0; INTEGER_TEXT_SIZE_MAX];
     let mut words: Vec<&[u8]> = args.from(0).collect();
+    words[0] = b"RESTORE";
     words[2] = format_integer(at, &mut buffer);
     words.push(b"ABSTTL");
     Ok(Effect::Rewritten(context.rewrite(&words)))

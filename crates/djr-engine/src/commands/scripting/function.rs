@@ -208,7 +208,9 @@ fn load(
     )?;
     libraries.insert(library.clone())?;
     engine.functions.replace(libraries);
-    executor.effects.push_request(shell.db(), args);
+    executor
+        .effects
+        .push_request(engine.registry, shell.db(), args);
     reply.bulk(&library.name);
     Ok(())
 }
@@ -254,7 +256,9 @@ fn restore(
         libraries.insert(library)?;
     }
     engine.functions.replace(libraries);
-    executor.effects.push_request(shell.db(), args);
+    executor
+        .effects
+        .push_request(engine.registry, shell.db(), args);
     reply.ok();
     Ok(())
 }
@@ -280,7 +284,9 @@ fn delete(
         return Err(NOT_FOUND);
     }
     engine.functions.replace(libraries);
-    executor.effects.push_request(shell.db(), args);
+    executor
+        .effects
+        .push_request(engine.registry, shell.db(), args);
     reply.ok();
     Ok(())
 }
@@ -301,7 +307,9 @@ fn flush(
         return Err(FLUSH_MODE);
     }
     engine.functions.replace(Libraries::default());
-    executor.effects.push_request(shell.db(), args);
+    executor
+        .effects
+        .push_request(engine.registry, shell.db(), args);
     reply.ok();
     Ok(())
 }

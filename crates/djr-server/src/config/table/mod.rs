@@ -303,10 +303,6 @@ const fn equal(left: &[u8], right: &[u8]) -> bool {
 /// What a directive that is no parameter is answered: directives of Redis and Valkey that are refused, and why.
 pub(crate) static REFUSED: &[(&str, &str)] = &[
     (
-        "rename-command",
-        "commands can't be renamed or switched off yet",
-    ),
-    (
         "loadmodule",
         "modules are not supported: they are compiled against the inside of another server",
     ),

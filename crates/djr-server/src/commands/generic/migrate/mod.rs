@@ -384,7 +384,7 @@ impl Core {
         let engine: &Engine = &shared.engine;
         let request = OwnedRequest::from_args([&b"DEL"[..], &key.watch.key]);
         let args = request.args();
-        let Resolved::Command(command) = engine.registry.resolve(&args) else {
+        let Resolved::Command(command) = engine.registry.declared().resolve(&args) else {
             return true;
         };
         let mut queue = Queue::default();

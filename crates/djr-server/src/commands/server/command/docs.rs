@@ -22,7 +22,7 @@ pub(super) static SPEC: CommandSpec = CommandSpec {
 pub(super) fn run(context: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result {
     let registry = context.core.shared.engine.registry;
     let commands: Vec<&Command> = if args.len() == 2 {
-        registry.commands().iter().collect()
+        registry.callable().collect()
     } else {
         args.from(2)
             .filter_map(|name| registry.by_full_name(name))

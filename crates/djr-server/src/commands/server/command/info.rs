@@ -20,9 +20,11 @@ pub(super) static SPEC: CommandSpec = CommandSpec {
 };
 
 pub(super) fn all(context: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result {
-    let commands = context.core.shared.engine.registry.commands();
-    reply.array(commands.len());
-    commands.iter().for_each(|command| write(reply, command));
+    let registry = context.core.shared.engine.registry;
+    reply.array(registry.callable().count());
+    registry
+        .callable()
+        .for_each(|command| write(reply, command));
     Ok(())
 }
 

@@ -29,7 +29,7 @@ pub(super) static SPEC: CommandSpec = CommandSpec {
 };
 
 pub(super) fn run(context: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result {
-    let commands = context.core.shared.engine.registry.commands();
+    let registry = context.core.shared.engine.registry;
     let text = args.get(4).to_ascii_lowercase();
     let wanted: &dyn Fn(&Command) -> bool = match args.len() {
         2 => &|_| true,
@@ -45,8 +45,8 @@ pub(super) fn run(context: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<
         }
         _ => return Err(CommandError::Syntax),
     };
-    let all = commands
-        .iter()
+    let all = registry
+        .callable()
         .flat_map(|command| std::iter::once(command).chain(&command.subcommands));
     let names: Vec<_> = all.filter(|command| wanted(command)).collect();
     reply.array(names.len());

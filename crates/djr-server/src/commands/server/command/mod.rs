@@ -69,7 +69,7 @@ pub(super) static RUNS: &[Entry] = &[
 ];
 
 fn count(context: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result {
-    reply.integer(context.core.shared.engine.registry.commands().len() as i64);
+    reply.integer(context.core.shared.engine.registry.callable().count() as i64);
     Ok(())
 }
 

@@ -55,7 +55,7 @@ fn populate(
         // As a client would: so it is in the log, and watchers see it.
         let request = OwnedRequest::from_args([&b"SET"[..], &key, &value, b"NX"]);
         let set = request.args();
-        let Some(command) = engine.registry.find(b"set") else {
+        let Some(command) = engine.registry.declared().find(b"set") else {
             break;
         };
         out.clear();
