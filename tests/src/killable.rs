@@ -4,12 +4,13 @@
 
 use std::cell::RefCell;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::connection::Connection;
+use crate::ports::free_port;
 
 /// A server that is killed when it is dropped.
 pub struct Killable {
@@ -56,10 +57,7 @@ impl Killable {
         words: &[&str],
         is_ready: fn(&[u8]) -> bool,
     ) -> Result<Self, String> {
-        // Free now; the kernel does not give it to another soon.
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("an address");
-        drop(listener);
+        let address = free_port();
         let log = dir.with_extension("log");
         let process = command
             .args(["--port", &address.port().to_string(), "--logfile"])

@@ -8,6 +8,7 @@ pub mod connection;
 pub mod facts;
 pub mod killable;
 pub mod ours;
+pub mod ports;
 pub mod random_commands;
 pub mod reference;
 pub mod reply;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use djr_protocol::{Limits, ReplyDecoder, Value, encode_command};
+
+use crate::ports::free_port;
 
 /// The real servers found in the directory that the environment variable `DJR_PEERS` names (default: `bench/peers/bin`, where
 /// `cargo xtask peers` puts them), on the `PATH`, and the one that `DJR_REFERENCE_SERVER` names.
@@ -175,14 +177,6 @@ impl Drop for Process {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-/// A port that is free now. Another process may take it before the server does, which then says so and ends.
-fn free_port() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-    listener
-        .and_then(|listener| listener.local_addr())
-        .expect("a free port")
 }
 
 /// A connection that waits for each reply.

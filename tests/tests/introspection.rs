@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 
 use djr_tests::connection::Connection;
 use djr_tests::ours::Ours;
+use djr_tests::ports::free_port;
 use djr_tests::reply::Reply;
 
 fn start(threads: usize, directives: &[(&str, &str)]) -> Ours {
@@ -295,9 +296,7 @@ fn parse(body: &str) -> BTreeMap<String, f64> {
 
 #[test]
 fn metrics_and_health_are_told_over_http() {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = listener.local_addr().expect("it is bound");
-    drop(listener);
+    let address = free_port();
     let port = address.port().to_string();
     let ours = start(2, &[("metrics-port", &port), ("metrics-bind", "127.0.0.1")]);
     let mut connection = ours.connect();

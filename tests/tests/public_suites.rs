@@ -4,13 +4,14 @@
 //! Needs the program itself: `cargo build -p djr-server`.
 
 use std::fs::File;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use djr_tests::connection::Connection;
 use djr_tests::killable::program;
+use djr_tests::ports::free_port;
 use djr_tests::reply::Reply;
 
 /// Directives that such suites start every server with.
@@ -59,9 +60,7 @@ struct Suite {
 impl Suite {
     /// Starts it with more lines in its file and more words behind it.
     fn start(lines: &str, words: &[&str]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("an address");
-        drop(listener);
+        let address = free_port();
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().display();
         let text = format!(

@@ -5,7 +5,6 @@
 
 mod support;
 
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -29,7 +28,7 @@ struct Node {
 impl Node {
     fn start(program: &Path) -> Option<Node> {
         let dir = tempfile::tempdir().unwrap();
-        let port = free_port();
+        let port = support::free_port();
         let child = Command::new(program)
             .args(["--port", &port.to_string(), "--cluster-enabled", "yes"])
             .args(["--save", "", "--dir"])
@@ -67,20 +66,6 @@ impl Drop for Node {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// The cluster's own port is 10000 higher, and must be one.
-fn free_port() -> u16 {
-    loop {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let low = port % 20_000 + 20_000;
-        if TcpListener::bind(("127.0.0.1", low)).is_ok()
-            && TcpListener::bind(("127.0.0.1", low + 10_000)).is_ok()
-        {
-            return low;
-        }
     }
 }
 

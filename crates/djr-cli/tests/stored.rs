@@ -5,7 +5,6 @@
 
 mod support;
 
-use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -27,12 +26,7 @@ impl Server {
     }
 
     fn start_program(program: &std::path::Path) -> Option<Server> {
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port()
-            .to_string();
+        let port = support::free_port().to_string();
         let started = Command::new(program)
             .args(["--port", &port, "--save", "", "--appendonly", "no"])
             .stdout(Stdio::null())

@@ -6,7 +6,6 @@ mod support;
 #[path = "support/terminal.rs"]
 mod terminal;
 
-use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -27,8 +26,7 @@ struct Server {
 impl Server {
     /// On a port, or on a free one. `None` if there is no `redis-server`; that is said.
     fn start(port: Option<u16>) -> Option<Server> {
-        let free = || TcpListener::bind("127.0.0.1:0")?.local_addr();
-        let port = port.unwrap_or_else(|| free().unwrap().port());
+        let port = port.unwrap_or_else(support::free_port);
         let started = Command::new("redis-server")
             .args(["--port", &port.to_string(), "--save", ""])
             .args(["--appendonly", "no"])

@@ -3,6 +3,7 @@
 #![allow(dead_code)] // Each test file uses a part of it.
 
 use std::ffi::OsStr;
+use std::hash::{BuildHasher, RandomState};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
@@ -15,6 +16,19 @@ use djr_protocol::{Batch, Limits, RequestDecoder};
 
 /// No program takes that long, on any machine.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A port that is free now, below those that the kernel gives to clients: one of them could sit on it when a server comes. The one that a
+/// cluster's server wants besides, 10000 higher, is free, too.
+pub(crate) fn free_port() -> u16 {
+    let is_free = |port: &u16| {
+        let ports = [*port, port + 10_000];
+        ports
+            .iter()
+            .all(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+    };
+    let random = |_| 20_000 + (RandomState::new().hash_one(0) % 12_000) as u16;
+    (0..1000).map(random).find(is_free).unwrap()
+}
 
 /// Requests as they came, one line each.
 type Log = Arc<Mutex<Vec<String>>>;
