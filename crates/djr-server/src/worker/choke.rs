@@ -7,7 +7,8 @@
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::{Connection, Core, READS_PER_TURN, ReadOutcome, Worker};
+use super::requests::READS_PER_TURN;
+use super::{Connection, Core, ReadOutcome, Worker};
 
 /// Above so many bytes of replies that the socket has not taken, requests wait; they go on below half of it.
 const UNSENT_MAX: usize = 1 << 20;

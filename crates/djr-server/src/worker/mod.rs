@@ -16,21 +16,22 @@ mod choke;
 mod connection;
 mod driver;
 mod gather;
+mod log;
 mod mailbox;
 mod push;
+mod replies;
+mod requests;
 mod upkeep;
 mod waits;
 mod weigh;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use djr_engine::Executor;
 use djr_engine::notify::Events;
-use djr_engine::{EffectLog, Executor};
-use djr_protocol::{Limits, ProtocolError, RequestDecoder};
-use djr_storage::aof::{FsyncPolicy, Log, Offset};
+use djr_storage::aof::Offset;
 use djr_storage::keyspace::{Turn, UnixMillis};
 
 pub(crate) use connection::{Connection, ReadOutcome};
@@ -40,28 +41,23 @@ pub(crate) use push::Pushes;
 pub(crate) use waits::{Ended, Wait, Waits, give_back_undelivered};
 
 use gather::Gathered;
+use log::WorkerLog;
 
 use crate::clock;
 use crate::introspection::{Event, Thresholds};
 use crate::memory::{Defragmenter, Room};
 use crate::pubsub::Hub;
-use crate::session::{Ahead, Requests, Watches};
+use crate::session::{Requests, Watches};
 use crate::shared::{Gate, Shared};
 use crate::stats::WorkerStats;
 use crate::tracking::Broadcast;
 
 /// One read takes at most so many bytes: what a socket usually holds.
 const READ_SIZE: usize = 128 << 10;
-/// A connection gets so many reads in one turn before the others have theirs.
-const READS_PER_TURN: usize = 4;
 /// How often periodic work is done.
 const TICK: Duration = Duration::from_millis(100);
 /// Listeners have the numbers from here on.
 const LISTENERS: usize = usize::MAX / 2;
-/// Buffers for replies that are kept for use by the next connection.
-const SPARE_BUFFERS_MAX: usize = 256;
-/// How many of them are given back in a tick.
-const SPARE_BUFFERS_PER_TICK: usize = 4;
 
 /// A worker thread's own state.
 pub(crate) struct Worker {
@@ -130,31 +126,6 @@ pub(crate) struct Core {
     pub(crate) defrag: Defragmenter,
     /// What is worth a note, since the beginning of this turn.
     pub(crate) thresholds: Thresholds,
-}
-
-/// The worker's way to the log.
-#[derive(Default)]
-pub(crate) struct WorkerLog {
-    log: Option<Arc<Log>>,
-    /// Which of the server's logs it is.
-    generation: u32,
-    /// The end of what this worker has appended.
-    end: Offset,
-    /// Something was appended in this turn.
-    dirty: bool,
-    /// Changes of the data set so far, for `rdb_changes_since_last_save`.
-    changes: Arc<djr_engine::stats::Counter>,
-}
-
-impl EffectLog for WorkerLog {
-    #[inline]
-    fn append(&mut self, db: u32, parts: &[&[u8]]) {
-        self.changes.add(1);
-        if let Some(log) = &self.log {
-            self.end = log.append_parts(db, parts);
-            self.dirty = true;
-        }
-    }
 }
 
 impl Worker {
@@ -280,194 +251,6 @@ impl Worker {
         Ok(())
     }
 
-    /// Reads from a connection and executes what came.
-    fn serve(&mut self, id: usize, turn: &Turn) {
-        let Some(mut connection) = self.core.connections.get_mut(id).and_then(Option::take) else {
-            return;
-        };
-        let open = self.serve_taken(&mut connection, id, 0, turn);
-        self.core.put_back(id, connection, open);
-    }
-
-    /// The same, after so many reads in this turn. `false`: the connection has ended.
-    fn serve_taken(
-        &mut self,
-        connection: &mut Connection,
-        id: usize,
-        reads: usize,
-        turn: &Turn,
-    ) -> bool {
-        if connection.session.wait.is_some() && connection.peer_ended {
-            return self.end_of_wait(connection, id);
-        }
-        if connection.session.choked && !connection.closing {
-            self.read_ahead(connection, id, reads);
-            return true;
-        }
-        if connection.closing || connection.session.is_held() {
-            connection.readable = true;
-            return true;
-        }
-        if reads >= READS_PER_TURN {
-            connection.readable = true;
-            self.core.unread.push(id);
-            return true;
-        }
-        let (count, more) = if connection.input.is_empty() {
-            let (stream, ahead) = (&mut connection.stream, &mut connection.ahead);
-            match Connection::read(stream, ahead, &mut self.read_buffer) {
-                ReadOutcome::Bytes(count, more) => (count, more),
-                ReadOutcome::Later => return true,
-                ReadOutcome::Closed => return self.end_of_input(connection, id),
-            }
-        } else {
-            // The request that has begun goes on: right behind its beginning, with room for all of it that is known to come.
-            let start = connection.make_room();
-            let (stream, ahead) = (&mut connection.stream, &mut connection.ahead);
-            match Connection::read(stream, ahead, &mut connection.input[start..]) {
-                ReadOutcome::Bytes(count, more) => {
-                    connection.input.truncate(start + count);
-                    (count, more)
-                }
-                ReadOutcome::Later => {
-                    connection.input.truncate(start);
-                    return true;
-                }
-                ReadOutcome::Closed => {
-                    connection.input.truncate(start);
-                    return self.end_of_input(connection, id);
-                }
-            }
-        };
-        self.core.stats.count_read(count);
-        connection.count_in(count);
-        self.consume(connection, count, turn);
-        let more = more || connection.peer_ended;
-        self.go_on(connection, id, more, reads + 1, turn)
-    }
-
-    /// Reads on from a connection that has been read so many times in this turn, if it has more. `false`: it has ended.
-    fn go_on(
-        &mut self,
-        connection: &mut Connection,
-        id: usize,
-        more: bool,
-        reads: usize,
-        turn: &Turn,
-    ) -> bool {
-        self.core.queue(id, connection);
-        self.core.choke(connection);
-        if connection.session.choked {
-            return !more || self.serve_taken(connection, id, reads, turn);
-        }
-        if connection.closing || connection.session.is_held() {
-            if connection.session.yielded {
-                self.core.unread.push(id);
-            }
-            connection.readable = more;
-            if connection.session.wait.is_some() && connection.peer_ended {
-                return self.end_of_wait(connection, id);
-            }
-            return true;
-        }
-        !more || self.serve_taken(connection, id, reads, turn)
-    }
-
-    /// The peer sends nothing more, but may still wait for replies (`printf … | nc`). `false`: it does not.
-    fn end_of_input(&mut self, connection: &mut Connection, id: usize) -> bool {
-        connection.closing = true;
-        self.core.queue(id, connection);
-        connection.out_len() > 0
-    }
-
-    /// The same for a client that waits for a key. As with Redis it waits no more, and what it sent behind that is not executed.
-    fn end_of_wait(&mut self, connection: &mut Connection, id: usize) -> bool {
-        self.core.abandon(connection);
-        self.end_of_input(connection, id)
-    }
-
-    /// Executes the whole requests among what has come; keeps the rest in the connection.
-    fn consume(&mut self, connection: &mut Connection, fresh: usize, turn: &Turn) {
-        self.core.prepare_out(connection);
-        let Connection {
-            session,
-            decoder,
-            input,
-            out,
-            ..
-        } = connection;
-        let mut kept = std::mem::take(input);
-        let mut begun = decoder
-            .take()
-            .map_or_else(RequestDecoder::new, |begun| *begun);
-        let bytes: &[u8] = if kept.is_empty() {
-            &self.read_buffer[..fresh]
-        } else {
-            &kept
-        };
-        let mut used = 0;
-        let failure = loop {
-            let rest = &bytes[used..];
-            self.requests.batch.clear();
-            // One at a time until AUTH: it changes the limits for what is behind it.
-            let one_by_one = !session.identity.is_authenticated();
-            let result = if !one_by_one {
-                begun.decode(
-                    rest,
-                    &self.core.shared.config.request_limits(),
-                    &mut self.requests.batch,
-                )
-            } else {
-                begun.decode_one(rest, &Limits::unauthenticated(), &mut self.requests.batch)
-            };
-            let count = self.requests.batch.len();
-            let engine = &self.shared.engine;
-            let mut ahead = Ahead::new(&self.requests, rest, engine, turn, session.db);
-            if count > 1 {
-                ahead.prefetch_entries();
-            }
-            let done = self.requests.execute(
-                rest,
-                engine,
-                &mut ahead,
-                &mut self.core,
-                &mut self.executor,
-                session,
-                out,
-            );
-            if session.close {
-                break None;
-            }
-            if done < count {
-                // What was not executed is decoded again when the session goes on.
-                used += self.requests.batch.raw_range(done).start;
-                begun = RequestDecoder::new();
-                break None;
-            }
-            match result {
-                Ok(taken) => {
-                    used += taken;
-                    if count == 0 || !one_by_one {
-                        break None;
-                    }
-                }
-                Err(error) => break Some(error),
-            }
-        };
-        if kept.is_empty() {
-            kept.extend_from_slice(&self.read_buffer[used..fresh]);
-        } else {
-            kept.drain(..used);
-            if kept.is_empty() {
-                kept = Vec::new();
-            }
-        }
-        if !kept.is_empty() {
-            *decoder = Some(Box::new(begun));
-        }
-        self.core.settle(connection, kept, failure);
-    }
-
     /// Periodic work.
     fn tick(&mut self, turn: &Turn) {
         let core = &mut self.core;
@@ -502,104 +285,9 @@ impl Worker {
             }
         }
     }
-
-    /// Goes on with the requests that were held back.
-    fn resume(&mut self, id: usize, turn: &Turn) {
-        let Some(mut connection) = self.core.connections.get_mut(id).and_then(Option::take) else {
-            return;
-        };
-        if connection.is_fed() {
-            self.core.put_back(id, connection, true);
-            self.core.write_later(id);
-            return;
-        }
-        connection.session.postponed = false;
-        connection.session.yielded = false;
-        let session = &connection.session;
-        let goes_on = !connection.closing && session.wait.is_none() && !session.choked;
-        if goes_on && !connection.input.is_empty() {
-            self.consume(&mut connection, 0, turn);
-            self.core.queue(id, &mut connection);
-            self.core.choke(&mut connection);
-            if connection.session.yielded {
-                self.core.unread.push(id);
-            }
-        }
-        let readable = std::mem::take(&mut connection.readable);
-        let open = !readable || self.serve_taken(&mut connection, id, 0, turn);
-        self.core.put_back(id, connection, open);
-    }
 }
 
 impl Core {
-    /// Makes ready for the replies of a connection.
-    fn prepare_out(&mut self, connection: &mut Connection) {
-        let is_subscriber = connection.session.subscriptions.is_some();
-        let limit = self.shared.config.output_limit(is_subscriber);
-        let written = connection.out_written;
-        self.output_len_max =
-            (limit.hard_or_none().saturating_add(written)).saturating_sub(connection.backlog_len());
-        if let Stream::Tls(stream) = &mut connection.stream {
-            self.log_in_by_certificate(stream, &mut connection.session);
-        }
-        if connection.out.capacity() == 0
-            && let Some(spare) = self.spare.pop()
-        {
-            connection.out = spare;
-        }
-    }
-
-    /// Gives some buffers back that a burst has left. One that is in use at every turn is back soon.
-    fn give_back_spare(&mut self) {
-        let count = self.spare.len().min(SPARE_BUFFERS_PER_TICK);
-        self.spare.drain(..count);
-    }
-
-    /// After a connection's requests have been executed: tells its peer of a protocol error, keeps what is left of its input.
-    fn settle(
-        &mut self,
-        connection: &mut Connection,
-        input: Vec<u8>,
-        failure: Option<ProtocolError>,
-    ) {
-        let session = &mut connection.session;
-        if let Some(error) = failure
-            && !session.close
-        {
-            let text = format!("ERR {error}");
-            self.stats.count_error(&text);
-            djr_engine::Reply::new(&mut connection.out, session.version).error(&text);
-            session.close = true;
-        }
-        if session.close {
-            connection.closing = true;
-            return;
-        }
-        // What is postponed is whole already.
-        if input.len() > self.shared.config.query_buffer_limit() && !session.is_held() {
-            return self.refuse_input(connection);
-        }
-        let is_heavy = !input.is_empty() || session.is_heavy();
-        connection.input = input;
-        let info = &connection.session.info;
-        info.input_bytes.store(connection.input_len(), Relaxed);
-        if is_heavy {
-            self.weigh_later(connection.session.slot);
-        }
-    }
-
-    /// Too much has come that can't be executed.
-    #[cold]
-    fn refuse_input(&mut self, connection: &mut Connection) {
-        tracing::warn!(
-            client = connection.session.info.id,
-            "Closing client that reached max query buffer length"
-        );
-        self.stats.limit_disconnections.add(1);
-        connection.forget_replies();
-        connection.closing = true;
-    }
-
     fn begin_turn(&mut self) {
         self.now = clock::unix_millis();
         self.clock = clock::monotonic();
@@ -643,142 +331,6 @@ impl Core {
             }
         }
         self.weigh_grown();
-    }
-
-    /// There is another log, or none any more.
-    #[cold]
-    fn take_log(&mut self) {
-        // In this order: it may be a later log than the number says, and is taken once more then.
-        let generation = self.shared.persistence.generation();
-        self.log.log = self.shared.log();
-        self.log.generation = generation;
-        let seen = &self.shared.workers[self.index].log_generation;
-        seen.store(generation, std::sync::atomic::Ordering::Release);
-    }
-
-    #[cold]
-    fn log_failed(&mut self) {
-        if self.log.log.as_ref().is_some_and(|log| log.is_closed()) {
-            // It was switched off during this turn: no reply waits for it.
-            self.log.log = None;
-        } else {
-            self.shared.persistence.failed(&self.shared);
-        }
-    }
-
-    /// What this turn has published may speak of what it has written: it waits for the log as replies do.
-    fn delay_pushes(&mut self) {
-        let end = self.log.end;
-        for id in &self.queued {
-            if let Some(Some(connection)) = self.connections.get_mut(*id)
-                && std::mem::take(&mut connection.pushed)
-            {
-                connection.wait_for = connection.wait_for.max(end);
-            }
-        }
-    }
-
-    /// Writes a connection's replies if the log has come far enough; else they wait. `false`: they wait.
-    fn finish_replies(&mut self, id: usize) -> bool {
-        let Some(connection) = self.connections.get_mut(id).and_then(Option::as_mut) else {
-            return true;
-        };
-        connection.queued = false;
-        if let Some(log) = &self.log.log
-            // Else it was switched off meanwhile.
-            && !log.is_closed()
-        {
-            let is_always = log.policy() == FsyncPolicy::Always;
-            let reached = if is_always {
-                log.durable()
-            } else {
-                log.written()
-            };
-            if connection.wait_for > reached {
-                if log.poisoned().is_some() {
-                    // What the log has not got must not be acknowledged.
-                    self.close(id);
-                    return true;
-                }
-                if is_always {
-                    connection.queued = true;
-                    self.waiting.push_back(id);
-                    return false;
-                }
-            }
-        }
-        if Self::has_lost_peer(connection) {
-            self.close(id);
-        } else {
-            self.write_rest(id);
-        }
-        true
-    }
-
-    /// Writes what a connection's socket takes.
-    fn write_rest(&mut self, id: usize) {
-        let Some(connection) = self.connections.get_mut(id).and_then(Option::as_mut) else {
-            return;
-        };
-        if connection.out_len() == 0 || connection.queued {
-            let finished = connection.closing && !connection.queued;
-            if finished || connection.stream.flush_ciphertext().is_err() {
-                self.close(id);
-            }
-            return;
-        }
-        let before = connection.out_len();
-        let result = connection.write(&mut self.spare);
-        let written = (before - connection.out_len()) as u64;
-        let info = &connection.session.info;
-        info.output_bytes.store(connection.out_len(), Relaxed);
-        info.bytes_out
-            .store(info.bytes_out.load(Relaxed) + written, Relaxed);
-        if written > 0 && connection.is_fed() {
-            info.active_ms.store(self.now as u64, Relaxed);
-        }
-        self.stats.writes.add(1);
-        self.stats.bytes_out.add(written);
-        self.spare.truncate(SPARE_BUFFERS_MAX);
-        let done = match result {
-            Ok(done) => done,
-            Err(_) => return self.close(id),
-        };
-        if !done {
-            if self.is_overfull(id) {
-                return self.close_overfull(id);
-            }
-            self.weigh_later(id);
-            if self.is_hungry(id) {
-                self.unread.push(id);
-            }
-        }
-        let Some(connection) = self.connections.get_mut(id).and_then(Option::as_mut) else {
-            return;
-        };
-        if connection.unchoke() {
-            self.unread.push(id);
-        }
-        if done {
-            connection.above_limit_since = 0;
-        }
-        if done && connection.closing {
-            self.close(id);
-        }
-    }
-
-    /// Notes that a connection has replies for the end of the turn.
-    fn queue(&mut self, id: usize, connection: &mut Connection) {
-        if self.holds_pushes() {
-            self.release_pushes(&connection.session, &mut connection.out);
-        }
-        if self.log.end > connection.wait_for && self.log.dirty {
-            connection.wait_for = self.log.end;
-        }
-        if (!connection.out.is_empty() || connection.closing) && !connection.queued {
-            connection.queued = true;
-            self.queued.push(id);
-        }
     }
 
     fn put_back(&mut self, id: usize, mut connection: Box<Connection>, open: bool) {

@@ -20,7 +20,8 @@ use djr_engine::{CommandError, Engine, Executor, Reply};
 use djr_storage::aof::Offset;
 use djr_storage::keyspace::{Footprint, Turn, UnixMillis};
 
-use super::{Connection, Core, Mail, Worker, WorkerLog};
+use super::log::WorkerLog;
+use super::{Connection, Core, Mail, Worker};
 use crate::clock;
 use crate::commands::{Migration, WaitsForLog, answer_late, look_at_log};
 use crate::session::{Done, Replies, Session, WorkerShell};
