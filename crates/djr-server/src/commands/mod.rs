@@ -14,7 +14,6 @@ use djr_engine::{Args, CommandError, Executor, Reply};
 
 pub(crate) use connection::client_line;
 pub(crate) use generic::{Migration, Migrations, WaitsForLog, answer_late, look_at_log};
-pub(crate) use server::WantedBackup;
 pub use server::start_again;
 pub(crate) use transactions::{discard_all, reset_watches, try_unwatch};
 

@@ -1,31 +1,20 @@
-//! From decoded requests to replies: the checks before a command runs, and the order of things around it.
+//! From decoded requests to replies: what runs, and the order of things around it.
 
 use std::sync::atomic::Ordering::Relaxed;
 
 use djr_engine::command::{Command, KeyShape};
 use djr_engine::spec::{Flags, Run};
-use djr_engine::{Args, CommandError, Engine, Executor, Prepared, Reply};
+use djr_engine::{Args, CommandError, Engine, Executor, Reply};
 use djr_protocol::{Batch, Limits};
-use djr_storage::keyspace::{Home, Turn};
 
-use super::permissions::{Permits, check_sort, check_user};
+use super::Ahead;
+use super::checks::check;
+use super::permissions::{Permits, check_sort};
 use super::{Replies, Session, SessionShell};
-use crate::acl::Origin;
 use crate::commands::{Context, ServerRun};
 use crate::introspection::{Source, Stopwatch};
-use crate::shared::{Gate, Shared};
+use crate::shared::Gate;
 use crate::worker::{Connection, Core};
-
-/// How far ahead of the running request others are prepared: their keys hashed, their buckets on the way to the cache.
-const BUCKETS_AHEAD: usize = 16;
-/// How far ahead the entries are on the way, which needs their buckets.
-const ENTRIES_AHEAD: usize = 8;
-/// The same for entries that are not in the bucket where they would be first.
-const STRAYS_AHEAD: usize = 4;
-/// The same for what hangs from an entry: a list, a hash, …
-const STRUCTURES_AHEAD: usize = 2;
-/// The same for what is looked up in it, if it is large.
-const MEMBERS_AHEAD: usize = 1;
 
 /// When a client's replies have got so long in a turn, others are served before its next request.
 const REPLIES_PER_TURN: usize = 256 << 10;
@@ -34,111 +23,6 @@ const REPLIES_PER_TURN: usize = 256 << 10;
 #[derive(Default)]
 pub(crate) struct Requests {
     pub(crate) batch: Batch,
-}
-
-/// What is known of the requests just ahead of the one that runs. Preparing them goes on between the commands, so that the
-/// memory works while the commands do.
-pub(crate) struct Ahead<'t> {
-    /// By the request's index in the batch, modulo its size.
-    ring: [(Prepared, Option<Home<'t>>); BUCKETS_AHEAD],
-    /// The hash of the member that the next request looks for in a dictionary.
-    member: Option<u64>,
-    turn: &'t Turn,
-    db: u32,
-}
-
-impl<'t> Ahead<'t> {
-    /// Prepares the first requests of a batch in a session of `db`, and has the buckets of their keys loaded.
-    pub(crate) fn new(
-        requests: &Requests,
-        input: &[u8],
-        engine: &Engine,
-        turn: &'t Turn,
-        db: u32,
-    ) -> Self {
-        let mut ahead = Self {
-            ring: [(Prepared::default(), None); BUCKETS_AHEAD],
-            member: None,
-            turn,
-            db,
-        };
-        for index in 0..requests.batch.len().min(BUCKETS_AHEAD) {
-            ahead.prepare(index, &requests.batch, input, engine);
-        }
-        ahead
-    }
-
-    /// Has the entries of the first requests loaded. Some time after [`new`](Self::new), and before they run.
-    pub(crate) fn prefetch_entries(&mut self) {
-        (0..ENTRIES_AHEAD).for_each(|index| self.prefetch_entry(index));
-        (0..STRAYS_AHEAD).for_each(|index| self.prefetch_entry(index));
-    }
-
-    /// Has what hangs from the entries of the first requests loaded. Some time after [`prefetch_entries`](Self::prefetch_entries).
-    fn prefetch_structures(&mut self, batch: &Batch, input: &[u8], engine: &Engine) {
-        for index in 0..STRUCTURES_AHEAD.min(batch.len()) {
-            self.prefetch_structure(index, batch, input, engine);
-        }
-    }
-
-    /// What is known of request `index`, which runs now; goes on with those behind it.
-    #[inline(always)]
-    pub(crate) fn advance(
-        &mut self,
-        index: usize,
-        batch: &Batch,
-        input: &[u8],
-        engine: &Engine,
-    ) -> Prepared {
-        let (prepared, _) = self.ring[index % BUCKETS_AHEAD];
-        self.prefetch_entry(index + STRAYS_AHEAD);
-        self.prefetch_entry(index + ENTRIES_AHEAD);
-        self.prefetch_structure(index + STRUCTURES_AHEAD, batch, input, engine);
-        self.prepare(index + BUCKETS_AHEAD, batch, input, engine);
-        prepared
-    }
-
-    /// Prepares a request, if there is one of this number, and has the bucket of its key loaded.
-    #[inline(always)]
-    fn prepare(&mut self, index: usize, batch: &Batch, input: &[u8], engine: &Engine) {
-        let element = &mut self.ring[index % BUCKETS_AHEAD];
-        if index >= batch.len() {
-            *element = (Prepared::default(), None);
-            return;
-        }
-        let prepared = engine.prepare(&Args::new(batch.request(index, input)));
-        let home = prepared
-            .key()
-            .and_then(|hash| engine.keyspace.prefetch(self.turn, self.db, hash));
-        *element = (prepared, home);
-    }
-
-    #[inline(always)]
-    fn prefetch_structure(&mut self, index: usize, batch: &Batch, input: &[u8], engine: &Engine) {
-        if let Some(hash) = self.member.take()
-            && let Some(before) = index.checked_sub(STRUCTURES_AHEAD - MEMBERS_AHEAD)
-            && let Some(key) = self.ring[before % BUCKETS_AHEAD].0.key()
-        {
-            engine.keyspace.prefetch_member(self.db, key, hash);
-        }
-        let (prepared, _) = &self.ring[index % BUCKETS_AHEAD];
-        if let Some(wanted) = prepared.wanted_structure() {
-            let member = wanted
-                .member_at
-                .and_then(|at| batch.request(index, input).get(at));
-            self.member = engine
-                .keyspace
-                .prefetch_structure(self.db, wanted.key, member);
-        }
-    }
-
-    #[inline(always)]
-    fn prefetch_entry(&mut self, index: usize) {
-        let (_, home) = &mut self.ring[index % BUCKETS_AHEAD];
-        if let Some(bucket) = *home {
-            *home = bucket.prefetch_entry();
-        }
-    }
 }
 
 impl Requests {
@@ -489,122 +373,6 @@ fn execute_checked(
             false => refuse(core, Some(command), &error, &mut reply, false),
         }
     }
-}
-
-/// A command that may run, or why not and (if it exists) which it was.
-fn check(
-    core: &mut Core,
-    executor: &mut Executor,
-    session: &Session,
-    engine: &Engine,
-    command: Option<&'static Command>,
-    args: &Args<'_>,
-) -> Result<&'static Command, (Option<&'static Command>, CommandError)> {
-    let Some(command) = command else {
-        return Err((None, engine.unknown_command(args)));
-    };
-    let refused = |error| Err((Some(command), error));
-    if !command.accepts(args.len()) {
-        return refused(CommandError::Arity(command.full_name.clone()));
-    }
-    // CONFIG SET may have taken the password away since.
-    if !session.identity.is_authenticated()
-        && !command.flags.has(Flags::NO_AUTH)
-        && core.shared.acl.needs_password()
-    {
-        return refused(CommandError::text("NOAUTH Authentication required."));
-    }
-    // MULTI and WATCH say themselves what is wrong, and the transaction goes on.
-    let speaks_for_itself = matches!(command.spec.name, "multi" | "watch");
-    if session.multi.is_some() && command.flags.has(Flags::NO_MULTI) && !speaks_for_itself {
-        return refused(CommandError::text(
-            "ERR Command not allowed inside a transaction",
-        ));
-    }
-    let origin = match session.multi {
-        Some(_) => Origin::Multi,
-        None => Origin::TopLevel,
-    };
-    if let Err(denied) = check_user(core, session, command, args, origin) {
-        return refused(denied.error(session.identity.user(), command));
-    }
-    core.check_room(executor, session, command, args)
-        .map_err(|error| (Some(command), error))?;
-    check_log(core, command).map_err(|error| (Some(command), error))?;
-    if session.is_restricted() && !is_allowed_to_subscribers(command) {
-        return refused(CommandError::format(format!(
-            "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
-            command.full_name
-        )));
-    }
-    check_activity(core, command).map_err(|error| (Some(command), error))?;
-    if session.is_monitor && (command.may_replicate() || command.flags.has(Flags::READONLY)) {
-        // To Redis it is a kind of replica.
-        return refused(CommandError::text(
-            "ERR Replica can't interact with the keyspace",
-        ));
-    }
-    Ok(command)
-}
-
-/// What a RESP2 client may send while it waits for messages.
-fn is_allowed_to_subscribers(command: &Command) -> bool {
-    matches!(
-        command.spec.name,
-        "ping"
-            | "quit"
-            | "reset"
-            | "subscribe"
-            | "unsubscribe"
-            | "psubscribe"
-            | "punsubscribe"
-            | "ssubscribe"
-            | "sunsubscribe"
-    )
-}
-
-/// Whether the state of the server lets a command run.
-pub(crate) fn check_state(core: &Core, command: &Command) -> Result<(), CommandError> {
-    check_log(core, command)?;
-    check_activity(core, command)
-}
-
-fn check_log(core: &Core, command: &Command) -> Result<(), CommandError> {
-    let stops = Gate::MISCONF | Gate::SAVE_FAILED;
-    if core.gate & stops != 0 && command.flags.has(Flags::WRITE) {
-        return core.shared.check_writes();
-    }
-    if core.gate & Gate::SAVE_FAILED != 0 && command.spec.name == "ping" {
-        return Err(crate::snapshots::misconf());
-    }
-    Ok(())
-}
-
-impl Shared {
-    /// Whether data may be changed: not while what is written cannot be made to last.
-    pub(super) fn check_writes(&self) -> Result<(), CommandError> {
-        let gate = self.gate.bits();
-        if gate & Gate::MISCONF != 0 {
-            return Err(self.persistence.misconf());
-        }
-        if gate & Gate::SAVE_FAILED != 0 {
-            return Err(crate::snapshots::misconf());
-        }
-        Ok(())
-    }
-}
-
-fn check_activity(core: &Core, command: &Command) -> Result<(), CommandError> {
-    let gate = core.gate;
-    if gate & Gate::LOADING != 0 && !command.flags.has(Flags::LOADING) {
-        return Err(CommandError::text(
-            "LOADING Redis is loading the dataset in memory",
-        ));
-    }
-    if gate & Gate::BUSY != 0 && !command.flags.has(Flags::ALLOW_BUSY) {
-        return Err(core.shared.engine.scripts.running().busy_error());
-    }
-    Ok(())
 }
 
 #[cold]

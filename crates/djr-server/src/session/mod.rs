@@ -1,5 +1,8 @@
 //! What the server knows of a client between its requests.
 
+mod ahead;
+mod backup;
+mod checks;
 mod dispatch;
 mod permissions;
 mod shell;
@@ -14,12 +17,13 @@ use djr_storage::keyspace::{Access, WatchFlag};
 
 use crate::acl::{Acl, Identity};
 use crate::clients::ClientInfo;
-use crate::commands::WantedBackup;
 use crate::pubsub::{Kind, Subscriptions};
 use crate::tracking::Tracked;
 use crate::worker::Wait;
 
-pub(crate) use dispatch::{Ahead, Requests, execute_while_busy};
+pub(crate) use ahead::Ahead;
+use backup::WantedBackup;
+pub(crate) use dispatch::{Requests, execute_while_busy};
 pub(crate) use shell::{Done, SessionShell, WorkerShell};
 
 /// The logical state of one client. Its worker's alone; what others may see of it is in [`ClientInfo`].

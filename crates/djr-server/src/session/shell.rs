@@ -63,7 +63,7 @@ impl Shell for SessionShell<'_> {
         check_user(self.core, session, command, args, Origin::Multi)
             .map_err(|denied| denied.at_exec())?;
         check_sort(self.core, session, command, args)?;
-        super::dispatch::check_state(self.core, command)
+        super::checks::check_state(self.core, command)
     }
 
     fn permit_call(
@@ -78,7 +78,7 @@ impl Shell for SessionShell<'_> {
         })?;
         self.core.permit_room(session.db, command, args)?;
         check_sort(self.core, session, command, args)?;
-        super::dispatch::check_state(self.core, command)
+        super::checks::check_state(self.core, command)
     }
 
     fn permit_script(&mut self, flags: &ScriptFlags) -> Result<(), CommandError> {

@@ -24,7 +24,6 @@ mod time;
 
 pub use debug::start_again;
 use djr_engine::spec::CommandSpec;
-pub(crate) use sync::WantedBackup;
 
 use super::{Entry, ServerRun};
 
