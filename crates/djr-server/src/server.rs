@@ -1,24 +1,23 @@
 //! Starting and stopping.
 
-use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::{Path, PathBuf};
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::thread::JoinHandle;
 
-use djr_engine::registry::RenameError;
 use djr_engine::{Engine, Executor};
 use djr_storage::aof::FsyncPolicy;
 use djr_storage::keyspace::{Keyspace, KeyspaceOptions};
 use djr_storage::types::seed_member_hashes;
-use mio::net::{TcpListener, UnixListener};
 
 use crate::acl::Acl;
 use crate::clients::Clients;
 use crate::clock;
 use crate::commands;
 use crate::config::{self, Config};
+use crate::error::{StartError, StopError};
+use crate::listen::listen;
 use crate::metrics::{self, MetricsServer};
 use crate::persistence::Persistence;
 use crate::pubsub::Directory;
@@ -26,7 +25,7 @@ use crate::shared::{Gate, Shared, Shutdown, WorkerHandle};
 use crate::snapshots::Snapshots;
 use crate::stats::WorkerStats;
 use crate::surroundings::{PidFile, tell_systemd};
-use crate::worker::{Driver, Listener, Mailbox, Worker};
+use crate::worker::{Driver, Mailbox, Worker};
 
 /// A load that takes no longer goes unnoticed.
 const SHORT_LOAD: std::time::Duration = std::time::Duration::from_millis(300);
@@ -77,73 +76,6 @@ impl Stopper {
     pub fn is_loading(&self) -> bool {
         self.0.gate.bits() & Gate::LOADING != 0
     }
-}
-
-/// Why a server could not start. `Display` is a sentence for people.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// An address can't be listened on.
-    #[error(
-        "Failed listening on port {}: Could not create server TCP listening socket {address}: {}",
-        port_of(address),
-        plain(error)
-    )]
-    Listen {
-        /// Which.
-        address: String,
-        /// Why.
-        error: io::Error,
-    },
-    /// The Unix socket can't be made.
-    #[error("Failed opening Unix socket {}: {}", path.display(), plain(error))]
-    UnixSocket {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
-    /// Neither a port nor a Unix socket is configured.
-    #[error("Configured to not listen anywhere, exiting.")]
-    Nowhere,
-    /// The system refused something that every server needs.
-    #[error("could not start: {0}")]
-    System(#[from] io::Error),
-    /// The data directory is not usable.
-    #[error("the data directory {} is not usable: {}", path.display(), plain(error))]
-    Dir {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
-    /// Certificates, keys or ciphers can't be used.
-    #[error("{0}")]
-    Tls(String),
-    /// The users could not be made.
-    #[error("{0}")]
-    Users(String),
-    /// Commands can't be renamed so.
-    #[error(transparent)]
-    Renames(#[from] RenameError),
-    /// The data set could not be recovered.
-    #[error("{0}")]
-    Recovery(String),
-}
-
-/// What went wrong while the server was running or stopping. The log has the details.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StopError {
-    /// The append-only log could not be closed: what was not durable before may be missing.
-    #[error("the append-only log could not be closed: {0}")]
-    Log(String),
-    /// The last snapshot could not be written.
-    #[error("the last snapshot could not be written")]
-    Save,
-    /// A thread has ended by a panic.
-    #[error("a thread has ended by a panic")]
-    Panic,
 }
 
 impl Server {
@@ -536,128 +468,6 @@ fn seed() -> u64 {
     use std::hash::{BuildHasher, Hasher, RandomState};
     // The standard library seeds its hash maps from the system's random numbers.
     RandomState::new().build_hasher().finish()
-}
-
-/// A system's error with its own words, and `bind:` in front where it comes from that call, as Redis puts it.
-fn plain(error: &io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or_default();
-    let text = text
-        .strip_prefix("failed to lookup address information: ")
-        .unwrap_or(text);
-    match error.kind() {
-        io::ErrorKind::AddrInUse | io::ErrorKind::AddrNotAvailable => format!("bind: {text}"),
-        _ => text.to_owned(),
-    }
-}
-
-fn port_of(address: &str) -> &str {
-    address.rsplit(':').next().unwrap_or_default()
-}
-
-fn listen(config: &Config) -> Result<(Vec<Listener>, Vec<SocketAddr>), StartError> {
-    let mut listeners = Vec::new();
-    let mut addresses: Vec<SocketAddr> = Vec::new();
-    let plain = config.bind().into_iter().map(|host| (host, false));
-    let secure = config.bind().into_iter().map(|host| (host, true));
-    for (host, secure) in plain.chain(secure) {
-        let port = if secure {
-            config.tls_port()
-        } else {
-            config.port()
-        };
-        let Some(mut port) = port else { continue };
-        if port == 0 {
-            // The port that the system has chosen for the first address is that of all.
-            port = addresses.first().map_or(0, SocketAddr::port);
-        }
-        // Redis: a leading '-' means that it is no error if the address does not exist.
-        let (host, may_be_absent) = match host.strip_prefix('-') {
-            Some(host) => (host, true),
-            None => (host.as_str(), false),
-        };
-        let shown = match host {
-            "::*" => "[::]".to_owned(),
-            host if host.contains(':') => format!("[{host}]"),
-            host => host.to_owned(),
-        };
-        let failed = |error| StartError::Listen {
-            address: format!("{shown}:{port}"),
-            error,
-        };
-        let host = match host {
-            "*" => "0.0.0.0",
-            "::*" => "::",
-            host => host,
-        };
-        let resolved = (host, port).to_socket_addrs().map_err(failed)?;
-        for address in resolved {
-            match listen_tcp(address, config.tcp_backlog()) {
-                Ok(listener) => {
-                    addresses.push(listener.local_addr()?);
-                    listeners.push(match secure {
-                        true => Listener::Tls(listener),
-                        false => Listener::Tcp(listener),
-                    });
-                }
-                Err(error) if may_be_absent && is_absent(&error) => {}
-                Err(error) => return Err(failed(error)),
-            }
-        }
-    }
-    if let Some(path) = config.unix_socket() {
-        let failed = |error| StartError::UnixSocket {
-            path: path.clone(),
-            error,
-        };
-        // A socket that an earlier server left behind is in the way.
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-            _ => {}
-        }
-        let listener = UnixListener::bind(&path).map_err(failed)?;
-        if let Some(mode) = config.unix_socket_mode() {
-            let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
-            std::fs::set_permissions(&path, mode).map_err(failed)?;
-        }
-        listeners.push(Listener::Unix {
-            listener,
-            path: path.display().to_string(),
-        });
-    }
-    if listeners.is_empty() {
-        return Err(StartError::Nowhere);
-    }
-    Ok((listeners, addresses))
-}
-
-/// Whether the machine has no such address, or no such kind of address.
-fn is_absent(error: &io::Error) -> bool {
-    use rustix::io::Errno;
-    let absent = [
-        Errno::ADDRNOTAVAIL,
-        Errno::AFNOSUPPORT,
-        Errno::PROTONOSUPPORT,
-        Errno::NOPROTOOPT,
-    ];
-    Errno::from_io_error(error).is_some_and(|error| absent.contains(&error))
-}
-
-fn listen_tcp(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
-    use socket2::{Domain, Protocol, Socket, Type};
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
-    if address.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(backlog)?;
-    socket.set_nonblocking(true)?;
-    Ok(TcpListener::from_std(socket.into()))
 }
 
 /// A worker that has failed may hold shards, and its clients wait: nothing can go on. Whoever supervises the process starts it again, and what
