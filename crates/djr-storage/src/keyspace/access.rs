@@ -4,7 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use super::db::{Db, DbMut};
+use super::db::Db;
+use super::db_mut::DbMut;
 use super::hash::{Footprint, KeyHash, UnixMillis};
 use super::keyspace::Keyspace;
 use super::shard::ShardState;

@@ -1,7 +1,8 @@
 //! Filling the keyspace from a file: keys that are not there yet, many at once.
 
 use super::block::NewValue;
-use super::db::{DbMut, StringForm};
+use super::db::StringForm;
+use super::db_mut::DbMut;
 use super::hash::{Footprint, Key, UnixMillis};
 use super::keyspace::Keyspace;
 use crate::value::Value;

@@ -27,9 +27,11 @@ mod access;
 mod block;
 mod classes;
 mod db;
+mod db_mut;
 mod defrag;
 pub mod disposal;
 mod entry;
+mod entry_mut;
 mod eviction;
 #[cfg(test)]
 mod eviction_tests;
@@ -54,9 +56,11 @@ pub use access::{Access, Expired};
 pub use classes::{
     CLASSES_MAX, ClassId, Classes, EVICTION_POLICIES, EvictionOrder, EvictionPolicy, MemoryClass,
 };
-pub use db::{Db, DbMut, EntryMut, Expire, StringForm, WrongKind};
+pub use db::{Db, Expire, StringForm, WrongKind};
+pub use db_mut::DbMut;
 pub use defrag::{Defrag, DefragCounts, DefragStep};
 pub use entry::{EntryRef, OwnedEntry};
+pub use entry_mut::EntryMut;
 pub use eviction::{Eviction, EvictionTask, VictimPool};
 pub use hash::{Footprint, Key, KeyHash, UnixMillis};
 pub use keyspace::{ExpireProgress, Keyspace, Turn};
