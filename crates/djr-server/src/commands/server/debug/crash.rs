@@ -27,8 +27,8 @@ pub(super) static SUBS: &[Sub] = &[
         summary: "Crash the server simulating a panic.",
         words: 2..=2,
         run: |_, _, _, _| {
-            // Not an abort of its own: this is how the end of a worker that fails is tried.
             tracing::error!("Guru Meditation: called by DEBUG PANIC");
+            // On request only: this is how the end of a worker that fails is tried.
             panic!("called by DEBUG PANIC")
         },
     },
