@@ -14,9 +14,9 @@
 //!
 //! Then its client is parked: a [`Waiter`] with its request is registered with each of the keys, while they are still open.
 //! When one of them changes, and before anyone else sees it, the same request is run again for the waiter, in order of arrival
-//! ([`serve`]). If it has a result now, the reply is on its way and the wait is over; if not, it keeps its place.
+//! (`serve`). If it has a result now, the reply is on its way and the wait is over; if not, it keeps its place.
 //!
-//! **Invariant:** a wait ends once: who takes it from [`WAITING`] (to serve it, or because of a timeout, CLIENT UNBLOCK or the end
+//! **Invariant:** a wait ends once: who takes it from `WAITING` (to serve it, or because of a timeout, CLIENT UNBLOCK or the end
 //! of the connection) answers the client, and nobody else does.
 
 mod serve;

@@ -1,10 +1,10 @@
 //! Lua scripts: EVAL and its kin.
 //!
-//! - [`cache`]: the scripts that clients have sent, and which one is running: shared by all workers.
-//! - [`interpreter`]: one worker's Lua, with what it compiled; `sandbox.lua` makes the globals that scripts see.
-//! - [`functions`]: the libraries of functions, shared as the scripts are; [`libraries`]: one worker's part in them.
-//! - [`run`]: one execution. Its [`host::Host`] is what `redis.call` and the others reach.
-//! - [`convert`]: replies to Lua values and back. [`api`]: the table `redis`. [`library`]: `cjson`, `cmsgpack`, `struct`, `bit`.
+//! - `cache`: the scripts that clients have sent, and which one is running: shared by all workers.
+//! - `interpreter`: one worker's Lua, with what it compiled; `sandbox.lua` makes the globals that scripts see.
+//! - `functions`: the libraries of functions, shared as the scripts are; `libraries`: one worker's part in them.
+//! - `run`: one execution. Its `host::Host` is what `redis.call` and the others reach.
+//! - `convert`: replies to Lua values and back. `api`: the table `redis`. `library`: `cjson`, `cmsgpack`, `struct`, `bit`.
 //!
 //! Where this differs from Redis, on purpose:
 //! - What would let a script reach past Lua's checks or overflow a stack is an error: bytecode, patterns of more than 4000

@@ -1,8 +1,8 @@
 //! The format of Redis's RDB files: single values, as `DUMP` and `RESTORE` exchange them, and whole [files](file).
 //!
-//! A value is a type byte and what that type says. Numbers without a sign are written in as many bytes as they need (see [`reader`]), strings
+//! A value is a type byte and what that type says. Numbers without a sign are written in as many bytes as they need (see `reader`), strings
 //! with their length before them, as an integer, or compressed ([`lzf`]). Packed types are one string that holds all elements: today listpacks,
-//! in older files ziplists, zipmaps and arrays of integers ([`old`]).
+//! in older files ziplists, zipmaps and arrays of integers (`old`).
 //!
 //! Read is every type that Redis up to 8 and Valkey up to 9 write, but for those of modules. Whatever the bytes, reading ends in a value or in
 //! an [`RdbError`]: each length and count is compared with what is left before anything is reserved, packed types are checked from end to end.

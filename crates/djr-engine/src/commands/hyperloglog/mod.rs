@@ -11,7 +11,7 @@
 //! ```
 //!
 //! An element's hash says which register it belongs to and how long a run of zeros it has; the register keeps the longest. The registers are
-//! packed six bits each ([`dense`]), or as runs of equal ones ([`sparse`]).
+//! packed six bits each (`dense`), or as runs of equal ones (`sparse`).
 
 mod dense;
 mod estimate;

@@ -11,7 +11,7 @@ use super::{Dictionary, Entry, Payload, member_hash};
 use crate::table::{Raw, Slot};
 use crate::types::kept::{self, ELEMENT_COST, Kept, Ticket};
 
-/// Writes a member and its payload. The number is what [`Dictionary::keep`] was given.
+/// Writes a member and its payload. The number is what `Dictionary::keep` was given.
 pub type WriteEntry<P> = fn(&mut Vec<u8>, Entry<'_, P>, i64);
 
 /// What is kept.

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | packed | `listpack` | few short fields: field, value, field, value, … in the order in which they came |
 //! | timed | `listpackex` | the same with deadlines: field, value, deadline, …, the earliest first, those without one last |
-//! | table | `hashtable` | the rest: a [`Dictionary`](super::Dictionary), and beside it the deadlines in order |
+//! | table | `hashtable` | the rest: a [`Dictionary`], and beside it the deadlines in order |
 //!
 //! A hash becomes *timed* with its first deadline and a *table* when it gets too many fields or too long ones, and remains so.
 //! So it is in Redis 8, down to the order in which the packed forms list their fields.

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | integers | `intset` | not too many members that are all the text of 64-bit integers, ascending |
 //! | packed | `listpack` | few short members, in the order in which they came |
-//! | table | `hashtable` | the rest: a [`Dictionary`](super::Dictionary) |
+//! | table | `hashtable` | the rest: a [`Dictionary`] |
 //!
 //! A set takes the next form when a member does not fit into its own, and remains so. When it does is as in Redis since 7.2.
 
