@@ -184,23 +184,40 @@ fn sum_of_four(sums: u64) -> usize {
     (sums.wrapping_mul(0x0001_0001_0001_0001) >> 48) as usize
 }
 
-/// The run that a register is in. Many bytes are passed at once: runs differ too much for a processor to guess the next one's size.
-fn run_of(bytes: &[u8], index: usize) -> Option<Run> {
+/// Where a run begins: its first byte, and its first register.
+type Start = (usize, usize);
+
+/// A run at or before that of a register, and one that is before that one, if there is any. Many bytes are passed at once: runs differ too
+/// much for a processor to guess the next one's size.
+#[inline(always)]
+fn come_near(bytes: &[u8], index: usize) -> (Start, Start) {
     let (mut at, mut first, mut is_second) = (HEADER, 0, false);
+    // If a run goes on here, back to where it begins.
+    let start = |at: usize, first: usize, is_second: bool| match is_second {
+        true => (at - 1, first - (usize::from(bytes[at - 1] & 63) << 8) - 1),
+        false => (at, first),
+    };
+    let mut before = (at, first, is_second);
     for size in [BLOCK, 8] {
         while let Some(some) = bytes.get(at..at + size) {
             let (len, next_is_second) = pass(some, is_second);
             if index < first + len {
                 break;
             }
+            before = (at, first, is_second);
             (at, first, is_second) = (at + size, first + len, next_is_second);
         }
     }
-    if is_second {
-        // Back to where its run begins.
-        at -= 1;
-        first -= (usize::from(bytes[at] & 63) << 8) + 1;
-    }
+    let (before_at, before_first, before_is_second) = before;
+    (
+        start(before_at, before_first, before_is_second),
+        start(at, first, is_second),
+    )
+}
+
+/// The run that a register is in.
+fn run_of(bytes: &[u8], index: usize) -> Option<Run> {
+    let (_, (mut at, mut first)) = come_near(bytes, index);
     loop {
         let run = run_at(bytes, at)?;
         first += run.len;
@@ -213,24 +230,9 @@ fn run_of(bytes: &[u8], index: usize) -> Option<Run> {
 
 /// Finds a register, and the run before its own.
 fn locate(bytes: &[u8], index: usize) -> Option<Place> {
-    let (mut at, mut first, mut is_second) = (HEADER, 0, false);
-    // One step back, so that the run before is met on the way.
-    let (mut from, mut from_first) = (at, 0);
-    while let Some(eight) = bytes.get(at..at + 8) {
-        let (len, next_is_second) = pass(eight, is_second);
-        if index < first + len {
-            break;
-        }
-        (from, from_first) = (at, first);
-        if is_second {
-            // Back to where its run begins.
-            from -= 1;
-            from_first -= (usize::from(bytes[from] & 63) << 8) + 1;
-        }
-        (at, first, is_second) = (at + 8, first + len, next_is_second);
-    }
+    // From further back, so that the run before is met on the way.
+    let ((mut at, mut first), _) = come_near(bytes, index);
     let mut previous = None;
-    let (mut at, mut first) = (from, from_first);
     loop {
         let run = run_at(bytes, at)?;
         if index < first + run.len {
