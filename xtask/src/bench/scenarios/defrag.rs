@@ -4,6 +4,7 @@ use super::{Client, Random, Stage, Theatre};
 use crate::bench::report::thousands;
 use crate::bench::usage::{CpuUsage, resident_bytes};
 use anyhow::Result;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -28,6 +29,8 @@ pub(crate) struct Args {
 
 /// Bytes of requests that are sent together.
 const PIPELINE_BYTES: usize = 64 << 10;
+/// So long replies are timed before anything is deleted.
+const CALM_SECONDS: u64 = 20;
 /// What memory should fall to, as a multiple of the live data.
 const GOAL: f64 = 1.4;
 
@@ -42,9 +45,9 @@ pub(super) fn run(args: &Args, theatre: &Theatre<'_>) -> Result<()> {
     );
     println!(
         "| server | live (MiB) | used_memory | RSS full | RSS after deletion | at the end | RSS / live | RSS / used | {GOAL} of live after | \
-         CPU share | longest reply (ms) |"
+         CPU share | longest replies (ms: one in 10 000, longest) | the same before |"
     );
-    println!("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
+    println!("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
     for contender in theatre.contenders {
         let mut stage = theatre.open(contender)?;
         let answer = stage.client.ask(&["CONFIG", "SET", "activedefrag", "yes"]);
@@ -83,6 +86,12 @@ fn watch(args: &Args, theatre: &Theatre<'_>, stage: &mut Stage) -> Result<String
     }
     stage.client.flush(|_| {})?;
     let full = resident_bytes(pid)?;
+    let address = stage.server.address;
+    // What the machine itself does to replies.
+    let calm = probe_while(address, || {
+        std::thread::sleep(Duration::from_secs(args.seconds.min(CALM_SECONDS)));
+        Ok(())
+    })?;
     for number in &doomed {
         let name = format!("key:{number}");
         stage.client.push(&[b"DEL", name.as_bytes()]);
@@ -91,11 +100,8 @@ fn watch(args: &Args, theatre: &Theatre<'_>, stage: &mut Stage) -> Result<String
     stage.client.flush(|_| {})?;
     let (began, cpu) = (Instant::now(), CpuUsage::of(pid)?);
     let deleted = resident_bytes(pid)?;
-    // Somebody asks all the time, and notes how long the longest reply took.
-    let (is_over, address) = (AtomicBool::new(false), stage.server.address);
     let mut reached = None;
-    let longest = std::thread::scope(|scope| -> Result<Duration> {
-        let prober = scope.spawn(|| probe(address, &is_over));
+    let replies = probe_while(address, || {
         while began.elapsed() < Duration::from_secs(args.seconds) {
             if theatre.interrupt.check().is_err() {
                 break;
@@ -105,16 +111,13 @@ fn watch(args: &Args, theatre: &Theatre<'_>, stage: &mut Stage) -> Result<String
                 reached = Some(began.elapsed());
             }
         }
-        is_over.store(true, Relaxed);
-        prober
-            .join()
-            .unwrap_or_else(|_| Err(anyhow::anyhow!("the prober has failed")))
+        Ok(())
     })?;
     theatre.interrupt.check()?;
     let spent = CpuUsage::of(pid)?.since(cpu).on_cpu_ns as f64 / began.elapsed().as_nanos() as f64;
     let (end, used) = (resident_bytes(pid)?, stage.client.figure("used_memory")?);
     Ok(format!(
-        "{:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.2} | {:.2} | {} | {:.1} % | {:.2}",
+        "{:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.2} | {:.2} | {} | {:.1} % | {replies} | {calm}",
         mib(live),
         mib(used as u64),
         mib(full),
@@ -127,7 +130,6 @@ fn watch(args: &Args, theatre: &Theatre<'_>, stage: &mut Stage) -> Result<String
             |time| format!("{:.1} s", time.as_secs_f64())
         ),
         spent * 100.0,
-        longest.as_secs_f64() * 1000.0
     ))
 }
 
@@ -139,19 +141,46 @@ fn flush_some(theatre: &Theatre<'_>, client: &mut Client) -> Result<()> {
     Ok(())
 }
 
-/// Asks until it is over, a thousand times a second at most. The longest time that a reply took: of the server, and of the machine's
-/// other work.
-fn probe(address: std::net::SocketAddr, is_over: &AtomicBool) -> Result<Duration> {
+/// The longest replies, with the scheduler's and the machine's other work in them.
+struct Replies(Vec<Duration>);
+
+impl std::fmt::Display for Replies {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let ms = |place: usize| {
+            self.0
+                .get(place)
+                .map_or(0.0, |time| time.as_secs_f64() * 1000.0)
+        };
+        write!(f, "{:.2}, {:.2}", ms(self.0.len() / 10_000), ms(0))
+    }
+}
+
+/// Somebody asks all the time while something is done.
+fn probe_while(address: SocketAddr, during: impl FnOnce() -> Result<()>) -> Result<Replies> {
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let prober = scope.spawn(|| probe(address, &is_over));
+        let done = during();
+        is_over.store(true, Relaxed);
+        let replies = prober.join();
+        done?;
+        replies.unwrap_or_else(|_| Err(anyhow::anyhow!("the prober has failed")))
+    })
+}
+
+/// Asks until it is over, a thousand times a second at most. How long the replies took, the longest first.
+fn probe(address: SocketAddr, is_over: &AtomicBool) -> Result<Replies> {
     let mut client = Client::connect(address)?;
-    let mut longest = Duration::ZERO;
+    let mut times = Vec::new();
     let mut number = 0_u64;
     while !is_over.load(Relaxed) {
         number += 7919;
         let name = format!("key:{number}");
         let began = Instant::now();
         client.ask(&["GET", &name])?;
-        longest = longest.max(began.elapsed());
+        times.push(began.elapsed());
         std::thread::sleep(Duration::from_micros(900));
     }
-    Ok(longest)
+    times.sort_unstable_by(|left, right| right.cmp(left));
+    Ok(Replies(times))
 }
