@@ -96,6 +96,38 @@ def test_commands_big_values_and_pipelines(tls_server, authority, version):
         assert server.client().get("k") == b"v"
 
 
+def test_who_comes_while_data_are_loaded_is_told(tls_server, authority):
+    server = tls_server()
+    pipe = server.client().pipeline(transaction=False)
+    for index in range(20_000):
+        pipe.set(f"k{index}", index)
+    pipe.execute()
+    server.kill9()
+    server.directives["key_load_delay"] = 100
+    said, is_over = [], threading.Event()
+
+    def ask():
+        while not is_over.is_set():
+            try:
+                with client(server, authority) as one:
+                    said.append((one.info("persistence")["loading"], one.get("k7")))
+            except redis.BusyLoadingError as error:
+                said.append(str(error))
+            except (redis.ConnectionError, redis.TimeoutError):
+                time.sleep(0.01)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        server.restart()
+        while (0, b"7") not in said:
+            time.sleep(0.01)
+    finally:
+        is_over.set()
+        asking.join()
+    assert "Redis is loading the dataset in memory" in said
+
+
 def test_wrong_authorities_are_refused(tls_server, authority, tmp_path):
     other = Authority(tmp_path, "other")
     server = tls_server(tls_auth_clients="yes")
