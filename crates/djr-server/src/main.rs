@@ -11,10 +11,11 @@ use std::sync::{Arc, OnceLock};
 use background::Place;
 use djr_server::config::{Action, environment, from_command_line, markdown, sample_file};
 use djr_server::{Config, Server, Stopper, check, logging};
+use djr_storage::memory::{Allocator, keep_empty_pages};
 
 /// Lists, hashes and the interpreter allocate and free much. It is quicker at that than the system's, and uses huge pages.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Allocator = Allocator;
 
 const HELP: &str = "\
 Usage: djr-server [FILE] [--DIRECTIVE VALUE ...] ... [-]
@@ -46,7 +47,11 @@ fn main() -> ExitCode {
     }
     match from_command_line(std::env::args_os().skip(1), environment()) {
         Ok(Action::Run(config)) => match background::go_there(&config) {
-            Ok(Place::Here) => run(*config),
+            Ok(Place::Here) => {
+                // The server says when.
+                keep_empty_pages();
+                run(*config)
+            }
             Ok(Place::Elsewhere) => ExitCode::SUCCESS,
             Err(error) => {
                 eprintln!("daemonize: {error}");

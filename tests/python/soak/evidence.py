@@ -135,6 +135,14 @@ class Evidence:
         kind = task.split("-")[1]
         return next((index for index, gap in enumerate(self.gaps) if kind in gap.kinds), None)
 
+    def reasons(self, number, index):
+        """Why tasks may be gone in a life: so many of a gap at most."""
+        life = self.lives[number]
+        deaths = life.worker_deaths[index] * self.gaps[index].consumers
+        return ["the server was killed while it was handed over"] * life.in_flight[index] + [
+            "its worker was killed while it was handed over"
+        ] * deaths
+
     def awaited(self):
         """The tasks that have to run yet: those that went may as well be with a worker."""
         return [task for task in self.settle() if task not in self.gone]
@@ -148,21 +156,24 @@ class Evidence:
                 self.world.problem("queues", f"{task}, acknowledged at {since:.1f} s, did not run")
             else:
                 lost.setdefault((self.lives.index(life), self.gap_of(task)), []).append((task, since))
+        reasons = {(number, index): self.reasons(number, index) for number in range(len(self.lives)) for index in range(len(self.gaps))}
         for (number, index), tasks in sorted(lost.items()):
-            life, consumers = self.lives[number], self.gaps[index].consumers
-            reasons = ["the server was killed while it was handed over"] * life.in_flight[index]
-            reasons += ["its worker was killed while it was handed over"] * (life.worker_deaths[index] * consumers)
+            life = self.lives[number]
             for task, since in tasks:
                 kind = task.split("-")[1]
-                if not reasons:
+                # One that was acknowledged as the life before ended was looked for first when this one did.
+                is_older = number > 0 and since <= self.lives[number - 1].end + NOTICED_SECONDS
+                of_life = [reasons[number, index], *([reasons[number - 1, index]] if is_older else [])]
+                left = next((some for some in of_life if some), None)
+                if left is None:
                     self.world.problem(
                         "durability",
-                        f"{task}, acknowledged at {since:.1f} s, did not run and was not in the data of the server that died at {life.end:.1f} s: "
+                        f"{task}, acknowledged at {since:.2f} s, did not run and was not in the data of the server that died at {life.end:.2f} s: "
                         f"{life.in_flight[index]} tasks were being handed over then, {life.worker_deaths[index]} workers had died, {len(tasks)} tasks are gone; "
                         f"ends of workers: {life.worker_ends}; in the log: {life.told.get(task)}",
                     )
                     continue
-                why = reasons.pop(0)
+                why = left.pop(0)
                 explained = self.explained.setdefault(kind, {})
                 explained[why] = explained.get(why, 0) + 1
                 self.handed_over.append({"task": task, "acknowledged": round(since, 2), "gone": round(life.end, 2), "why": why})

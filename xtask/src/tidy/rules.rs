@@ -95,6 +95,8 @@ pub(super) const RULES: &[Rule] = &[
             "crates/djr-storage/src/arena/",
             "crates/djr-storage/src/keyspace/",
             "crates/djr-storage/src/types/dictionary/",
+            // Calls the allocator.
+            "crates/djr-storage/src/allocator.rs",
             // Maps files.
             "crates/djr-storage/src/disk/contents.rs",
             // Follows the handles that the dictionary gave out.

@@ -30,10 +30,6 @@ const STEPS_PER_LOOK: u32 = 4;
 const PAUSE: Duration = Duration::from_secs(2);
 /// And so much later at most, if walks over the values do not help.
 const PAUSE_MAX: Duration = Duration::from_secs(600);
-/// So long after a walk over the values the allocator is reminded of the pages that have become empty: it keeps them for a second.
-const REMINDED: Duration = Duration::from_secs(4);
-/// An allocation of so many bytes is mapped by itself, and its end has the allocator look at what it could give back.
-const REMINDER_BYTES: usize = 3 << 20;
 /// Chunks of 2 MiB whose free parts go back to the system in one step.
 const CHUNKS_PER_STEP: usize = 1;
 
@@ -61,15 +57,6 @@ pub(crate) struct Defragmenter {
     values_not_before: Option<Instant>,
     values_pause: Duration,
     values_waste: usize,
-    /// The allocator is reminded until then.
-    reminded_until: Option<Instant>,
-}
-
-/// Has the global allocator give empty pages back to the system. It does so while it works, and in an idle server it does not.
-pub(crate) fn remind_allocator() {
-    drop(std::hint::black_box(Vec::<u8>::with_capacity(
-        REMINDER_BYTES,
-    )));
 }
 
 /// Bytes in use, and bytes that are held for them.
@@ -134,10 +121,6 @@ impl Shared {
 impl Core {
     /// Begins a walk if enough memory is wasted. In each tick.
     pub(crate) fn begin_defrag(&mut self) {
-        if let Some(until) = self.defrag.reminded_until {
-            remind_allocator();
-            self.defrag.reminded_until = Some(until).filter(|until| self.clock < *until);
-        }
         let settings = self.shared.config.defrag();
         if !settings.is_on {
             return self.end_defrag();
@@ -237,7 +220,6 @@ impl Core {
                     // The system gets the pages some time later.
                     defrag.values_pause = defrag.values_pause.max(PAUSE);
                     defrag.values_not_before = Some(self.clock + defrag.values_pause);
-                    defrag.reminded_until = Some(self.clock + REMINDED);
                 }
                 self.end_defrag();
                 false

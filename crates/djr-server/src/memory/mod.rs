@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use djr_storage::keyspace::{Classes, EvictionPolicy};
 
-pub(crate) use defrag::{Defragmenter, remind_allocator};
+pub(crate) use defrag::Defragmenter;
 pub(crate) use doctor::diagnose;
 pub(crate) use room::Room;
 pub(crate) use usage::Usage;
@@ -34,6 +34,10 @@ use crate::shared::{Gate, Shared};
 
 /// The control thread looks for brokers in one of so many of its rounds.
 const LOOKS_PER_WARNING: u64 = 25;
+/// In one of so many it gives empty pages back, if that may be worth it: more than so many bytes, and one part in so many of what is used.
+const LOOKS_PER_GIFT: u64 = 5;
+const WASTE_MIN: usize = 4 << 20;
+const WASTE_PART: usize = 20;
 
 /// What is known of the memory of the whole server, beside the keyspace's own counters.
 #[derive(Default)]
@@ -116,12 +120,14 @@ impl Shared {
         self.peak_memory
             .fetch_max(self.used_memory() as u64, Relaxed);
         self.look_for_waste();
-        if self
-            .memory
-            .looks
-            .fetch_add(1, Relaxed)
-            .is_multiple_of(LOOKS_PER_WARNING)
+        let looks = self.memory.looks.fetch_add(1, Relaxed);
+        let waste = self.memory.value_waste.load(Relaxed);
+        if looks.is_multiple_of(LOOKS_PER_GIFT)
+            && waste > WASTE_MIN.max(self.used_memory() / WASTE_PART)
         {
+            djr_storage::memory::give_back();
+        }
+        if looks.is_multiple_of(LOOKS_PER_WARNING) {
             self.warn_of_evictable_broker(crate::clock::unix_millis());
         }
     }

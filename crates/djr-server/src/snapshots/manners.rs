@@ -8,7 +8,7 @@ use crate::clock;
 /// So long it keeps a processor before it lets go of it: a scheduler may look only every few milliseconds whether somebody else waits.
 const TURN: Duration = Duration::from_micros(500);
 /// What it steps back by. Not all the way: it may be stopped while it has a shard locked, and has to come back soon.
-const NICE: i32 = 4;
+const NICE: i32 = 3;
 
 thread_local! {
     /// When this thread let go last.

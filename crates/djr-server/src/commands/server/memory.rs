@@ -6,7 +6,7 @@ use djr_engine::spec::{Access, Arg, CommandSpec, Flags, Group, Run};
 use djr_engine::{Args, CommandError, Reply};
 
 use crate::commands::{Context, Entry, Result, ServerRun};
-use crate::memory::{Usage, diagnose, remind_allocator};
+use crate::memory::{Usage, diagnose};
 
 pub(super) static SPEC: CommandSpec = CommandSpec {
     name: "memory",
@@ -175,7 +175,7 @@ fn malloc_stats(context: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) 
 
 fn purge(_: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result {
     djr_storage::memory::release_idle(usize::MAX);
-    remind_allocator();
+    djr_storage::memory::give_back();
     reply.ok();
     Ok(())
 }
