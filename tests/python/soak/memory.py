@@ -50,8 +50,9 @@ class Memory:
                 if pid is None:
                     continue
                 try:
-                    self.samples.append((self.world.seconds(), self.life, resident(pid)))
-                    self._limits(client.info("memoryclasses"))
+                    found = client.info("everything")
+                    self.samples.append((self.world.seconds(), self.life, resident(pid), int(found["used_memory"])))
+                    self._limits(found)
                 except (OSError, redis.RedisError):
                     continue
 
@@ -69,36 +70,45 @@ class Memory:
 
     def figures(self):
         """For the report, and whether memory is flat."""
-        lives = {}
-        for second, life, size in self.samples:
+        lives, quiet = {}, []
+        for second, life, *sizes in self.samples:
             if self.quiet_from is None or second < self.quiet_from:
-                lives.setdefault(life, []).append(size)
-        peaks = [max(sizes) for _, sizes in sorted(lives.items())]
-        third = len(peaks) // 3
-        quiet = [size for second, _, size in self.samples if self.quiet_from and second >= self.quiet_from]
-        quarter = max(1, len(quiet) // 4)
+                lives.setdefault(life, []).append(sizes)
+            else:
+                quiet.append(sizes)
+        peaks = [[max(sizes) for sizes in zip(*life, strict=True)] for _, life in sorted(lives.items())]
+        third, quarter = len(peaks) // 3, max(1, len(quiet) // 4)
         figures = {
             "samples": len(self.samples),
-            "most": mib(max(size for _, _, size in self.samples)),
-            "peaks of lives, second third": mib(median(peaks[third : 2 * third])),
-            "peaks of lives, last third": mib(median(peaks[2 * third :])),
-            "quiet part, second quarter": mib(median(quiet[quarter : 2 * quarter])),
-            "quiet part, last quarter": mib(median(quiet[3 * quarter :])),
+            "most": mib(max(size for _, _, size, _ in self.samples)),
+            # Of each: what is resident, and what the server says that it uses.
+            "peaks of lives, second third": medians(peaks[third : 2 * third]),
+            "peaks of lives, last third": medians(peaks[2 * third :]),
+            "quiet part, second quarter": medians(quiet[quarter : 2 * quarter]),
+            "quiet part, last quarter": medians(quiet[3 * quarter :]),
             "evicted keys": {name.removeprefix("memory_class_"): sum(lives.values()) for name, lives in self.evicted.items()},
             "most used": {name.removeprefix("memory_class_"): mib(used) for name, used in self.most_used.items()},
         }
         return figures
 
     def judge(self, figures):
-        """Growth that is more than noise is a problem. A process of which there are a few seconds only is still warming up."""
+        """Growth that is more than noise, and more than that of the data, is a problem. A process of which there are a few seconds only is
+        still warming up.
+        """
         if len(self.samples) < JUDGED_SAMPLES:
             return
         for before, after in (
             ("peaks of lives, second third", "peaks of lives, last third"),
             ("quiet part, second quarter", "quiet part, last quarter"),
         ):
-            if figures[after] > figures[before] * 1.15 + 6:
-                self.world.problem("memory", f"it grows: {before} {figures[before]} MiB, {after} {figures[after]} MiB")
+            (resident_before, used_before), (resident_after, used_after) = figures[before], figures[after]
+            # Data in many small values take more than their own size.
+            by_data = max(0, used_after - used_before) * 1.5
+            if resident_after > resident_before * 1.15 + 6 + by_data:
+                self.world.problem(
+                    "memory",
+                    f"it grows: {before} {resident_before} MiB with {used_before} in use, {after} {resident_after} MiB with {used_after}",
+                )
 
 
 def resident(pid):
@@ -111,6 +121,11 @@ def resident(pid):
 
 def median(values):
     return sorted(values)[len(values) // 2] if values else 0
+
+
+def medians(samples):
+    """What is resident and what is used, in MiB."""
+    return [mib(median(sizes)) for sizes in zip(*samples, strict=True)] or [0, 0]
 
 
 def mib(size):

@@ -34,6 +34,8 @@ CELERY_SETTINGS = {
         "visibility_timeout": VISIBILITY_SECONDS,
         "unacked_restore_interval": 0.5,
         "unacked_restore_throttle": 1,
+        # Whoever is killed while it gives tasks back keeps the others from doing so, by default for five minutes.
+        "unacked_mutex_expire": 5,
         "priority_steps": [0, 5],
     },
     "beat_schedule": {"tick": {"task": "queues.mark", "schedule": 1.0, "args": ["tick"]}},
