@@ -110,6 +110,9 @@ impl Snapshots {
     }
 }
 
+/// So long the end of the server waits for a snapshot that was given up: the log must be closed even if that is stuck.
+const STOP_PATIENCE: Duration = Duration::from_secs(5);
+
 /// Nothing is begun while it lives.
 pub(crate) struct Held<'a>(&'a Snapshots);
 
@@ -238,15 +241,21 @@ impl Snapshots {
             state.stopping = true;
             state.progress.cancel();
         }
-        if let Some(thread) = self.thread.lock().take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the thread of a snapshot has ended by a panic");
-        }
-        // A backup has a thread of its own.
+        // A backup has a thread of its own, so this is not about the thread.
         let mut state = self.state.lock();
+        let limit = clock::monotonic() + STOP_PATIENCE;
         while state.running.is_some() {
-            self.ended.wait(&mut state);
+            if self.ended.wait_until(&mut state, limit).timed_out() {
+                tracing::error!(
+                    "a snapshot that was given up does not end: not waited for any more"
+                );
+                return;
+            }
+        }
+        drop(state);
+        let thread = self.thread.lock().take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the thread of a snapshot has ended by a panic");
         }
     }
 
