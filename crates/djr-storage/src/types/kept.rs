@@ -78,7 +78,11 @@ impl Ticket {
     /// Nobody reads it any more.
     pub(crate) fn cancel(&self) {
         self.is_cancelled.store(true, Ordering::Release);
-        *self.remains.lock() = None;
+        // Out of the lock: a structure that is dropped while it keeps something would be handed over, and that locks.
+        let remains = self.remains.lock().take();
+        if let Some(mut remains) = remains {
+            remains.end_keep();
+        }
     }
 
     /// Takes what is left of a structure that is dropped.
