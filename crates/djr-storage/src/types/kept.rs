@@ -40,7 +40,7 @@ pub trait Kept: Send {
         true
     }
 
-    /// Whom it is kept for.
+    /// Whom it is kept for. What is left of a structure that was dropped has none: nobody else needs to find it.
     fn ticket(&self) -> Option<&Arc<Ticket>>;
 
     /// Keeps nothing any more.
@@ -78,11 +78,9 @@ impl Ticket {
     /// Nobody reads it any more.
     pub(crate) fn cancel(&self) {
         self.is_cancelled.store(true, Ordering::Release);
-        // Out of the lock: a structure that is dropped while it keeps something would be handed over, and that locks.
+        // Out of the lock: it may take long to free.
         let remains = self.remains.lock().take();
-        if let Some(mut remains) = remains {
-            remains.end_keep();
-        }
+        drop(remains);
     }
 
     /// Takes what is left of a structure that is dropped.
@@ -117,9 +115,11 @@ impl std::fmt::Debug for Ticket {
     }
 }
 
-/// Before a structure is dropped: `take` takes it out of its place, whole, and it goes to whom it is kept for.
+/// Before a structure is dropped: what was taken out of it, whole, goes to whom it is kept for. It has no ticket any more: else it would be
+/// handed over again, and for ever, if nobody wants it.
 #[cold]
-pub(super) fn hand_over<T: Kept + 'static>(ticket: &Arc<Ticket>, remains: T) {
+pub(super) fn hand_over<T: Kept + 'static>(ticket: &Ticket, remains: T) {
+    debug_assert!(remains.ticket().is_none(), "handed over twice");
     ticket.hand_over(Box::new(remains));
 }
 

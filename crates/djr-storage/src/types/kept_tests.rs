@@ -341,3 +341,59 @@ proptest! {
         run(steps, |value| ValueRef::Stream(value), true, change_stream);
     }
 }
+
+/// A structure that has hundreds of elements and is kept.
+fn kept<T: Object + Default>(change: fn(&mut T, Change), what: Change) -> (T, Arc<Ticket>) {
+    set_keep_above(0);
+    let mut object = T::default();
+    (0..100).for_each(|nth| change(&mut object, (what.0, what.1 + 7 * nth, what.2)));
+    let ticket = Ticket::new(0);
+    assert!(object.keep(&ticket, &mut Vec::new()), "it is not kept");
+    (object, ticket)
+}
+
+/// Nobody wants it any more, before or after it is dropped: its end comes in both cases, once.
+fn given_up<T: Object + Default>(change: fn(&mut T, Change), what: Change) {
+    let (object, ticket) = kept(change, what);
+    ticket.cancel();
+    drop(object);
+    assert!(ticket.take_remains().is_none(), "nobody wants the rest");
+
+    let (object, ticket) = kept(change, what);
+    drop(object);
+    assert!(ticket.has_remains());
+    ticket.cancel();
+    assert!(ticket.take_remains().is_none(), "nobody wants the rest");
+
+    let (object, ticket) = kept(change, what);
+    drop(object);
+    let mut remains = ticket.take_remains().expect("it was handed over");
+    remains.walk(1, &mut Vec::new());
+    drop(remains);
+    assert!(ticket.take_remains().is_none(), "handed over twice");
+}
+
+#[test]
+fn given_up_list() {
+    given_up(change_list, (0, 0, 39));
+}
+
+#[test]
+fn given_up_set() {
+    given_up(change_set, (0, 0, 59));
+}
+
+#[test]
+fn given_up_hash() {
+    given_up(change_hash, (0, 0, 39));
+}
+
+#[test]
+fn given_up_sorted_set() {
+    given_up(change_sorted_set, (0, 0, 59));
+}
+
+#[test]
+fn given_up_stream() {
+    given_up(change_stream, (0, 0, 29));
+}

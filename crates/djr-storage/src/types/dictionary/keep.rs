@@ -16,7 +16,8 @@ pub type WriteEntry<P> = fn(&mut Vec<u8>, Entry<'_, P>, i64);
 
 /// What is kept.
 pub(super) struct Keep<P: Payload> {
-    ticket: Arc<Ticket>,
+    /// None: this is what is left of a structure that was dropped.
+    ticket: Option<Arc<Ticket>>,
     write: WriteEntry<P>,
     base: i64,
     /// Hashes before this one have been visited.
@@ -53,7 +54,7 @@ impl<P: Payload> Dictionary<P> {
     /// Keeps the members as they are now, until [`Kept::walk`] has told them all. `write` writes one of them; `base` is for it.
     pub(in crate::types) fn keep(&mut self, ticket: &Arc<Ticket>, write: WriteEntry<P>, base: i64) {
         self.keep.set(Keep {
-            ticket: Arc::clone(ticket),
+            ticket: Some(Arc::clone(ticket)),
             write,
             base,
             cursor: 0,
@@ -121,7 +122,7 @@ impl<P: Payload> Kept for Dictionary<P> {
     }
 
     fn ticket(&self) -> Option<&Arc<Ticket>> {
-        self.keep.get().map(|keep| &keep.ticket)
+        self.keep.get()?.ticket.as_ref()
     }
 
     fn end_keep(&mut self) {
@@ -132,7 +133,7 @@ impl<P: Payload> Kept for Dictionary<P> {
 impl<P: Payload> Drop for Dictionary<P> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(ticket) = self.ticket().cloned() {
+        if let Some(ticket) = self.keep.get_mut().and_then(|keep| keep.ticket.take()) {
             let mut remains = Self::of_table(std::mem::take(&mut self.table));
             std::mem::swap(&mut remains.region, &mut self.region);
             remains.tidied = self.tidied;

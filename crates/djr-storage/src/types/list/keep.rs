@@ -16,7 +16,8 @@ use crate::types::kept::{self, ELEMENT_COST, Kept, Ticket};
 /// What is kept.
 #[derive(Debug)]
 pub(super) struct Keep {
-    ticket: Arc<Ticket>,
+    /// None: this is what is left of a structure that was dropped.
+    ticket: Option<Arc<Ticket>>,
     /// The number of the chunk that is read next.
     next: u32,
     /// The greatest number.
@@ -62,7 +63,7 @@ impl Chunks {
         }
         body::begin_list(out, self.count());
         self.keep.set(Keep {
-            ticket: Arc::clone(ticket),
+            ticket: Some(Arc::clone(ticket)),
             next: 1,
             last: next - 1,
             aside: BTreeMap::new(),
@@ -147,7 +148,7 @@ impl Kept for Chunks {
     }
 
     fn ticket(&self) -> Option<&Arc<Ticket>> {
-        self.keep.get().map(|keep| &keep.ticket)
+        self.keep.get()?.ticket.as_ref()
     }
 
     fn end_keep(&mut self) {
@@ -169,7 +170,7 @@ fn listpack_of(packed: &Packed) -> Listpack {
 impl Drop for Chunks {
     #[inline]
     fn drop(&mut self) {
-        if let Some(ticket) = self.ticket().cloned() {
+        if let Some(ticket) = self.keep.get_mut().and_then(|keep| keep.ticket.take()) {
             let mut remains = Self::default();
             std::mem::swap(&mut remains.segments, &mut self.segments);
             remains.keep = self.keep.take();

@@ -18,7 +18,8 @@ use crate::types::kept::{self, ELEMENT_COST, Kept, Ticket};
 /// What is kept of a stream.
 #[derive(Debug)]
 pub(super) struct Keep {
-    ticket: Arc<Ticket>,
+    /// None: this is what is left of a structure that was dropped.
+    ticket: Option<Arc<Ticket>>,
     /// What comes between blocks and groups.
     figures: Vec<u8>,
     /// The groups that are not read yet; the first one may be half read.
@@ -124,7 +125,7 @@ impl Inner {
         }
         let groups = self.groups.iter_mut();
         self.keep.set(Keep {
-            ticket: Arc::clone(ticket),
+            ticket: Some(Arc::clone(ticket)),
             figures,
             groups: groups
                 .map(|(name, group)| KeptGroup::new(name, group))
@@ -326,7 +327,7 @@ impl Kept for Inner {
     }
 
     fn ticket(&self) -> Option<&Arc<Ticket>> {
-        self.keep.get().map(|keep| &keep.ticket)
+        self.keep.get()?.ticket.as_ref()
     }
 
     fn end_keep(&mut self) {
@@ -341,7 +342,7 @@ impl Kept for Inner {
 impl Drop for Inner {
     #[inline]
     fn drop(&mut self) {
-        if let Some(ticket) = self.ticket().cloned() {
+        if let Some(ticket) = self.keep.get_mut().and_then(|keep| keep.ticket.take()) {
             let remains = Self {
                 entries: std::mem::take(&mut self.entries),
                 groups: std::mem::take(&mut self.groups),
