@@ -167,7 +167,7 @@ impl Log {
         disk.sync_dir(&dir)
             .map_err(|error| LogError::io("fsync", &dir, &error))?;
 
-        let history = std::mem::take(&mut manifest.history);
+        let had_history = !manifest.history.is_empty();
         let (name, created) = match manifest.incrs.last() {
             Some(last) => (last.name.clone(), false),
             None => {
@@ -196,12 +196,13 @@ impl Log {
             current.write_line(&Annotation::mark(state.end, state.end), step)?;
             current.sync()?;
         }
-        if created || !history.is_empty() {
+        let history = manifest.take_history();
+        if created || had_history {
             config.publish_manifest(&*disk, &manifest)?;
         }
-        for file in &history {
+        for name in &history {
             // Not worth refusing to start for: the file is not in the manifest any more.
-            let _ = disk.remove(&config.path(&file.name));
+            let _ = disk.remove(&config.path(name));
         }
         for name in disk.list(&dir).unwrap_or_default() {
             if name.starts_with("temp-") && name.contains(&config.file_name) {

@@ -128,6 +128,18 @@ impl Manifest {
         format!("{CHECKSUM}{}\n{text}", checksum(text.as_bytes())).into_bytes()
     }
 
+    /// Takes the history out: the names of files to be removed. What is in use all the same is not among them.
+    pub fn take_history(&mut self) -> Vec<String> {
+        let history = std::mem::take(&mut self.history);
+        let names = history.into_iter().map(|file| file.name);
+        names.filter(|name| !self.uses(name)).collect()
+    }
+
+    fn uses(&self, name: &str) -> bool {
+        let mut used = self.base.iter().chain(&self.incrs);
+        used.any(|file| file.name == name)
+    }
+
     /// The number for the next base.
     pub fn base_seq_next(&self) -> u64 {
         self.base
@@ -298,6 +310,17 @@ mod tests {
         ] {
             assert_eq!(Manifest::parse(text.as_bytes()), Err(error), "{text:?}");
         }
+    }
+
+    #[test]
+    fn what_is_in_use_is_not_history() {
+        let mut manifest = Manifest {
+            base: Some(file("base", 2)),
+            incrs: vec![file("a", 1), file("b", 2)],
+            history: vec![file("base", 1), file("old", 1), file("b", 1)],
+        };
+        assert_eq!(manifest.take_history(), ["old"]);
+        assert_eq!(manifest.history, []);
     }
 
     #[test]

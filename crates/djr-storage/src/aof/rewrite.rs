@@ -276,10 +276,10 @@ impl<'a> RewriteWriter<'a> {
             log.size.store(size, Ordering::Relaxed);
             log.size_at_rewrite.store(size, Ordering::Relaxed);
         }
-        let history = std::mem::take(&mut manifest.history);
-        let removed = history
+        let removed = manifest
+            .take_history()
             .iter()
-            .all(|file| log.disk.remove(&log.config.path(&file.name)).is_ok());
+            .all(|name| log.disk.remove(&log.config.path(name)).is_ok());
         // As long as the names are in the manifest, the next start removes the files.
         files.manifest = manifest;
         if removed {
