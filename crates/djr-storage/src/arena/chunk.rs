@@ -209,12 +209,13 @@ fn map(size: usize) -> NonNull<u8> {
         return NonNull::new(memory).unwrap_or_else(|| std::alloc::handle_alloc_error(layout));
     }
     // The map starts at any page, so it is one chunk longer than what is used of it.
-    let Ok(map) = memmap2::MmapMut::map_anon(size + CHUNK_SIZE) else {
+    let Ok(mut map) = memmap2::MmapMut::map_anon(size + CHUNK_SIZE) else {
         std::alloc::handle_alloc_error(std::alloc::Layout::new::<[u8; CHUNK_SIZE]>())
     };
     #[cfg(target_os = "linux")]
     let _ = map.advise(memmap2::Advice::HugePage); // a wish: without it everything works, with more page walks
-    let start = Box::leak(Box::new(map)).as_mut_ptr();
+    let start = map.as_mut_ptr();
+    std::mem::forget(map);
     let aligned = start.map_addr(|address| address.next_multiple_of(CHUNK_SIZE));
     NonNull::new(aligned).unwrap_or(NonNull::dangling())
 }
