@@ -59,6 +59,9 @@ pub enum ManifestError {
     /// Increments whose numbers do not rise.
     #[error("line {0}: the sequence numbers of the increments do not rise")]
     Order(usize),
+    /// A file that an earlier line has in use, too.
+    #[error("line {0}: a file that is named twice")]
+    Twice(usize),
     /// The rest is not what the first line says it was.
     #[error("its checksum does not match; if it was changed on purpose, remove its first line")]
     Checksum,
@@ -92,6 +95,9 @@ impl Manifest {
                 continue;
             }
             let (file, kind) = parse_line(line).ok_or(ManifestError::Line(number))?;
+            if kind != b'h' && manifest.uses(&file.name) {
+                return Err(ManifestError::Twice(number));
+            }
             match kind {
                 b'b' if manifest.base.is_some() => return Err(ManifestError::SecondBase(number)),
                 b'b' => manifest.base = Some(file),
@@ -291,7 +297,18 @@ mod tests {
             ("".to_owned(), ManifestError::CutOff),
             ("file a seq 1 type b".to_owned(), ManifestError::CutOff),
             (format!("{incr}\n"), ManifestError::Line(2)),
-            (format!("{incr}{incr}"), ManifestError::Order(2)),
+            (
+                format!("{incr}file b.1.incr.aof seq 1 type i\n"),
+                ManifestError::Order(2),
+            ),
+            (
+                format!("{incr}file a.1.incr.aof seq 2 type i\n"),
+                ManifestError::Twice(2),
+            ),
+            (
+                format!("{incr}file a.1.incr.aof seq 1 type b\n"),
+                ManifestError::Twice(2),
+            ),
             (
                 "file a seq 1 type b\nfile b seq 2 type b\n".to_owned(),
                 ManifestError::SecondBase(2),
@@ -337,7 +354,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(names in proptest::collection::vec("[^/\0]{1,20}", 3..6)) {
+        fn what_is_written_is_read(names in proptest::collection::btree_set("[^/\0]{1,20}", 3..6)) {
+            let names: Vec<_> = names.into_iter().collect();
             prop_assume!(names.iter().all(|name| is_file_name(name)));
             let manifest = Manifest {
                 base: Some(file(&names[0], 7)),
