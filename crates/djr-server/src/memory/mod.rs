@@ -120,6 +120,8 @@ impl Shared {
         self.peak_memory
             .fetch_max(self.used_memory() as u64, Relaxed);
         self.look_for_waste();
+        self.engine.keyspace.prepare_snapshot();
+        djr_storage::memory::tend_chunks();
         let looks = self.memory.looks.fetch_add(1, Relaxed);
         let waste = self.memory.value_waste.load(Relaxed);
         if looks.is_multiple_of(LOOKS_PER_GIFT)

@@ -14,6 +14,10 @@ const SLABS_PER_CHUNK: usize = CHUNK_SIZE / SLAB_SIZE;
 const ALL_FREE: u64 = u64::MAX >> (64 - SLABS_PER_CHUNK);
 /// Empty chunks that keep their memory.
 const IDLE_CHUNKS_MAX: usize = 1;
+/// So many chunks at most are [provided](tend_chunks) with memory before they are needed, one for so many that are in use.
+const READY_CHUNKS_MAX: usize = 4;
+const CHUNKS_PER_READY: usize = 16;
+const PAGE_SIZE: usize = 4 << 10;
 
 static POOL: Mutex<Pool> = Mutex::new(Pool::new());
 
@@ -51,11 +55,33 @@ pub fn release_idle(chunks: usize) -> bool {
     POOL.lock().release_slabs(chunks)
 }
 
+/// Provides the chunks that are needed next with memory, in proportion to what is in use: it takes the system long to find a huge page and to
+/// clear it, and who needs one has a shard's lock. Now and then, by a thread that has time.
+pub fn tend_chunks() {
+    tend_chunks_of(&POOL);
+}
+
+fn tend_chunks_of(pool: &Mutex<Pool>) {
+    loop {
+        let Some(chunk) = pool.lock().tend() else {
+            return;
+        };
+        // Out of the lock, for that is what takes long.
+        for offset in (0..CHUNK_SIZE).step_by(PAGE_SIZE) {
+            // SAFETY: the chunk was taken out of the pool: nobody else knows it, and its contents do not matter.
+            unsafe { chunk.add(offset).write_volatile(0) };
+        }
+        pool.lock().ready.insert(chunk.addr().get());
+    }
+}
+
 struct Pool {
     /// Each chunk by its address.
     chunks: BTreeMap<usize, Chunk>,
     /// Chunks that have a free slab and hold memory. The lowest address is used first, so that the others can become empty.
     roomy: BTreeSet<usize>,
+    /// Empty chunks that have memory and are used next.
+    ready: BTreeSet<usize>,
     /// Chunks without any memory behind them.
     bare: BTreeSet<usize>,
     /// Chunks in `roomy` that are empty.
@@ -82,6 +108,7 @@ impl Pool {
         Self {
             chunks: BTreeMap::new(),
             roomy: BTreeSet::new(),
+            ready: BTreeSet::new(),
             bare: BTreeSet::new(),
             idle: 0,
             lent: 0,
@@ -108,7 +135,7 @@ impl Pool {
                 // SAFETY: the slab lies inside its chunk.
                 return unsafe { chunk.base.add(index * SLAB_SIZE) };
             }
-            match self.bare.pop_first() {
+            match self.ready.pop_first().or_else(|| self.bare.pop_first()) {
                 Some(address) => {
                     self.roomy.insert(address);
                     self.idle += 1;
@@ -139,6 +166,32 @@ impl Pool {
                 self.idle += 1;
             }
         }
+    }
+
+    /// A chunk that is to be provided with memory and then to be put among the ready ones, which are more or fewer according to what is in use.
+    fn tend(&mut self) -> Option<NonNull<u8>> {
+        let in_use = self.lent / SLABS_PER_CHUNK;
+        let wanted = (in_use / CHUNKS_PER_READY).min(READY_CHUNKS_MAX);
+        while self.ready.len() > wanted {
+            let address = self.ready.pop_last()?;
+            let released = self
+                .chunks
+                .get(&address)
+                .map(|chunk| release(chunk.base, CHUNK_SIZE));
+            if released != Some(true) {
+                self.ready.insert(address);
+                return None;
+            }
+            self.bare.insert(address);
+        }
+        if self.ready.len() == wanted {
+            return None;
+        }
+        if self.bare.is_empty() {
+            self.map_chunks();
+        }
+        let address = self.bare.pop_first()?;
+        self.chunks.get(&address).map(|chunk| chunk.base)
     }
 
     /// Free slabs with memory behind them.
@@ -181,6 +234,9 @@ impl Pool {
 
     fn map_chunks(&mut self) {
         let first = map(CHUNKS_PER_MAP * CHUNK_SIZE);
+        // Little data take little memory: the first chunk of all is filled page by page.
+        let small = usize::from(self.chunks.is_empty());
+        choose_pages(first, small, CHUNKS_PER_MAP);
         for index in 0..CHUNKS_PER_MAP {
             // SAFETY: inside the map.
             let base = unsafe { first.add(index * CHUNK_SIZE) };
@@ -212,12 +268,27 @@ fn map(size: usize) -> NonNull<u8> {
     let Ok(mut map) = memmap2::MmapMut::map_anon(size + CHUNK_SIZE) else {
         std::alloc::handle_alloc_error(std::alloc::Layout::new::<[u8; CHUNK_SIZE]>())
     };
-    #[cfg(target_os = "linux")]
-    let _ = map.advise(memmap2::Advice::HugePage); // a wish: without it everything works, with more page walks
     let start = map.as_mut_ptr();
     std::mem::forget(map);
     let aligned = start.map_addr(|address| address.next_multiple_of(CHUNK_SIZE));
     NonNull::new(aligned).unwrap_or(NonNull::dangling())
+}
+
+/// Has small pages behind the first so many chunks of a map, huge ones behind the others. A wish: without it everything works, with more page walks.
+fn choose_pages(map: NonNull<u8>, small: usize, chunks: usize) {
+    #[cfg(all(target_os = "linux", not(miri)))]
+    for (range, advice) in [
+        (0..small, rustix::mm::Advice::LinuxNoHugepage),
+        (small..chunks, rustix::mm::Advice::LinuxHugepage),
+    ] {
+        // SAFETY: these chunks lie inside the map, and how they are backed does not change what is in them.
+        let _ = unsafe {
+            let start = map.as_ptr().add(range.start * CHUNK_SIZE);
+            rustix::mm::madvise(start.cast(), range.len() * CHUNK_SIZE, advice)
+        };
+    }
+    #[cfg(not(all(target_os = "linux", not(miri))))]
+    let _ = (map, small, chunks);
 }
 
 /// Gives the memory of free slabs back to the system; it stays mapped.
@@ -234,4 +305,38 @@ fn release(start: NonNull<u8>, size: usize) -> bool {
         )
     }
     .is_ok()
+}
+
+#[cfg(all(test, not(miri)))]
+mod tests {
+    use super::*;
+
+    /// As many as one chunk is to be ready for.
+    const SLABS: usize = CHUNKS_PER_READY * SLABS_PER_CHUNK;
+
+    #[test]
+    fn the_next_chunk_is_ready_when_many_are_in_use() {
+        let pool = Mutex::new(Pool::new());
+        let mut slabs: Vec<_> = (1..SLABS).map(|_| pool.lock().take()).collect();
+        tend_chunks_of(&pool);
+        assert_eq!(pool.lock().ready.len(), 0, "so few are not worth it");
+
+        slabs.push(pool.lock().take());
+        tend_chunks_of(&pool);
+        let ready = pool.lock().ready.first().copied();
+        assert!(ready.is_some());
+        assert_eq!(pool.lock().idle_slabs(), SLABS_PER_CHUNK);
+
+        // It comes next, and another one after it.
+        slabs.push(pool.lock().take());
+        let chunk = slabs.last().map(|slab| slab.addr().get());
+        assert_eq!(chunk, ready);
+        tend_chunks_of(&pool);
+        assert_eq!(pool.lock().ready.len(), 1);
+
+        slabs.drain(..).for_each(|slab| pool.lock().give_back(slab));
+        tend_chunks_of(&pool);
+        assert_eq!(pool.lock().ready.len(), 0);
+        assert!(pool.lock().idle_slabs() <= IDLE_CHUNKS_MAX * SLABS_PER_CHUNK);
+    }
 }

@@ -13,7 +13,7 @@ use super::classes::{ClassId, Classes};
 use super::hash::{Footprint, Key, KeyHash, UnixMillis};
 use super::options::{AccessClock, KeyspaceOptions};
 use super::shard::{DbCounters, Shard};
-use super::snapshot::AsideBytes;
+use super::snapshot::Aside;
 use super::tracking::Tracking;
 use super::wait::Waits;
 use super::wheel::TICK_MS;
@@ -35,7 +35,7 @@ pub struct Keyspace {
     pub(super) places_used: AtomicU32,
     /// A snapshot is under way.
     pub(super) has_snapshot: AtomicBool,
-    pub(super) aside: AsideBytes,
+    pub(super) aside: Aside,
 }
 
 /// So many buckets of dbs that were emptied are freed in a step.
@@ -87,7 +87,7 @@ impl Keyspace {
             classes: RwLock::default(),
             places_used: AtomicU32::new(0),
             has_snapshot: AtomicBool::new(false),
-            aside: AsideBytes::default(),
+            aside: Aside::default(),
         }
     }
 

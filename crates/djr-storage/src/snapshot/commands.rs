@@ -24,7 +24,7 @@ pub fn write_commands(
     for code in &functions {
         emit(0, &[b"FUNCTION", b"LOAD", code])?;
     }
-    let mut portion = Portion::default();
+    let mut portion = Portion::new();
     let mut whole = WholeEntries::default();
     loop {
         if progress.is_cancelled() {

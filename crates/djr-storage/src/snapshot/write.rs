@@ -63,7 +63,7 @@ pub fn write<W: io::Write>(
         file.function(code).map_err(&mut failed)?;
     }
     let mut selected = Selected::default();
-    let mut portion = Portion::default();
+    let mut portion = Portion::new();
     // The type of the last entry.
     let mut kind = 0;
     loop {

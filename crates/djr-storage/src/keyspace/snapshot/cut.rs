@@ -22,9 +22,8 @@
 #![allow(unsafe_code)]
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use super::portion::{Gathered, Large};
+use super::portion::{Gathered, Large, Portion};
 use crate::keyspace::block;
 use crate::keyspace::hash::KeyHash;
 use crate::keyspace::keyspace::Keyspace;
@@ -70,16 +69,6 @@ impl CutDbs {
     }
 }
 
-/// Bytes that are put aside in all shards.
-#[derive(Default)]
-pub(in crate::keyspace) struct AsideBytes(AtomicUsize);
-
-impl AsideBytes {
-    pub(in crate::keyspace) fn get(&self) -> usize {
-        self.0.load(Relaxed)
-    }
-}
-
 /// A large value that is kept, and where it is if it was not dropped.
 struct KeptAt {
     ticket: Arc<Ticket>,
@@ -108,7 +97,8 @@ pub(in crate::keyspace) struct ShardCut {
 }
 
 impl ShardCut {
-    pub(in crate::keyspace) fn new(shard: u32, dbs: Arc<CutDbs>) -> Self {
+    /// `room` is empty: it takes what is put aside.
+    pub(in crate::keyspace) fn new(shard: u32, dbs: Arc<CutDbs>, room: Portion) -> Self {
         Self {
             shard,
             dbs,
@@ -116,7 +106,7 @@ impl ShardCut {
             cursor: 0,
             handed: Vec::new(),
             garbage: Vec::new(),
-            aside: Gathered::default(),
+            aside: Gathered::with(room),
             kept: Vec::new(),
             is_given_up: false,
         }
@@ -164,8 +154,7 @@ impl ShardCut {
             // SAFETY: as promised by the caller.
             unsafe { gather(raw, (*db, place, *shard), hash, aside, &mut kept) };
             self.kept.extend(kept.into_iter().map(|(_, kept)| kept));
-            let AsideBytes(total) = &keyspace.aside;
-            total.fetch_add(aside.portion.bytes() - before, Relaxed);
+            keyspace.aside.added(aside.portion.bytes() - before);
         }
     }
 
@@ -261,9 +250,13 @@ impl ShardCut {
 
     /// Moves what was put aside to `out`.
     pub(in crate::keyspace) fn take_aside(&mut self, keyspace: &Keyspace, out: &mut Gathered) {
-        let AsideBytes(total) = &keyspace.aside;
-        total.fetch_sub(self.aside.portion.bytes(), Relaxed);
+        keyspace.aside.taken(self.aside.portion.bytes());
         out.append(&mut self.aside);
+    }
+
+    /// What it was [made](Self::new) with, or something like it.
+    pub(in crate::keyspace) fn into_room(self) -> Portion {
+        self.aside.portion
     }
 
     /// Whether this db of the shard, and everything that was emptied of it, has been visited and freed.

@@ -4,15 +4,17 @@
 //! the cut, some in each short step under one shard's lock. Whoever changes or removes an entry that was not copied yet leaves its old
 //! value aside for the snapshot. Large values come in pieces: see [`crate::types::kept`].
 
+mod aside;
 mod cut;
 mod portion;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{AcqRel, Release};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
+pub(super) use aside::Aside;
 use cut::NO_SHARD;
-pub(super) use cut::{AsideBytes, CutDbs, ShardCut};
+pub(super) use cut::{CutDbs, ShardCut};
 use portion::{Gathered, Large};
 pub use portion::{Portion, SnapshotEntry, SnapshotItem, SnapshotMore, WholeEntries};
 
@@ -25,6 +27,8 @@ use crate::types::kept::{Kept, Ticket};
 const STEP_COST: usize = 16 << 10;
 /// A step that only takes marks away.
 const GIVE_UP_COST: usize = 32 << 10;
+/// With so many bytes of data a snapshot finds the room prepared that it needs at once: with less it is not worth its memory.
+const PREPARE_FROM: usize = 128 << 20;
 /// If more bytes than this are put aside they are fetched from shards that the walk is not at.
 const ASIDE_MAX: usize = 1 << 20;
 
@@ -75,6 +79,18 @@ pub struct SnapshotDb {
     pub expires: usize,
 }
 
+impl Keyspace {
+    /// Has in place what memory a snapshot needs from its first moment on, if there are enough data for that to matter. Now and then, by a
+    /// thread that has time: it may take a millisecond.
+    pub fn prepare_snapshot(&self) {
+        if !self.has_snapshot.load(Acquire) {
+            let is_large = self.used_bytes() >= PREPARE_FROM;
+            let rooms = if is_large { self.shards() } else { 0 };
+            self.aside.provide(rooms as usize);
+        }
+    }
+}
+
 impl Access<'_> {
     /// Begins a snapshot of the state of this moment. `None`: there is one under way. Needs every shard ([`Footprint::ALL`]).
     pub fn begin_snapshot(&mut self) -> Option<Cut> {
@@ -85,7 +101,7 @@ impl Access<'_> {
         }
         let dbs = Arc::new(CutDbs::new(keyspace));
         for shard in 0..keyspace.shards() {
-            let cut = ShardCut::new(shard, Arc::clone(&dbs));
+            let cut = ShardCut::new(shard, Arc::clone(&dbs), keyspace.aside.take_room());
             self.state_mut(shard).cut = Some(Box::new(cut));
         }
         let figures = |(db, _): &(u32, usize)| SnapshotDb {
@@ -189,7 +205,7 @@ impl Snapshot<'_> {
     /// A step of the walk through the shards.
     fn shard_step(&mut self, budget: usize, out: &mut Gathered) {
         let keyspace = self.keyspace;
-        if keyspace.aside.get() > ASIDE_MAX {
+        if keyspace.aside.bytes() > ASIDE_MAX {
             let shard = self.aside_from;
             self.aside_from = (shard + 1) % keyspace.shards();
             let mut access = keyspace.open(Footprint::of(shard), 0);
@@ -212,7 +228,9 @@ impl Snapshot<'_> {
     fn end(&mut self) {
         for shard in 0..self.keyspace.shards() {
             let mut access = self.keyspace.open(Footprint::of(shard), 0);
-            access.state_mut(shard).cut = None;
+            if let Some(cut) = access.state_mut(shard).cut.take() {
+                self.keyspace.aside.give_back(cut.into_room());
+            }
         }
         self.has_ended = true;
     }

@@ -17,6 +17,7 @@ pub struct Portion {
     entries: usize,
 }
 
+#[derive(Clone, Copy)]
 enum Record {
     Entry {
         db: u32,
@@ -78,6 +79,11 @@ pub(in crate::keyspace) struct Gathered {
 }
 
 impl Gathered {
+    pub(in crate::keyspace) fn with(portion: Portion) -> Self {
+        let large = Vec::new();
+        Self { portion, large }
+    }
+
     /// Moves everything of another behind what there is.
     pub(in crate::keyspace) fn append(&mut self, other: &mut Gathered) {
         self.portion.append(&mut other.portion);
@@ -97,6 +103,39 @@ pub(in crate::keyspace) struct Large {
 }
 
 impl Portion {
+    /// An empty one that a step or two find room in: they fill it under a shard's lock.
+    pub fn new() -> Self {
+        Self::with_room(128 << 10, 1 << 10)
+    }
+
+    /// An empty one with the memory for these in place: it is not only asked for, but has been written to.
+    pub(super) fn with_room(bytes: usize, entries: usize) -> Self {
+        let filler = Record::More {
+            end: 0,
+            are_elements: false,
+            is_last: false,
+        };
+        let mut room = Self {
+            bytes: vec![1; bytes],
+            records: vec![filler; entries],
+            entries: 0,
+        };
+        room.clear_to(bytes, entries);
+        room
+    }
+
+    /// Forgets everything, and gives back the memory for more than these.
+    pub(super) fn clear_to(&mut self, bytes: usize, entries: usize) {
+        self.clear();
+        self.bytes.shrink_to(bytes);
+        self.records.shrink_to(entries);
+    }
+
+    /// Whether these go into its memory.
+    pub(super) fn has_room(&self, bytes: usize, entries: usize) -> bool {
+        self.bytes.capacity() >= bytes && self.records.capacity() >= entries
+    }
+
     /// Copies an entry. Returns how many bytes that were.
     pub(in crate::keyspace) fn push(&mut self, db: u32, block: Block<'_>) -> usize {
         let start = self.bytes.len();
@@ -145,7 +184,9 @@ impl Portion {
 
     /// Moves what is in another portion behind what is in this one.
     fn append(&mut self, other: &mut Portion) {
-        if self.records.is_empty() {
+        /// More is not copied but exchanged; of less both keep the memory that they have.
+        const COPIED_MAX: usize = 128 << 10;
+        if self.records.is_empty() && other.bytes.len() > COPIED_MAX {
             std::mem::swap(self, other);
             return;
         }
