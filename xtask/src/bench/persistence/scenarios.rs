@@ -5,6 +5,7 @@ use super::data::{DataSet, LARGE, LARGE_KEY};
 use super::process::{Process, Program};
 use super::table::{Goal, Table};
 use super::{Bench, Scenario};
+use crate::run;
 use anyhow::{Context, Result, ensure};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -128,9 +129,16 @@ impl One<'_> {
         self.half_writes(process, rate, |since| Ok(since < shortest))
     }
 
+    /// What was written before is on the disk: the system does not write it during what is measured next.
+    fn settle(&self) -> Result<()> {
+        run::checked(&mut run::program("sync"))
+    }
+
     fn pause(&self, table: &mut Table) -> Result<()> {
         let dir = self.dir()?;
+        self.warm_memory();
         let process = self.filled(dir.path(), true)?;
+        self.settle()?;
         let rate = Some(self.bench.args.rate);
         let mut tell = |what: &str, measured: &Measured| {
             self.note(
@@ -146,7 +154,9 @@ impl One<'_> {
             self.note(table, &format!("{what}: maximum, ms"), measured.max_ms());
         };
         tell("without", &self.alone(&process, rate)?);
+        self.settle()?;
         tell("BGSAVE", &self.during(&process, rate, &["BGSAVE"])?.0);
+        self.settle()?;
         let (measured, _) = self.during(&process, rate, &["BGREWRITEAOF"])?;
         tell("BGREWRITEAOF", &measured);
         for job in ["BGSAVE", "BGREWRITEAOF"] {
