@@ -56,7 +56,6 @@ pub(super) fn packages() -> Result<Vec<Package>> {
         "--format-version",
         "1",
         "--no-deps",
-        "--offline",
     ]))?;
     let metadata: Metadata = serde_json::from_str(&text).context("cargo metadata")?;
     Ok(metadata.packages)

@@ -44,7 +44,6 @@ pub(super) fn packages() -> Result<Vec<Package>> {
         "--format-version",
         "1",
         "--locked",
-        "--offline",
         "--filter-platform",
         "x86_64-unknown-linux-gnu",
     ]))?;
