@@ -42,6 +42,27 @@ def test_sigint_is_a_clean_stop_too(make_server):
     assert client.get("k") == b"v"
 
 
+@pytest.mark.parametrize("points, words, is_saved", [("", "save", True), ("3600 1", "nosave now", False), ("3600 1", "default", True)])
+def test_what_a_signal_does_about_a_snapshot(make_server, points, words, is_saved):
+    server = make_server(appendonly="no", save=points, **{"shutdown-on-sigterm": words})
+    server.client().set("k", "v")
+    assert server.terminate() == 0
+    assert (server.dir / "dump.rdb").exists() == is_saved
+
+
+def test_a_signal_does_not_end_a_server_that_can_not_save(make_server):
+    server = make_server(appendonly="no", save="3600 1")
+    client = server.client()
+    client.set("k", "v")
+    # The new file can't take the name of a directory.
+    (server.dir / "dump.rdb" / "in the way").mkdir(parents=True)
+    server.process.send_signal(signal.SIGTERM)
+    wait_until(lambda: "Errors trying to shut down the server" in server.log_tail(), seconds=30)
+    assert client.get("k") == b"v"
+    client.config_set("shutdown-on-sigterm", "force")
+    assert server.terminate() == 0
+
+
 def test_shutdown_command(make_server):
     server = make_server()
     client = server.client()

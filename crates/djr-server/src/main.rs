@@ -6,11 +6,12 @@ mod background;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use background::Place;
 use djr_server::config::{Action, environment, from_command_line, markdown, sample_file};
-use djr_server::{Config, Server, Stopper, check, logging};
+use djr_server::{Config, Server, StopSignal, Stopper, check, logging};
 use djr_storage::memory::{Allocator, keep_empty_pages};
 
 /// Lists, hashes and the interpreter allocate and free much. It is quicker at that than the system's, and uses huge pages.
@@ -128,13 +129,30 @@ fn run(config: Config) -> ExitCode {
     }
 }
 
+/// On a thread of its own: a last snapshot takes a while, and a second signal is to be heard.
+fn stop(stopper: Stopper, signal: StopSignal, stopping: Arc<AtomicBool>) {
+    let thread = std::thread::Builder::new().name("djr-stop".into());
+    let spawned = thread.spawn(move || {
+        if !stopper.stop_on(signal) {
+            tracing::warn!(
+                "Errors trying to shut down the server. Check the logs for more information."
+            );
+            stopping.store(false, Ordering::Release);
+        }
+    });
+    if let Err(error) = spawned {
+        tracing::error!("can't begin to stop: {error}");
+        std::process::exit(1);
+    }
+}
+
 /// The first SIGTERM or SIGINT stops the server, a second one ends the process at once. SIGHUP has certificates read again.
 fn obey_signals(stopper: Arc<OnceLock<Stopper>>) -> std::io::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT, SIGHUP])?;
     let thread = std::thread::Builder::new().name("djr-signals".into());
     thread.spawn(move || {
-        let mut stopping = false;
+        let stopping = Arc::new(AtomicBool::new(false));
         for signal in signals.forever() {
             if signal == SIGHUP {
                 // The log file is opened for every line: after logrotate has moved it there is nothing to do.
@@ -143,19 +161,19 @@ fn obey_signals(stopper: Arc<OnceLock<Stopper>>) -> std::io::Result<()> {
                 }
                 continue;
             }
-            let name = match signal {
-                SIGINT => "SIGINT",
-                _ => "SIGTERM",
+            let (name, kind) = match signal {
+                SIGINT => ("SIGINT", StopSignal::Interrupt),
+                _ => ("SIGTERM", StopSignal::Terminate),
             };
-            if stopping {
+            if stopping.load(Ordering::Acquire) {
                 tracing::warn!("Received {name} again: exiting now, without closing the log");
                 std::process::exit(1);
             }
             match stopper.get().filter(|stopper| !stopper.is_loading()) {
                 Some(stopper) => {
                     tracing::warn!("Received {name} scheduling shutdown...");
-                    stopping = true;
-                    stopper.stop();
+                    stopping.store(true, Ordering::Release);
+                    stop(stopper.clone(), kind, Arc::clone(&stopping));
                 }
                 None => {
                     // Nothing has been acknowledged yet.

@@ -21,7 +21,8 @@ use crate::listen::listen;
 use crate::metrics::{self, MetricsServer};
 use crate::persistence::Persistence;
 use crate::pubsub::Directory;
-use crate::shared::{Gate, Shared, Shutdown, WorkerHandle};
+use crate::shared::{Gate, Shared, WorkerHandle};
+use crate::shutdown::{Shutdown, StopSignal};
 use crate::snapshots::Snapshots;
 use crate::stats::WorkerStats;
 use crate::surroundings::{PidFile, tell_systemd};
@@ -54,6 +55,12 @@ impl Stopper {
     pub fn stop(&self) {
         self.0.shutdown.request();
         self.0.wake_workers();
+    }
+
+    /// Stops the server as it is configured for this signal (`shutdown-on-sigterm`, `shutdown-on-sigint`). Takes as long as the last snapshot, if
+    /// there is to be one. `false`: that could not be written, and the server goes on.
+    pub fn stop_on(&self, signal: StopSignal) -> bool {
+        self.0.end_on(signal)
     }
 
     /// Whether the program is to start again after the server has ended (`DEBUG RESTART`), and after what time.

@@ -1,8 +1,8 @@
 //! What all threads of a server share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::time::Instant;
 
 use djr_engine::Engine;
 use djr_engine::command::Command;
@@ -18,6 +18,7 @@ use crate::loading::LoadState;
 use crate::memory::Memory;
 use crate::persistence::Persistence;
 use crate::pubsub::Directory;
+use crate::shutdown::Shutdown;
 use crate::snapshots::Snapshots;
 use crate::stats::WorkerStats;
 use crate::tls::Tls;
@@ -122,66 +123,6 @@ impl Gate {
 
     pub(crate) fn clear(&self, bit: u32) {
         self.0.fetch_and(!bit, Ordering::SeqCst);
-    }
-}
-
-/// How the server comes to its end.
-#[derive(Default)]
-pub(crate) struct Shutdown {
-    requested: AtomicBool,
-    /// 0: as configured; 1: with a last snapshot; 2: without.
-    save: AtomicU8,
-    restart_after: Mutex<Option<Duration>>,
-    /// The thread that waits for the end.
-    waiter: Mutex<Option<std::thread::Thread>>,
-}
-
-impl Shutdown {
-    /// Whether workers should stop.
-    #[inline]
-    pub(crate) fn is_requested(&self) -> bool {
-        self.requested.load(Ordering::Acquire)
-    }
-
-    /// Asks the server to end. Workers finish their turn.
-    pub(crate) fn request(&self) {
-        self.requested.store(true, Ordering::Release);
-        if let Some(thread) = self.waiter.lock().as_ref() {
-            thread.unpark();
-        }
-    }
-
-    /// Whether a last snapshot is written at the end, if somebody has said so.
-    pub(crate) fn save(&self) -> Option<bool> {
-        match self.save.load(Ordering::Relaxed) {
-            1 => Some(true),
-            2 => Some(false),
-            _ => None,
-        }
-    }
-
-    /// `SHUTDOWN SAVE` or `NOSAVE`.
-    pub(crate) fn set_save(&self, save: bool) {
-        self.save.store(if save { 1 } else { 2 }, Ordering::Relaxed);
-    }
-
-    /// Asks the server to end, and whoever runs it to start it again.
-    pub(crate) fn request_restart(&self, delay: Duration) {
-        *self.restart_after.lock() = Some(delay);
-        self.request();
-    }
-
-    /// Whether the server is to be started again, and after what time.
-    pub(crate) fn restart_after(&self) -> Option<Duration> {
-        *self.restart_after.lock()
-    }
-
-    /// Blocks until the end is asked for.
-    pub(crate) fn wait(&self) {
-        *self.waiter.lock() = Some(std::thread::current());
-        while !self.is_requested() {
-            std::thread::park_timeout(std::time::Duration::from_secs(1));
-        }
     }
 }
 

@@ -17,6 +17,7 @@ use djr_storage::value::parse_integer;
 use super::Config;
 use super::table::{Id, Number, Words};
 use super::value::{Value, memory};
+use crate::shutdown::StopSignal;
 use crate::tls::{ClientCertificates, NameFrom, Settings};
 use crate::worker::{Peer, Stream};
 
@@ -77,6 +78,8 @@ const LOGLEVEL: Number = Number::of("loglevel");
 const LOG_FORMAT: Number = Number::of("log-format");
 const LOG_TIMESTAMP_FORMAT: Number = Number::of("log-timestamp-format");
 const LOGFILE: Words = Words::of("logfile");
+const SHUTDOWN_ON_SIGINT: Words = Words::of("shutdown-on-sigint");
+const SHUTDOWN_ON_SIGTERM: Words = Words::of("shutdown-on-sigterm");
 const DAEMONIZE: Number = Number::of("daemonize");
 const SYSLOG_ENABLED: Number = Number::of("syslog-enabled");
 const SYSLOG_IDENT: Words = Words::of("syslog-ident");
@@ -189,6 +192,15 @@ impl Config {
     /// The form of the times in the log, by its place in the choices of `log-timestamp-format`.
     pub(crate) fn log_timestamp_format(&self) -> u8 {
         self.number(LOG_TIMESTAMP_FORMAT) as u8
+    }
+
+    /// What `shutdown-on-sigterm` or `shutdown-on-sigint` says: words with a blank between them.
+    pub(crate) fn shutdown_on(&self, signal: StopSignal) -> String {
+        let parameter = match signal {
+            StopSignal::Terminate => SHUTDOWN_ON_SIGTERM,
+            StopSignal::Interrupt => SHUTDOWN_ON_SIGINT,
+        };
+        String::from_utf8_lossy(&self.print(parameter.0)).into_owned()
     }
 
     /// Where log lines go; `None`: to standard output.

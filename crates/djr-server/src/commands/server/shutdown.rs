@@ -5,6 +5,7 @@ use djr_engine::{Args, CommandError, Reply};
 
 use crate::commands::{Context, Result};
 use crate::shared::Gate;
+use crate::shutdown::Wish;
 
 pub(super) static SPEC: CommandSpec = CommandSpec {
     name: "shutdown",
@@ -43,65 +44,43 @@ pub(super) static SPEC: CommandSpec = CommandSpec {
 };
 
 /// What the words ask for.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Options {
-    save: bool,
-    nosave: bool,
-    force: bool,
-    abort: bool,
+#[derive(Debug, PartialEq, Eq)]
+enum Asked {
+    Abort,
+    End(Wish),
 }
 
-/// NOW, SAFE and FAILOVER are about replicas and clusters: there are none to wait for.
-fn parse(words: &mut dyn Iterator<Item = &[u8]>) -> Option<Options> {
-    let mut options = Options::default();
-    let mut count = 0;
-    for word in words {
-        count += 1;
-        match &word.to_ascii_lowercase()[..] {
-            b"save" => options.save = true,
-            b"nosave" => options.nosave = true,
-            b"force" => options.force = true,
-            b"abort" => options.abort = true,
-            b"now" | b"safe" | b"failover" => {}
-            _ => return None,
-        }
+fn parse(words: &[&[u8]]) -> Option<Asked> {
+    if let [word] = words
+        && word.eq_ignore_ascii_case(b"abort")
+    {
+        return Some(Asked::Abort);
     }
-    let contradiction = (options.save && options.nosave) || (options.abort && count > 1);
-    (!contradiction).then_some(options)
+    let mut wish = Wish::default();
+    let are_known = words
+        .iter()
+        .all(|word| !word.eq_ignore_ascii_case(b"default") && wish.add(word));
+    (are_known && !(wish.save && wish.nosave)).then_some(Asked::End(wish))
 }
 
 pub(super) fn run(context: &mut Context<'_>, args: &Args<'_>, _: &mut Reply<'_>) -> Result {
-    let options = parse(&mut args.from(1)).ok_or(CommandError::Syntax)?;
-    if options.abort {
+    let words: Vec<_> = args.from(1).collect();
+    let wish = match parse(&words).ok_or(CommandError::Syntax)? {
         // It would have to come between the request and the next turn.
-        return Err(CommandError::text("ERR No shutdown in progress."));
-    }
-    let shared = &context.core.shared;
-    if shared.gate.bits() & Gate::BUSY != 0 && !options.nosave {
+        Asked::Abort => return Err(CommandError::text("ERR No shutdown in progress.")),
+        Asked::End(wish) => wish,
+    };
+    let shared = context.core.shared.clone();
+    if shared.gate.bits() & Gate::BUSY != 0 && !wish.nosave {
         // The script keeps the keyspace.
         return Err(shared.engine.scripts.running().busy_error());
     }
     tracing::warn!("User requested shutdown...");
-    if options.save || options.nosave {
-        shared.shutdown.set_save(options.save);
+    if !shared.end(wish) {
+        return Err(CommandError::text(
+            "ERR Errors trying to SHUTDOWN. Check logs.",
+        ));
     }
-    let saves = match options.nosave {
-        true => false,
-        false => options.save || !shared.config.save_points().is_empty(),
-    };
-    // Whether it can be written must be known while there is a way back. What changes until the end is in the last one.
-    let shared = context.core.shared.clone();
-    if saves && shared.snapshots.save_before_the_end(&shared).is_err() {
-        if options.force {
-            shared.shutdown.set_save(false);
-        } else {
-            return Err(CommandError::text(
-                "ERR Errors trying to SHUTDOWN. Check logs.",
-            ));
-        }
-    }
-    shared.shutdown.request();
-    shared.wake_workers();
     // No reply: that the connection ends is the answer.
     context.session.close = true;
     Ok(())
@@ -121,8 +100,9 @@ mod tests {
     #[case("save nosave", false)]
     #[case("abort now", false)]
     #[case("foo", false)]
+    #[case("default", false)]
     fn words_are_accepted_as_in_redis(#[case] words: &str, #[case] accepted: bool) {
-        let mut words = words.split_ascii_whitespace().map(str::as_bytes);
-        assert_eq!(parse(&mut words).is_some(), accepted);
+        let words: Vec<_> = words.split_ascii_whitespace().map(str::as_bytes).collect();
+        assert_eq!(parse(&words).is_some(), accepted);
     }
 }

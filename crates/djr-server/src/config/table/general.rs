@@ -20,9 +20,9 @@ pub(super) const SECTION: Section = Section {
         "shutdown-timeout" = "10", integer(0, INT), Live,
             "Seconds that a shutdown waits for replicas.", .later("replication");
         "shutdown-on-sigint" = "default", special(&specials::SHUTDOWN_OPTIONS), Live,
-            "What Ctrl-C does about saving.", .later("snapshots (the log is always complete after a shutdown)");
+            "What Ctrl-C does about a last snapshot: as SHUTDOWN with these words. The log is complete in any case.";
         "shutdown-on-sigterm" = "default", special(&specials::SHUTDOWN_OPTIONS), Live,
-            "What SIGTERM does about saving.", .later("snapshots (the log is always complete after a shutdown)");
+            "The same for SIGTERM.";
         "hz" = "10", special(&specials::HZ), Live,
             "How often periodic work is done, per second.", .no_effect("each worker sees for itself when work is due");
         "dynamic-hz" = "yes", YesNo, Live,

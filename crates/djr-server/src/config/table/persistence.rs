@@ -52,7 +52,7 @@ pub(super) const SNAPSHOTS: Section = Section {
         "rdb-save-incremental-fsync" = "yes", YesNo, Live,
             "Makes a snapshot durable piece by piece.";
         "rdb-version-check" = "strict", Choice(&["strict", "relaxed"]), Live,
-            "Refuses snapshots of newer versions.", .later("the loading of snapshots");
+            "Refuses snapshots of newer versions.", .no_effect("what nobody knows is never guessed at");
         "rdb-del-sync-files" = "no", YesNo, Live,
             "Removes the snapshots that replication has made.", .later("replication");
         "sanitize-dump-payload" = "no", Choice(&["no", "yes", "clients"]), Live,
