@@ -51,12 +51,7 @@ struct Dependency {
 
 /// What cargo knows of the workspace's crates.
 pub(super) fn packages() -> Result<Vec<Package>> {
-    let text = run::output(run::cargo().args([
-        "metadata",
-        "--format-version",
-        "1",
-        "--no-deps",
-    ]))?;
+    let text = run::output(run::cargo().args(["metadata", "--format-version", "1", "--no-deps"]))?;
     let metadata: Metadata = serde_json::from_str(&text).context("cargo metadata")?;
     Ok(metadata.packages)
 }
