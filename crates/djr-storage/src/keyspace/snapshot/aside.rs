@@ -3,7 +3,7 @@
 //! Right after the cut of a large data set every write puts something aside, under its shard's lock. If the memory for that had to be found
 //! then, page by page, clients would wait; so there is room for it beforehand, which stays from one snapshot to the next.
 
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 
@@ -12,11 +12,15 @@ use super::portion::Portion;
 /// The bytes and the entries that a room has space for.
 const ROOM_BYTES: usize = 128 << 10;
 const ROOM_ENTRIES: usize = 1 << 10;
+/// A shard that has put more than this aside is [full](Aside::full): what comes next may no longer find room.
+const FULL_BYTES: usize = ROOM_BYTES / 2;
 
 /// What is put aside in all shards.
 #[derive(Default)]
 pub(in crate::keyspace) struct Aside {
     bytes: AtomicUsize,
+    /// A bit for each shard that is full.
+    full: AtomicU64,
     rooms: Mutex<Vec<Portion>>,
 }
 
@@ -26,12 +30,26 @@ impl Aside {
         self.bytes.load(Relaxed)
     }
 
-    pub(super) fn added(&self, bytes: usize) {
-        self.bytes.fetch_add(bytes, Relaxed);
+    /// A shard has put so many more bytes aside, and has so many now.
+    pub(super) fn added(&self, shard: u32, more: usize, now: usize) {
+        self.bytes.fetch_add(more, Relaxed);
+        if now > FULL_BYTES {
+            self.full.fetch_or(1 << shard, Relaxed);
+        }
     }
 
-    pub(super) fn taken(&self, bytes: usize) {
+    /// A shard from which to fetch before others.
+    pub(super) fn full(&self) -> Option<u32> {
+        let full = self.full.load(Relaxed);
+        (full != 0).then(|| full.trailing_zeros())
+    }
+
+    /// So many bytes, all that there were, have been fetched from a shard.
+    pub(super) fn taken(&self, shard: u32, bytes: usize) {
         self.bytes.fetch_sub(bytes, Relaxed);
+        if bytes > FULL_BYTES {
+            self.full.fetch_and(!(1 << shard), Relaxed);
+        }
     }
 
     /// An empty portion, with room in it if there is some.
@@ -74,6 +92,20 @@ mod tests {
 
     fn has_room(portion: &Portion) -> bool {
         portion.has_room(ROOM_BYTES, ROOM_ENTRIES)
+    }
+
+    #[test]
+    fn what_is_full_is_told_until_it_is_fetched() {
+        let aside = Aside::default();
+        aside.added(3, 10, 10);
+        assert_eq!((aside.bytes(), aside.full()), (10, None));
+        aside.added(63, FULL_BYTES + 1, FULL_BYTES + 1);
+        aside.added(3, FULL_BYTES, FULL_BYTES + 10);
+        assert_eq!(aside.full(), Some(3));
+        aside.taken(3, FULL_BYTES + 10);
+        assert_eq!(aside.full(), Some(63));
+        aside.taken(63, FULL_BYTES + 1);
+        assert_eq!((aside.bytes(), aside.full()), (0, None));
     }
 
     #[test]

@@ -154,7 +154,8 @@ impl ShardCut {
             // SAFETY: as promised by the caller.
             unsafe { gather(raw, (*db, place, *shard), hash, aside, &mut kept) };
             self.kept.extend(kept.into_iter().map(|(_, kept)| kept));
-            keyspace.aside.added(aside.portion.bytes() - before);
+            let now = aside.portion.bytes();
+            keyspace.aside.added(*shard, now - before, now);
         }
     }
 
@@ -250,7 +251,7 @@ impl ShardCut {
 
     /// Moves what was put aside to `out`.
     pub(in crate::keyspace) fn take_aside(&mut self, keyspace: &Keyspace, out: &mut Gathered) {
-        keyspace.aside.taken(self.aside.portion.bytes());
+        keyspace.aside.taken(self.shard, self.aside.portion.bytes());
         out.append(&mut self.aside);
     }
 

@@ -205,9 +205,12 @@ impl Snapshot<'_> {
     /// A step of the walk through the shards.
     fn shard_step(&mut self, budget: usize, out: &mut Gathered) {
         let keyspace = self.keyspace;
-        if keyspace.aside.bytes() > ASIDE_MAX {
-            let shard = self.aside_from;
-            self.aside_from = (shard + 1) % keyspace.shards();
+        let mut fetch_from = keyspace.aside.full();
+        if fetch_from.is_none() && keyspace.aside.bytes() > ASIDE_MAX {
+            fetch_from = Some(self.aside_from);
+            self.aside_from = (self.aside_from + 1) % keyspace.shards();
+        }
+        if let Some(shard) = fetch_from {
             let mut access = keyspace.open(Footprint::of(shard), 0);
             if let Some(cut) = &mut access.state_mut(shard).cut {
                 cut.take_aside(keyspace, out);

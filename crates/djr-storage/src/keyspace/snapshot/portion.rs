@@ -103,9 +103,9 @@ pub(in crate::keyspace) struct Large {
 }
 
 impl Portion {
-    /// An empty one that a step or two find room in: they fill it under a shard's lock.
+    /// An empty one with room for a step and what it fetches: both come under a shard's lock.
     pub fn new() -> Self {
-        Self::with_room(128 << 10, 1 << 10)
+        Self::with_room(512 << 10, 4 << 10)
     }
 
     /// An empty one with the memory for these in place: it is not only asked for, but has been written to.
