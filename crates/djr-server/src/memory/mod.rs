@@ -32,6 +32,8 @@ pub(crate) use usage::Usage;
 use crate::config::Refusal;
 use crate::shared::{Gate, Shared};
 
+/// The control thread provides or gives back so many chunks of 2 MiB at most each time: the longest that takes is some tens of milliseconds.
+const CHUNKS_PER_LOOK: usize = 256;
 /// The control thread looks for brokers in one of so many of its rounds.
 const LOOKS_PER_WARNING: u64 = 25;
 /// In one of so many it gives empty pages back, if that may be worth it: more than so many bytes, and one part in so many of what is used.
@@ -121,7 +123,7 @@ impl Shared {
             .fetch_max(self.used_memory() as u64, Relaxed);
         self.look_for_waste();
         self.engine.keyspace.prepare_snapshot();
-        djr_storage::memory::tend_chunks();
+        djr_storage::memory::tend_chunks(CHUNKS_PER_LOOK);
         let looks = self.memory.looks.fetch_add(1, Relaxed);
         let waste = self.memory.value_waste.load(Relaxed);
         if looks.is_multiple_of(LOOKS_PER_GIFT)

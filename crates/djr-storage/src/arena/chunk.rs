@@ -12,9 +12,7 @@ const CHUNK_SIZE: usize = 2 << 20;
 const CHUNKS_PER_MAP: usize = if cfg!(miri) { 1 } else { 16 };
 const SLABS_PER_CHUNK: usize = CHUNK_SIZE / SLAB_SIZE;
 const ALL_FREE: u64 = u64::MAX >> (64 - SLABS_PER_CHUNK);
-/// Empty chunks that keep their memory.
-const IDLE_CHUNKS_MAX: usize = 1;
-/// So many chunks at most are [provided](tend_chunks) with memory before they are needed, one for so many that are in use.
+/// So many empty chunks at most are [provided](tend_chunks) with memory before they are needed, one for so many that are in use.
 const READY_CHUNKS_MAX: usize = 4;
 const CHUNKS_PER_READY: usize = 16;
 const PAGE_SIZE: usize = 4 << 10;
@@ -49,43 +47,58 @@ pub fn pool_bytes() -> PoolBytes {
     }
 }
 
-/// Gives memory of free slabs back to the system: that of so many chunks of 2 MiB at most. Returns whether there is more. Whole chunks
-/// go back by themselves; this is for those of which a part is in use.
+/// Gives memory of free slabs back to the system: that of so many chunks of 2 MiB at most. Returns whether there is more. This is for chunks
+/// of which a part is in use; [`tend_chunks`] looks after empty ones.
 pub fn release_idle(chunks: usize) -> bool {
     POOL.lock().release_slabs(chunks)
 }
 
-/// Provides the chunks that are needed next with memory, in proportion to what is in use: it takes the system long to find a huge page and to
-/// clear it, and who needs one has a shard's lock. Now and then, by a thread that has time.
-pub fn tend_chunks() {
-    tend_chunks_of(&POOL);
+/// Provides the chunks that are needed next with memory, in proportion to what is in use, and gives that of other empty ones back to the
+/// system: so many at most. Both take the system long, and who needs or frees a chunk has a shard's lock. Now and then, by a thread that has time.
+pub fn tend_chunks(limit: usize) {
+    tend_chunks_of(&POOL, limit);
 }
 
-fn tend_chunks_of(pool: &Mutex<Pool>) {
-    loop {
-        let Some(chunk) = pool.lock().tend() else {
+fn tend_chunks_of(pool: &Mutex<Pool>, limit: usize) {
+    for _ in 0..limit {
+        let Some(task) = pool.lock().tend() else {
             return;
         };
-        // Out of the lock, for that is what takes long.
-        for offset in (0..CHUNK_SIZE).step_by(PAGE_SIZE) {
-            // SAFETY: the chunk was taken out of the pool: nobody else knows it, and its contents do not matter.
-            unsafe { chunk.add(offset).write_volatile(0) };
+        // Out of the lock. The chunk was taken out of the pool: nobody else knows it, and its contents do not matter.
+        match task {
+            Task::Provide(chunk) => {
+                for offset in (0..CHUNK_SIZE).step_by(PAGE_SIZE) {
+                    // SAFETY: inside the chunk, see above.
+                    unsafe { chunk.add(offset).write_volatile(0) };
+                }
+                pool.lock().ready.insert(chunk.addr().get());
+            }
+            Task::Release(chunk) => {
+                let released = release(chunk, CHUNK_SIZE);
+                pool.lock().released(chunk, released);
+                if !released {
+                    return;
+                }
+            }
         }
-        pool.lock().ready.insert(chunk.addr().get());
     }
+}
+
+/// What is to be done with an empty chunk, which is in none of the pool's sets meanwhile.
+enum Task {
+    Provide(NonNull<u8>),
+    Release(NonNull<u8>),
 }
 
 struct Pool {
     /// Each chunk by its address.
     chunks: BTreeMap<usize, Chunk>,
-    /// Chunks that have a free slab and hold memory. The lowest address is used first, so that the others can become empty.
+    /// Chunks of which a part is in use. The lowest address is used first, so that the others can become empty.
     roomy: BTreeSet<usize>,
-    /// Empty chunks that have memory and are used next.
+    /// Empty chunks that have memory, or had some: they are used next.
     ready: BTreeSet<usize>,
     /// Chunks without any memory behind them.
     bare: BTreeSet<usize>,
-    /// Chunks in `roomy` that are empty.
-    idle: usize,
     /// Slabs that are lent.
     lent: usize,
     /// Free slabs without memory behind them, in chunks that have some.
@@ -110,7 +123,6 @@ impl Pool {
             roomy: BTreeSet::new(),
             ready: BTreeSet::new(),
             bare: BTreeSet::new(),
-            idle: 0,
             lent: 0,
             hollow: 0,
         }
@@ -121,7 +133,6 @@ impl Pool {
             if let Some(&address) = self.roomy.first()
                 && let Some(chunk) = self.chunks.get_mut(&address)
             {
-                self.idle -= usize::from(chunk.free == ALL_FREE);
                 // Rather one that has memory.
                 let solid = chunk.free & !chunk.hollow;
                 let index = if solid != 0 { solid } else { chunk.free }.trailing_zeros() as usize;
@@ -138,7 +149,6 @@ impl Pool {
             match self.ready.pop_first().or_else(|| self.bare.pop_first()) {
                 Some(address) => {
                     self.roomy.insert(address);
-                    self.idle += 1;
                 }
                 None => self.map_chunks(),
             }
@@ -155,43 +165,48 @@ impl Pool {
         assert!(chunk.free & 1 << index == 0, "slab given back twice");
         chunk.free |= 1 << index;
         self.lent -= 1;
-        self.roomy.insert(address);
         if chunk.free == ALL_FREE {
-            if self.idle >= IDLE_CHUNKS_MAX && release(chunk.base, CHUNK_SIZE) {
-                self.hollow -= chunk.hollow.count_ones() as usize;
-                chunk.hollow = 0;
-                self.roomy.remove(&address);
-                self.bare.insert(address);
-            } else {
-                self.idle += 1;
-            }
+            self.roomy.remove(&address);
+            self.ready.insert(address);
+        } else {
+            self.roomy.insert(address);
         }
     }
 
-    /// A chunk that is to be provided with memory and then to be put among the ready ones, which are more or fewer according to what is in use.
-    fn tend(&mut self) -> Option<NonNull<u8>> {
+    /// The next thing to do, if there are not as many empty chunks with memory as there should be. One of those that there are stays in any case.
+    fn tend(&mut self) -> Option<Task> {
         let in_use = self.lent / SLABS_PER_CHUNK;
         let wanted = (in_use / CHUNKS_PER_READY).min(READY_CHUNKS_MAX);
-        while self.ready.len() > wanted {
+        if self.ready.len() > wanted.max(1) {
             let address = self.ready.pop_last()?;
-            let released = self
-                .chunks
-                .get(&address)
-                .map(|chunk| release(chunk.base, CHUNK_SIZE));
-            if released != Some(true) {
-                self.ready.insert(address);
-                return None;
-            }
-            self.bare.insert(address);
+            return self.base_of(address).map(Task::Release);
         }
-        if self.ready.len() == wanted {
+        if self.ready.len() >= wanted {
             return None;
         }
         if self.bare.is_empty() {
             self.map_chunks();
         }
         let address = self.bare.pop_first()?;
+        self.base_of(address).map(Task::Provide)
+    }
+
+    fn base_of(&self, address: usize) -> Option<NonNull<u8>> {
         self.chunks.get(&address).map(|chunk| chunk.base)
+    }
+
+    /// An empty chunk has no memory any more, or the system would not take it.
+    fn released(&mut self, base: NonNull<u8>, released: bool) {
+        let address = base.addr().get();
+        if !released {
+            self.ready.insert(address);
+            return;
+        }
+        if let Some(chunk) = self.chunks.get_mut(&address) {
+            self.hollow -= chunk.hollow.count_ones() as usize;
+            chunk.hollow = 0;
+        }
+        self.bare.insert(address);
     }
 
     /// Free slabs with memory behind them.
@@ -318,11 +333,11 @@ mod tests {
     fn the_next_chunk_is_ready_when_many_are_in_use() {
         let pool = Mutex::new(Pool::new());
         let mut slabs: Vec<_> = (1..SLABS).map(|_| pool.lock().take()).collect();
-        tend_chunks_of(&pool);
+        tend_chunks_of(&pool, usize::MAX);
         assert_eq!(pool.lock().ready.len(), 0, "so few are not worth it");
 
         slabs.push(pool.lock().take());
-        tend_chunks_of(&pool);
+        tend_chunks_of(&pool, usize::MAX);
         let ready = pool.lock().ready.first().copied();
         assert!(ready.is_some());
         assert_eq!(pool.lock().idle_slabs(), SLABS_PER_CHUNK);
@@ -331,12 +346,16 @@ mod tests {
         slabs.push(pool.lock().take());
         let chunk = slabs.last().map(|slab| slab.addr().get());
         assert_eq!(chunk, ready);
-        tend_chunks_of(&pool);
+        tend_chunks_of(&pool, usize::MAX);
         assert_eq!(pool.lock().ready.len(), 1);
 
+        // What is given back is empty, but holds its memory until somebody has time. One chunk stays.
         slabs.drain(..).for_each(|slab| pool.lock().give_back(slab));
-        tend_chunks_of(&pool);
-        assert_eq!(pool.lock().ready.len(), 0);
-        assert!(pool.lock().idle_slabs() <= IDLE_CHUNKS_MAX * SLABS_PER_CHUNK);
+        assert_eq!(pool.lock().ready.len(), CHUNKS_PER_READY + 2);
+        tend_chunks_of(&pool, 3);
+        assert_eq!(pool.lock().ready.len(), CHUNKS_PER_READY - 1);
+        tend_chunks_of(&pool, usize::MAX);
+        assert_eq!(pool.lock().ready.len(), 1);
+        assert_eq!(pool.lock().idle_slabs(), SLABS_PER_CHUNK);
     }
 }

@@ -174,6 +174,7 @@ fn malloc_stats(context: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) 
 }
 
 fn purge(_: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result {
+    djr_storage::memory::tend_chunks(usize::MAX);
     djr_storage::memory::release_idle(usize::MAX);
     djr_storage::memory::give_back();
     reply.ok();
