@@ -15,6 +15,11 @@ use std::time::Instant;
 
 use djr_engine::testkit::Bench;
 use djr_storage::keyspace::disposal::dispose_with;
+use djr_storage::memory::Allocator;
+
+/// The server's: the longest command is often one that waits for its allocator.
+#[global_allocator]
+static ALLOCATOR: Allocator = Allocator;
 
 type Words = Vec<Vec<u8>>;
 
