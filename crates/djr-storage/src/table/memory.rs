@@ -195,19 +195,21 @@ fn discard(_map: &MmapMut, _offset: usize, _len: usize) -> bool {
 /// While tables grow or shrink, the huge page that the next arrays will come to lie in is provided
 /// by the system, if little of what is resident is free: filling one with zeros takes 0.1 ms, and
 /// several where the machine is virtual and gets its memory late, and so no command has to wait for
-/// that. When nothing has changed since the last call, what was kept for the next arrays goes back
-/// to the system, all but one huge page.
+/// that. What is free beyond a reserve goes back to the system here, too; all but one huge page
+/// when nothing has changed since the last call.
 pub fn tend_memory() {
-    let cold = {
+    let (is_quiet, kept) = {
         let mut arena = ARENA.lock();
-        if !std::mem::take(&mut arena.changed) {
-            arena.trim();
-            return;
-        }
-        arena.next_cold_huge_page()
+        let is_quiet = !std::mem::take(&mut arena.changed);
+        (is_quiet, if is_quiet { 1 } else { arena.reserve() })
     };
-    // The lock is not held meanwhile. The page stays mapped, as regions do, and providing it
-    // changes no content.
+    // The lock is free in between: an array that is needed meanwhile does not wait for all of them.
+    while ARENA.lock().discard_one(kept) {}
+    if is_quiet {
+        return;
+    }
+    let cold = ARENA.lock().next_cold_huge_page();
+    // The page stays mapped, as regions do, and providing it changes no content.
     if let Some(address) = cold
         && populate(address, HUGE_PAGE)
     {
@@ -232,7 +234,7 @@ static ARENA: Mutex<Arena> = Mutex::new(Arena::new());
 
 /// Pages from a few large maps, first fit by address: arrays that grow step by step leave holes
 /// that those of other shards fill. Regions are never unmapped; what lies free in whole huge pages
-/// is given back to the system beyond a reserve, and that too when nobody needs it for a while.
+/// is given back to the system by [`tend_memory`], beyond a reserve, and that too when nobody needs it for a while.
 struct Arena {
     regions: Vec<Region>,
     used_pages: usize,
@@ -323,20 +325,14 @@ impl Arena {
             .find(|region| region.contains(address));
         assert!(owner.is_some(), "an array that is not of this arena");
         let Some(region) = owner else { return };
-        let range = region.give_back(address, pages);
+        region.give_back(address, pages);
         self.used_pages -= pages;
         self.changed = true;
-        // Keep an eighth of what is in use, and one huge page at least, ready for the next array.
-        let reserve = (self.used_pages * PAGE / HUGE_PAGE / 8).max(1);
-        let idle = self.idle_huge_pages();
-        if idle > reserve
-            && let Some(region) = self
-                .regions
-                .iter_mut()
-                .find(|region| region.contains(address))
-        {
-            region.discard_huge_pages(range, idle - reserve);
-        }
+    }
+
+    /// Huge pages that are kept for the next arrays while tables change: an eighth of what is in use, and one at least.
+    fn reserve(&self) -> usize {
+        (self.used_pages * PAGE / HUGE_PAGE / 8).max(1)
     }
 
     fn idle_huge_pages(&self) -> usize {
@@ -344,23 +340,13 @@ impl Arena {
         self.regions.iter().map(idle).sum()
     }
 
-    /// Gives all free huge pages but one back, the last ones first.
-    fn trim(&mut self) {
-        let mut beyond = self.idle_huge_pages().saturating_sub(1);
-        for region in self.regions.iter_mut().rev() {
-            let ranges: Vec<_> = region
-                .free
-                .iter()
-                .rev()
-                .map(|(&at, &len)| (at, len))
-                .collect();
-            for range in ranges {
-                if beyond == 0 {
-                    return;
-                }
-                beyond -= region.discard_huge_pages(range, beyond);
-            }
+    /// Gives a free huge page back, the last one, if there are more of them than are to be kept. Returns whether it did.
+    fn discard_one(&mut self, kept: usize) -> bool {
+        if self.idle_huge_pages() <= kept {
+            return false;
         }
+        let mut regions = self.regions.iter_mut().rev();
+        regions.any(Region::discard_last)
     }
 }
 
@@ -386,8 +372,7 @@ impl Region {
         Some(unsafe { base.add(self.start + first * PAGE) })
     }
 
-    /// Returns the free range (first page, pages) that the returned pages are now part of.
-    fn give_back(&mut self, address: usize, pages: usize) -> (usize, usize) {
+    fn give_back(&mut self, address: usize, pages: usize) {
         let mut first = (address - self.base()) / PAGE;
         let mut len = pages;
         if let Some((&before, &before_len)) = self.free.range(..first).next_back()
@@ -401,7 +386,6 @@ impl Region {
             len += after_len;
         }
         self.free.insert(first, len);
-        (first, len)
     }
 
     /// A bit for each huge page that is free as a whole and may be resident.
@@ -413,20 +397,17 @@ impl Region {
         free.fold(0, |bits, index| bits | 1 << index) & self.resident
     }
 
-    /// Gives up to `count` free huge pages of the range back, the last ones first: first fit fills
-    /// from the start. Returns how many.
-    fn discard_huge_pages(&mut self, (first, len): (usize, usize), count: usize) -> usize {
-        let resident = self.resident;
-        let pages = whole_huge_pages(first, len)
-            .rev()
-            .filter(|index| resident & 1 << index != 0);
-        let mut discarded = 0;
-        for index in pages.take(count) {
-            if discard(&self.map, self.start + index * HUGE_PAGE, HUGE_PAGE) {
-                self.resident &= !(1 << index);
-                discarded += 1;
-            }
-        }
+    /// Gives the last free huge page back: first fit fills from the start. Returns whether there was one.
+    fn discard_last(&mut self) -> bool {
+        let Some(index) = self.idle_huge_pages().checked_ilog2() else {
+            return false;
+        };
+        let discarded = discard(
+            &self.map,
+            self.start + index as usize * HUGE_PAGE,
+            HUGE_PAGE,
+        );
+        self.resident &= !(u64::from(discarded) << index);
         discarded
     }
 }
@@ -500,11 +481,13 @@ mod tests {
         assert_eq!(arena.used_pages, 0);
         for region in &arena.regions {
             assert_eq!(region.free, BTreeMap::from([(0, REGION / PAGE)]));
-            assert!(
-                region.idle_huge_pages().count_ones() <= 1,
-                "what is free goes back to the system"
-            );
         }
+        assert_eq!(arena.reserve(), 1);
+        while arena.discard_one(arena.reserve()) {}
+        assert!(
+            arena.idle_huge_pages() <= 1 || cfg!(not(target_os = "linux")),
+            "what is free goes back to the system"
+        );
     }
 
     #[test]
@@ -528,7 +511,7 @@ mod tests {
             arena.give_back(*piece, pages);
         }
         assert!(arena.idle_huge_pages() > 1, "a reserve is kept");
-        arena.trim();
+        while arena.discard_one(1) {}
         assert_eq!(
             arena.idle_huge_pages(),
             usize::from(cfg!(target_os = "linux"))
