@@ -3,6 +3,7 @@
 //
 //     node tests/node/run.js                    all of them, against what cargo built (release before debug)
 //     node tests/node/run.js bullmq.test.js     these files only
+//     node tests/node/run.js --packages         only installs, and says where: the soak uses them
 //     DJR_SERVER=/usr/bin/redis-server node tests/node/run.js
 //
 // Needs Node 20 or newer and npm. The exit status is 1 if a test failed or a process was left behind, 124 if the whole run took longer
@@ -54,6 +55,10 @@ function server(target) {
 async function outer(files) {
   const target = resolve(process.env.CARGO_TARGET_DIR ?? join(HERE, '..', '..', 'target'));
   const home = environment(HERE, target);
+  if (files.includes('--packages')) {
+    console.log(home);
+    return 0;
+  }
   const scratch = mkdtempSync(join(tmpdir(), 'djr-node-'));
   const tests = spawn(process.execPath, [join(home, 'tests', 'run.js'), ...files], {
     detached: true,

@@ -4,11 +4,12 @@
     tests/python/soak.py --minutes 30 --json report.json
     DJR_SERVER=/usr/bin/redis-server tests/python/soak.py --minutes 5
 
-Makes the environment of the tests if it is not there. BullMQ takes part if tests/node/run.js has installed its packages. The exit status is 0
+Makes the environments of the tests if they are not there. Without Node 20 and npm BullMQ is left out, and that is said. The exit status is 0
 if nothing was lost, 1 if there were problems or a process was left behind.
 """
 
 import os
+import subprocess
 import sys
 import tempfile
 
@@ -16,9 +17,13 @@ import run
 
 
 def node_packages():
-    """Where tests/node has its packages, if it has."""
-    homes = sorted((run.TARGET / "node-packages").glob("*/complete"), key=lambda path: path.stat().st_mtime)
-    return homes[-1].parent if homes else None
+    """Where tests/node has its packages, which are installed if they are not there."""
+    command = ["node", run.HERE.parent / "node" / "run.js", "--packages"]
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
+    except FileNotFoundError:
+        return None
+    return done.stdout.splitlines()[-1] if done.returncode == 0 and done.stdout else None
 
 
 def main(arguments):
@@ -27,8 +32,11 @@ def main(arguments):
     minutes = float(arguments[arguments.index("--minutes") + 1]) if "--minutes" in arguments else 1
     # Starting and settling take a minute or two; whatever takes longer hangs.
     run.DEADLINE = minutes * 60 + 300
-    if (node := node_packages()) is not None and "--node" not in arguments:
-        arguments += ["--node", str(node)]
+    if "--node" not in arguments:
+        if node := node_packages():
+            arguments += ["--node", node]
+        else:
+            print("!! WITHOUT BullMQ: it needs Node 20 or newer as `node`, and `npm`", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory(prefix="djr-soak-", ignore_cleanup_errors=True) as scratch:
         try:
             return run.run([python, "-m", "soak", *arguments], run.environ(scratch))
