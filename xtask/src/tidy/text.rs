@@ -48,9 +48,18 @@ pub(super) fn check(
             found.extend(
                 broken.map(|link| (index + 1, format!("the link to {link} leads nowhere"))),
             );
+            let outwards = links(line).filter(|link| is_page(path) && link.starts_with("../"));
+            found.extend(outwards.map(|link| {
+                let instead = "leads out of the book: name the path instead";
+                (index + 1, format!("the link to {link} {instead}"))
+            }));
         }
     }
     found
+}
+
+fn is_page(path: &str) -> bool {
+    path.starts_with("docs/")
 }
 
 fn is_source(path: &str) -> bool {
@@ -148,6 +157,11 @@ mod tests {
             let exists = |path: &Path| path == Path::new("docs/there.md");
             check("docs/a.md", text, &exists).len()
         };
+        assert_eq!(
+            check("[x](../src/main.rs)\n"),
+            2,
+            "neither there nor in the book"
+        );
         assert_eq!(
             check("fine, [see](there.md#part) and [elsewhere](https://example.org/)\n"),
             0
